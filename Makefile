@@ -1,0 +1,65 @@
+# Everything from a fresh clone:  make figures/fig4a.pdf   |   make test
+# CORES=8 and SCALE=paper may be given:  make figures/fig4a.pdf CORES=8 SCALE=paper
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
+
+.PHONY: help setup figures test test-all lint benchmark clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make figures/fig4a.pdf   build a figure (set-up included); see config/figures.yaml for their names"
+	@echo "make figures             build all of them"
+	@echo "make test                run the tests; make test-all also the long ones; make lint the linters"
+	@echo "make benchmark           measure environment steps per second against bare physics"
+	@echo "make clean               remove figures; results stay"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || \
+	  { echo "missing: Python 3.11 or newer. Debian, Ubuntu: sudo apt-get install python3.11 python3.11-venv   macOS: brew install python@3.11   or name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
+	  { echo "missing: Python's venv module. Debian, Ubuntu: sudo apt-get install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
+	@echo "Setting up $(VENV) with the pinned packages of requirements.lock, once; this takes some minutes."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Snakemake decides what is stale, so make always asks it.
+figures/%: $(READY) FORCE
+	@$(SNAKEMAKE) $@
+
+results/%: $(READY) FORCE
+	@$(SNAKEMAKE) $@
+
+figures: $(READY)
+	@$(SNAKEMAKE)
+
+FORCE:
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -n $(CORES)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+benchmark: $(READY)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/rl.py
+
+clean:
+	rm -rf figures

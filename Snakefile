@@ -1,0 +1,25 @@
+"""From parameter files to figures: `snakemake figures/fig4a.pdf --cores 8` builds that one, `snakemake --cores 8` all."""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("figures/{figure}.pdf", figure=FIGURES),
+
+
+include: "workflow/rules/train.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/figures.smk"

@@ -1,0 +1,65 @@
+"""ReDo: every so many updates, reset all units that are dormant over a batch (Sokar et al. 2023, arXiv 2302.12902).
+
+A unit is dormant when mean|h| over the batch, divided by that number's mean over its layer, is at most `threshold`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lop.algos.gnt import new_weight_bound, uniform_draw
+from lop.algos.units import hidden_layers
+
+
+class ReDo:
+    """Resets dormant units of a plain network: fresh incoming weights, zero bias, zero outgoing weights.
+
+    The optimizer's state and the next layer's biases are left alone, as in the paper's experiments.
+
+    Args:
+        net: modules in order, as for `lop.algos.gnt.GnT`.
+        threshold: dormant up to this share of the layer's mean activity, 0 and more.
+        reset_period: updates between two resets, 1 and more.
+    """
+
+    def __init__(
+        self,
+        net: nn.Sequential,
+        hidden_activation: str,
+        threshold: float = 0.01,
+        init: str = "kaiming",
+        device: str = "cpu",
+        reset_period: int = 1000,
+    ):
+        if threshold < 0:
+            raise ValueError(f"Invalid threshold: {threshold} (allowed: 0 and more)")
+        if reset_period < 1:
+            raise ValueError(f"Invalid reset_period: {reset_period} (allowed: 1 and more)")
+        self.threshold, self.reset_period, self.device = threshold, reset_period, device
+        self.layers = hidden_layers(net)
+        self.bounds = [new_weight_bound(layer, init, hidden_activation) for layer in self.layers]
+        self.steps_since_last_redo = 0
+
+    @torch.no_grad()
+    def gen_and_test(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Count one update with these hidden activations; returns the indices of the units reset, one tensor a layer."""
+        self.steps_since_last_redo += 1
+        if self.steps_since_last_redo < self.reset_period:
+            return [torch.empty(0, dtype=torch.long, device=h.device) for h in features]
+        self.steps_since_last_redo = 0
+        chosen = [self._dormant(layer.fold(h)) for layer, h in zip(self.layers, features, strict=False)]
+        for layer, bound, units in zip(self.layers, self.bounds, chosen, strict=True):
+            if len(units):
+                layer.renew(units, uniform_draw(layer, bound))
+        return chosen
+
+    def _dormant(self, h: Tensor) -> Tensor:
+        activity = h.abs().mean((0, 2))  # (units,)
+        return torch.where(activity / activity.mean() <= self.threshold)[0]
+
+    def state_dict(self) -> dict:
+        return {"steps_since_last_redo": self.steps_since_last_redo}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.steps_since_last_redo = state["steps_since_last_redo"]

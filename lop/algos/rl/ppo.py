@@ -1,0 +1,266 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) with what the paper adds to it.
+
+After every `bs` environment steps:
+
+1. advantages by generalised advantage estimation, A_t = delta_t + g lm (1 - d_t) A_{t+1} with
+   delta_t = r_t + g (1 - d_t) V(o_{t+1}) - V(o_t); returns A_t + V(o_t); advantages normalised over the whole batch;
+2. `n_itrs` epochs over shuffled minibatches, each one step of one Adam over both networks and log_std on
+   mean(max(-ratio A, -clip(ratio, 1 - eps, 1 + eps) A)) + mean((return - V)^2), with ratio = pi(a|o) / pi_old(a|o);
+3. after each such step continual backpropagation (`lop.algos.gnt`) or ReDo (`lop.algos.redo`) on both networks.
+
+No entropy bonus, and gradient clipping so high that there is none. A time limit ends an episode like a fall does.
+Both networks' gradients are computed by hand (`lop.nets.mlp.Backpropagation`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lop.algos.gnt import GnT
+from lop.algos.redo import ReDo
+from lop.algos.rl.buffer import Buffer
+from lop.nets.mlp import Backpropagation
+from lop.nets.policies import MLPPolicy
+from lop.nets.valuefs import MLPVF
+
+
+class PPO:
+    """PPO for an `MLPPolicy` and an `MLPVF`, optionally with continual backpropagation or ReDo.
+
+    Args:
+        lr: step size of the optimizer. g: discount. lm: lambda of the advantage estimates.
+        Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`.
+        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages.
+        n_itrs: epochs per update. n_slices: minibatches per epoch.
+        no_clipping: leave out the clipped surrogate. max_grad_norm: 0 for no gradient clipping.
+        wd: L2 of the optimizer. perturb_scale: standard deviation of noise added to all weights after each step.
+        pgnt, vgnt: generate-and-test on the policy, on the value network, with `replacement_rate`, `decay_rate`,
+            maturity threshold `mt`, utilities `util_type_pol` and `util_type_val`; ReDo instead if `redo`, with
+            `threshold` and `reset_period`.
+        move_mean_to_bias, clear_optimizer_state: see `lop.algos.gnt.GnT`.
+        rng: shuffles minibatches.
+
+    Example::
+
+        learner = PPO(policy, Buffer(111, 8, 2048), lr=1e-4, g=0.99, vf=value, lm=0.95, Opt=torch.optim.Adam)
+        learner.log_update(o, a, r, op, log_probability, None, done)   # learns when the buffer is full
+    """
+
+    def __init__(
+        self,
+        pol: MLPPolicy,
+        buf: Buffer,
+        lr: float,
+        g: float,
+        vf: MLPVF,
+        lm: float,
+        Opt: Callable[..., torch.optim.Optimizer],
+        device: str = "cpu",
+        u_epi_up: bool = False,
+        n_itrs: int = 10,
+        n_slices: int = 32,
+        u_adv_scl: bool = True,
+        clip_eps: float = 0.2,
+        max_grad_norm: float = 1e9,
+        util_type_val: str = "contribution",
+        util_type_pol: str = "contribution",
+        replacement_rate: float = 1e-4,
+        decay_rate: float = 0.99,
+        mt: int = 10000,
+        vgnt: bool = False,
+        pgnt: bool = False,
+        init: str = "lecun",
+        wd: float = 0.0,
+        perturb_scale: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        no_clipping: bool = False,
+        loss_type: str = "ppo",
+        redo: bool = False,
+        threshold: float = 0.03,
+        reset_period: int = 1000,
+        move_mean_to_bias: bool = False,
+        clear_optimizer_state: bool = False,
+        rng: np.random.Generator | None = None,
+    ):
+        if loss_type != "ppo":
+            raise ValueError(f"Invalid loss_type: {loss_type!r} (allowed: ppo)")
+        if not 1 <= n_slices <= buf.bs:
+            raise ValueError(f"Invalid n_slices: {n_slices} (allowed: 1 to the buffer's {buf.bs})")
+        self.pol, self.vf, self.buf, self.device = pol, vf, buf, device
+        self.g, self.lm, self.u_epi_up, self.u_adv_scl = g, lm, u_epi_up, u_adv_scl
+        self.n_itrs, self.n_slices, self.perturb_scale = n_itrs, n_slices, perturb_scale
+        self.clip_eps = float("inf") if no_clipping else clip_eps
+        self.max_grad_norm = max_grad_norm
+        self.parameters = [*pol.parameters(), *vf.parameters()]
+        self.opt = Opt(self.parameters, lr=lr, weight_decay=wd, betas=betas, eps=eps)
+        self.rng = rng or np.random.default_rng()
+        self.policy_net = Backpropagation(pol.mean_net, pol.act_type)
+        self.value_net = Backpropagation(vf.v_net, vf.act_type)
+        self.log_std = pol.log_std.detach()
+        pol.log_std.grad = torch.zeros_like(pol.log_std)
+
+        def unit_replacement(net, activation, utility_type):
+            shared = {"init": init, "device": device}
+            if redo:
+                return ReDo(net, activation, threshold=threshold, reset_period=reset_period, **shared)
+            return GnT(
+                net,
+                activation,
+                self.opt,
+                decay_rate=decay_rate,
+                replacement_rate=replacement_rate,
+                maturity_threshold=mt,
+                util_type=utility_type,
+                move_mean_to_bias=move_mean_to_bias,
+                clear_optimizer_state=clear_optimizer_state,
+                **shared,
+            )
+
+        self.pol_gnt = unit_replacement(pol.mean_net, pol.act_type, util_type_pol) if pgnt else None
+        self.val_gnt = unit_replacement(vf.v_net, vf.act_type, util_type_val) if vgnt else None
+
+    def log_update(self, o, a, r, op, logpb, dist=None, done=False) -> dict:
+        """Store one transition and learn if it is time to; `learned` in the answer says whether it was."""
+        self.log(o, a, r, op, logpb, dist, done)
+        if not self.learn_time(done):
+            return {"learned": False}
+        info = self.learn()
+        self.post_learn()
+        return {"learned": True} | info
+
+    def log(self, o, a, r, op, logpb, dist=None, done=False) -> None:
+        self.buf.store(o, a, r, op, logpb, dist, done)
+
+    def learn_time(self, done: bool) -> bool:
+        return (done or not self.u_epi_up) and len(self.buf) >= self.buf.bs
+
+    def post_learn(self) -> None:
+        self.buf.clear()
+
+    def get_rets_advs(self, rs: Tensor, dones: Tensor, vals: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns and advantages, each (n, 1), of rewards (n, 1), episode ends (n, 1) and values (n + 1,)."""
+        advantages = advantage_estimates(rs.flatten(), dones.flatten(), vals.flatten(), self.g, self.lm)
+        returns = advantages + vals.flatten()[:-1].cpu()
+        if self.u_adv_scl:
+            advantages = advantages - advantages.mean()
+            std = advantages.std()
+            advantages = advantages / std if std > 0 else advantages
+        return returns.view(-1, 1).to(self.device), advantages.view(-1, 1).to(self.device)
+
+    @torch.no_grad()
+    def learn(self) -> dict:
+        """One update from the full buffer; `weight_change` is the policy's L1 change of weights."""
+        observations, actions, rewards, next_observation, log_probabilities, _, dones = self.buf.get()
+        live = _live_columns(observations)
+        values = self.vf.value(torch.cat((observations, next_observation)))
+        returns, advantages = self.get_rets_advs(rewards, dones, values)
+        weights_before = [weight.clone() for weight in self.policy_net.weights]
+
+        self.policy_net.clear_gradients()
+        self.value_net.clear_gradients()
+        batch = torch.cat((actions, log_probabilities, advantages, returns, observations[:, :live]), 1)
+        for _ in range(self.n_itrs):
+            order = torch.from_numpy(self.rng.permutation(len(batch))).to(self.device)
+            for minibatch in batch[order].split(self.buf.bs // self.n_slices):
+                self._step(minibatch)
+
+        change = sum((new - old).abs().sum() for new, old in zip(self.policy_net.weights, weights_before, strict=True))
+        return {"weight_change": float(change)}
+
+    def _step(self, minibatch: Tensor) -> None:
+        """One optimizer step and what follows it; columns: action, log probability, advantage, return, observation."""
+        a_dim = len(self.log_std)
+        actions, log_probability, advantage, returns = minibatch[:, : a_dim + 3].split((a_dim, 1, 1, 1), 1)
+        observations = minibatch[:, a_dim + 3 :]
+
+        means = self.policy_net.forward(observations)  # (batch, a_dim)
+        d_means, d_log_std = surrogate_gradients(
+            means, self.log_std, actions, log_probability, advantage, self.clip_eps
+        )
+        self.policy_net.backward(d_means)
+        self.pol.log_std.grad.copy_(d_log_std)
+
+        values = self.value_net.forward(observations)  # (batch, 1)
+        self.value_net.backward((values - returns).mul_(2 / len(values)))
+
+        if self.max_grad_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+        self.opt.step()
+        if self.perturb_scale:
+            self._perturb()
+        if self.pol_gnt:
+            self.pol_gnt.gen_and_test(self.policy_net.hidden)
+        if self.val_gnt:
+            self.val_gnt.gen_and_test(self.value_net.hidden)
+
+    def _perturb(self) -> None:
+        for net in (self.policy_net, self.value_net):
+            for weight, bias in zip(net.weights, net.biases, strict=True):
+                for tensor in (bias, weight):
+                    tensor += (torch.randn(tensor.shape) * self.perturb_scale).to(tensor.device)
+
+    def state_dict(self) -> dict:
+        """All that `learn` depends on: networks, optimizer, unit utilities and ages, buffer, shuffling."""
+        return {
+            "policy": self.pol.state_dict(),
+            "value": self.vf.state_dict(),
+            "optimizer": self.opt.state_dict(),
+            "buffer": self.buf.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "policy_units": self.pol_gnt.state_dict() if self.pol_gnt else None,
+            "value_units": self.val_gnt.state_dict() if self.val_gnt else None,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.pol.load_state_dict(state["policy"])
+        self.vf.load_state_dict(state["value"])
+        self.opt.load_state_dict(state["optimizer"])
+        self.buf.load_state_dict(state["buffer"])
+        self.rng.bit_generator.state = state["rng"]
+        if self.pol_gnt:
+            self.pol_gnt.load_state_dict(state["policy_units"])
+        if self.val_gnt:
+            self.val_gnt.load_state_dict(state["value_units"])
+
+
+def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float, lm: float) -> Tensor:
+    """Generalised advantage estimates (n,) of rewards (n,), episode ends (n,) and values (n + 1,), on the CPU."""
+    rewards, values = rewards.double().cpu(), values.double().cpu()
+    going_on = 1 - dones.double().cpu()
+    deltas = (rewards + g * going_on * values[1:] - values[:-1]).tolist()
+    decay = (g * lm * going_on).tolist()
+    advantage, advantages = 0.0, [0.0] * len(deltas)
+    for t in reversed(range(len(deltas))):
+        advantages[t] = advantage = deltas[t] + decay[t] * advantage
+    return torch.tensor(advantages, dtype=torch.float32)
+
+
+def surrogate_gradients(
+    means: Tensor, log_std: Tensor, actions: Tensor, log_probability_old: Tensor, advantage: Tensor, clip_eps: float
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the mean clipped surrogate loss in the policy's means (batch, a_dim) and in log_std (a_dim,).
+
+    The loss is flat where clipping binds: where the ratio has left [1 - eps, 1 + eps] in the direction that the
+    advantage asks for.
+    """
+    inverse_std = torch.exp(-log_std)
+    z = (actions - means).mul_(inverse_std)  # (batch, a_dim)
+    z_squared = z.square()
+    log_probability = z_squared.sum(1, keepdim=True).mul_(-0.5) - (log_std + HALF_LOG_2_PI).sum()
+    ratio = (log_probability - log_probability_old).exp_()  # (batch, 1)
+    loss, clipped = -ratio * advantage, -ratio.clamp(1 - clip_eps, 1 + clip_eps) * advantage
+    gradient = torch.where(loss >= clipped, loss, 0.0).div_(len(means))  # in the log probability
+    d_log_std = gradient.t().mm(z_squared.sub_(1)).view(-1)
+    return z.mul_(inverse_std).mul_(gradient), d_log_std
+
+
+def _live_columns(observations: Tensor) -> int:
+    """Columns up to the last one that is not zero throughout."""
+    used = torch.nonzero(observations.any(0))
+    return int(used[-1]) + 1 if len(used) else 1
+
+
+HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))

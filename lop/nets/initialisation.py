@@ -1,0 +1,48 @@
+"""Initial weights: one uniform bound a layer, used when a network is built and when one of its units is replaced."""
+
+from math import sqrt
+
+import torch
+from torch import nn
+
+# Swish and ELU take ReLU's gain, as the paper's experiments do.
+GAINS = {"relu": sqrt(2), "elu": sqrt(2), "swish": sqrt(2), "leaky_relu": sqrt(2 / (1 + 0.01**2)), "tanh": 5 / 3}
+INITS = ("default", "kaiming", "lecun", "xavier")
+
+
+def gain(activation: str) -> float:
+    """Factor by which `activation` (any case) asks for larger weights; 1 for sigmoid, linear and SELU."""
+    return GAINS.get(activation.lower(), 1.0)
+
+
+def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
+    """The b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
+
+    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain.
+    """
+    if init == "default":
+        return sqrt(1 / fan_in)
+    if init == "xavier":
+        return gain * sqrt(6 / (fan_in + fan_out))
+    if init == "lecun":
+        return sqrt(3 / fan_in)
+    if init == "kaiming":
+        return gain * sqrt(3 / fan_in)
+    raise ValueError(f"Invalid init: {init!r} (allowed: {', '.join(INITS)})")
+
+
+@torch.no_grad()
+def initialise(net: nn.Sequential, init: str, activation: str) -> None:
+    """Draw the weights of `net`'s linear layers in order, biases 0; the output layer's gain is 1.
+
+    `default` keeps what PyTorch drew when the layers were built, and only clears the output layer's bias.
+    """
+    layers = [module for module in net if isinstance(module, nn.Linear)]
+    if init == "default":
+        layers[-1].bias.zero_()
+        return
+    for layer in layers:
+        hidden_gain = gain(activation) if layer is not layers[-1] else 1.0
+        bound = uniform_bound(layer.in_features, layer.out_features, init, hidden_gain)
+        layer.weight.uniform_(-bound, bound)
+        layer.bias.zero_()

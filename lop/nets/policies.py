@@ -1,0 +1,96 @@
+"""Gaussian policies for continuous actions."""
+
+from collections.abc import Sequence
+from math import log, pi
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from lop.nets.initialisation import initialise
+from lop.nets.mlp import activation_named, mlp
+
+
+class MLPPolicy(nn.Module):
+    """Normal distribution over actions: its mean is a multilayer perceptron, its standard deviation a parameter.
+
+    `mean_net` maps observations (batch, o_dim) to means (batch, a_dim); `log_std` (a_dim,) does not depend on the
+    observation. Initialised in the published order: with the same torch seed the weights are the published ones.
+
+    Example::
+
+        policy = MLPPolicy(o_dim=111, a_dim=8, act_type="ReLU", h_dim=(256, 256), init="lecun")
+        action, log_probability = policy.sample(np.zeros(111))
+    """
+
+    def __init__(
+        self,
+        o_dim: int,
+        a_dim: int,
+        act_type: str = "Tanh",
+        h_dim: Sequence[int] = (50,),
+        log_std: float = 0.0,
+        device: str = "cpu",
+        init: str = "kaiming",
+    ):
+        super().__init__()
+        self.act_type, self.device = act_type, device
+        self.mean_net = mlp(o_dim, h_dim, a_dim, act_type)
+        initialise(self.mean_net, init, act_type)
+        self.log_std = nn.Parameter(torch.full((a_dim,), float(log_std)))
+        self.to(device)
+        self._sampler: _Sampler | None = None
+
+    def dist(self, x: Tensor) -> Normal:
+        """Distribution of actions for observations (batch, o_dim)."""
+        return Normal(self.mean_net(x.to(self.device)), self.log_std.exp())
+
+    def logp_dist(self, x: Tensor, a: Tensor) -> tuple[Tensor, Normal]:
+        """Log probability (batch, 1) of actions (batch, a_dim), and the distribution."""
+        dist = self.dist(x)
+        return dist.log_prob(torch.as_tensor(a, device=self.device)).sum(1, keepdim=True), dist
+
+    @torch.no_grad()
+    def action(self, x: Tensor) -> tuple[Tensor, Tensor, Normal]:
+        """Actions (batch, a_dim) drawn for observations (batch, o_dim), log probabilities (batch, 1), distribution."""
+        dist = self.dist(x)
+        action = dist.sample()
+        return action, dist.log_prob(action).sum(-1, keepdim=True), dist
+
+    def sample(self, observation: np.ndarray, hidden: Sequence[Tensor] | None = None) -> tuple[np.ndarray, float]:
+        """An action (a_dim,) for one observation (o_dim,), and its log probability: `action` without its overhead.
+
+        `hidden`, one tensor (units,) a hidden layer, receives the activations.
+        """
+        if self._sampler is None:
+            self._sampler = _Sampler(self)
+        return self._sampler(observation, hidden)
+
+
+class _Sampler:
+    """One observation at a time through the policy, on tensors made once. Noise comes from torch's CPU generator."""
+
+    def __init__(self, policy: MLPPolicy):
+        layers = [module for module in policy.mean_net if isinstance(module, nn.Linear)]
+        self.activation = activation_named(policy.act_type)
+        self.weights = [layer.weight.detach() for layer in layers]
+        self.biases = [layer.bias.detach() for layer in layers]
+        self.log_std = policy.log_std.detach()
+        self.device = self.log_std.device
+        self.observation = torch.zeros(layers[0].in_features)
+        self.observation_view = self.observation.numpy()
+        self.hidden = [torch.empty(layer.out_features, device=self.device) for layer in layers[:-1]]
+        self.log_norm = 0.5 * len(self.log_std) * log(2 * pi)
+
+    def __call__(self, observation: np.ndarray, hidden: Sequence[Tensor] | None) -> tuple[np.ndarray, float]:
+        self.observation_view[:] = observation
+        h = self.observation.to(self.device)
+        for weight, bias, out in zip(self.weights, self.biases, hidden or self.hidden, strict=False):
+            h = self.activation.apply_(torch.addmv(bias, weight, h, out=out))
+        mean = torch.addmv(self.biases[-1], self.weights[-1], h).cpu()
+        log_std = self.log_std.cpu()
+        noise = torch.randn(len(log_std))
+        action = torch.addcmul(mean, log_std.exp(), noise)
+        log_probability = -0.5 * noise.dot(noise).item() - log_std.sum().item() - self.log_norm
+        return action.numpy(), log_probability

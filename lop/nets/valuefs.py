@@ -1,0 +1,30 @@
+"""State-value functions."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lop.nets.initialisation import initialise
+from lop.nets.mlp import mlp
+
+
+class MLPVF(nn.Module):
+    """State value by a multilayer perceptron: `v_net` maps observations (batch, o_dim) to values (batch, 1)."""
+
+    def __init__(
+        self,
+        o_dim: int,
+        act_type: str = "Tanh",
+        h_dim: Sequence[int] = (50,),
+        device: str = "cpu",
+        init: str = "kaiming",
+    ):
+        super().__init__()
+        self.act_type, self.device = act_type, device
+        self.v_net = mlp(o_dim, h_dim, 1, act_type)
+        initialise(self.v_net, init, act_type)
+        self.to(device)
+
+    def value(self, x: Tensor) -> Tensor:
+        """Values (batch, 1) of observations (batch, o_dim)."""
+        return self.v_net(x)

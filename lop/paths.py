@@ -1,0 +1,9 @@
+"""Where the project's files lie, found from the package's own place (`pip install -e .`)."""
+
+from pathlib import Path
+
+import lop
+
+ROOT = Path(lop.__file__).resolve().parents[1]
+CONFIG = ROOT / "config"
+RESULTS = ROOT / "results"

@@ -1,0 +1,1 @@
+"""Reinforcement learning with PPO on MuJoCo's Ant, Hopper and Walker2d."""

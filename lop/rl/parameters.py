@@ -1,0 +1,90 @@
+"""The keys of lop/rl/cfg/**/*.yml."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lop.runs.parameters import Number, Parameters, Whole
+
+Utility = Literal[
+    "contribution",
+    "zero_contribution",
+    "adaptable_contribution",
+    "feature_by_input",
+    "weight",
+    "adaptation",
+    "random",
+]
+Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
+
+
+class PPOParameters(Parameters):
+    """Parameters of a PPO run. Names are those of the published configurations; defaults those of the published code."""
+
+    horizon: ClassVar[str] = "n_steps"
+    cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    env_name: Literal["Ant-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
+    n_steps: Whole = Field(ge=1, description="environment steps of the run")
+    label: str = Field("", description="what the method is called; no result depends on it")
+
+    act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
+    h_dim: list[Annotated[Whole, Field(ge=1)]] = Field([256, 256], min_length=1, description="units of each hidden layer, in both networks")
+    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("lecun", description="initial weights")
+
+    bs: Whole = Field(2048, ge=2, description="environment steps between two updates")
+    n_itrs: Whole = Field(10, ge=1, description="epochs an update")
+    n_slices: Whole = Field(16, ge=1, description="minibatches an epoch; divides bs")
+    g: Number = Field(0.99, ge=0, le=1, description="discount")
+    lm: Number = Field(0.95, ge=0, le=1, description="lambda of the advantage estimates")
+    clip_eps: Number = Field(0.2, gt=0, description="the ratio of probabilities is clipped to 1 - this, 1 + this")
+    no_clipping: bool = Field(False, description="leave out the clipped surrogate")
+    u_adv_scl: bool = Field(True, description="normalise advantages over the batch")
+    u_epi_ups: bool = Field(False, description="update only at the end of an episode")
+    bootstrap_time_limit: bool = Field(
+        False, description="value the state that a time limit cut off; the published code treats it as terminal"
+    )
+
+    lr: Number = Field(1e-4, gt=0, description="step size of Adam")
+    beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
+    beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
+    eps: Number = Field(1e-8, gt=0, description="Adam's epsilon")
+    wd: Number = Field(0.0, ge=0, description="L2 regularisation (Adam's weight decay) on all parameters")
+    max_grad_norm: Number = Field(1e9, gt=0, description="norm to which gradients are clipped; from 1e9 on not at all")
+    perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
+
+    rr: Number = Field(0.0, ge=0, le=1, description="replacement rate of continual backpropagation; 0 for none")
+    mt: Whole = Field(10000, ge=0, description="maturity threshold in optimizer steps")
+    decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running unit utilities")
+    util_type_pol: Utility = Field("contribution", description="utility of the policy's units")
+    util_type_val: Utility = Field("contribution", description="utility of the value network's units")
+    pgnt: bool | None = Field(None, description="replace units of the policy (default: if rr > 0 or redo)")
+    vgnt: bool | None = Field(None, description="replace units of the value network (default: if rr > 0 or redo)")
+    move_mean_to_bias: bool = Field(
+        False, description="move a removed unit's mean contribution into the next bias, as the paper's text says"
+    )
+    clear_optimizer_state: bool = Field(False, description="zero Adam's moments of replaced units")
+
+    redo: bool = Field(False, description="ReDo instead of continual backpropagation")
+    threshold: Number = Field(0.03, ge=0, description="ReDo: dormant up to this share of the layer's mean activity")
+    reset_period: Whole = Field(1000, ge=1, description="ReDo: optimizer steps between two resets")
+
+    to_log: list[Metric] = Field([], description="what is logged beside returns and lengths of episodes")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PPOParameters":
+        if self.bs % self.n_slices:
+            raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
+        return self
+
+    @property
+    def replaces_policy_units(self) -> bool:
+        return self._replaces_units if self.pgnt is None else self.pgnt
+
+    @property
+    def replaces_value_units(self) -> bool:
+        return self._replaces_units if self.vgnt is None else self.vgnt
+
+    @property
+    def _replaces_units(self) -> bool:
+        return self.rr > 0 or self.redo

@@ -1,0 +1,1 @@
+"""What every problem's runs share: parameters, folders, checkpoints, metrics, progress."""

@@ -1,0 +1,67 @@
+"""Checkpoints: all of a run's state in one file that is checked before anything of it is used."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lop.errors import InputError
+from lop.files import atomic_file
+from lop.runs.spec import RunSpec, fingerprint
+
+NAME = "checkpoint.pt"
+
+
+class OtherRun(InputError):
+    """A checkpoint of other parameters, another seed or other code."""
+
+
+def save(path: Path, spec: RunSpec, state: dict[str, Any]) -> None:
+    """Write `state` in one move. It may hold tensors, numbers, strings, bytes, lists, tuples and dicts."""
+    with atomic_file(path) as temporary:
+        torch.save({"origin": spec.origin, "state": state}, temporary)
+
+
+def load(path: Path, spec: RunSpec) -> dict[str, Any]:
+    """The state in `path`; InputError if the file is damaged, OtherRun if it does not belong to `spec`."""
+    content = _read(path)
+    differences = _differences(content["origin"], spec.origin)
+    if differences:
+        raise OtherRun(f"{path}: checkpoint of another run: {'; '.join(differences)}")
+    return content["state"]
+
+
+def key_of(path: Path) -> str:
+    """The fingerprint of the run that a checkpoint belongs to; InputError if the file is damaged."""
+    return fingerprint(_read(path)["origin"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load does not compare checksums
+        if damaged:
+            raise ValueError(f"checksum of {damaged}")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if set(content) != {"origin", "state"}:
+            raise ValueError("not a checkpoint of lop")
+        return content
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: checkpoint truncated or damaged ({reason}); move it away or use --fresh") from None
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What differs between two origins, a phrase each."""
+    facts = {**there["parameters"], "problem": there["problem"], "seed": there["seed"]}
+    own_facts = {**here["parameters"], "problem": here["problem"], "seed": here["seed"]}
+    found = [
+        f"{key} was {facts.get(key)!r}, is {own_facts.get(key)!r}" for key in _differing(facts, own_facts)
+    ]
+    changed = _differing(there["sources"], here["sources"])
+    return found + ([f"code changed in {', '.join(changed)}"] if changed else [])
+
+
+def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))

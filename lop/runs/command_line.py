@@ -1,0 +1,131 @@
+"""The command line of every run_*.py: which run, where, and any parameter by its name."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from lop.errors import InputError
+from lop.paths import RESULTS
+from lop.runs.lock import die_with_parent
+from lop.runs.runner import Run
+from lop.runs.spec import PROBLEMS, Problem, RunSpec, resolve
+
+EXIT_BAD_INPUT = 2
+
+
+def main(problem_name: str, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
+    """Do one run of a problem as the command line says; ends with status 2 and one line if the input is bad."""
+    problem = PROBLEMS[problem_name]
+    try:
+        options = _parser(problem, description).parse_args(argv)
+        if options.die_with_parent:
+            die_with_parent()
+        if options.log:
+            _log_to(options.log)
+        _check_device(options.device)
+        run = Run(
+            spec_from(problem, options),
+            options.results,
+            options.device,
+            checkpoint_every=options.checkpoint_every,
+            fresh=options.fresh,
+            progress_every=options.progress_every,
+        )
+        run.execute(train)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_BAD_INPUT) from None
+
+
+def spec_from(problem: Problem, options: argparse.Namespace) -> RunSpec:
+    """The run that the options name."""
+    overrides = {key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None}
+    config = config_name(problem, options.config)
+    return resolve(problem, config, options.seed, options.scale, options.setting, options.config, overrides)
+
+
+def config_name(problem: Problem, path: Path) -> str:
+    """`ant/std` for a file in the problem's cfg folder, else the file's own name."""
+    try:
+        return str(path.resolve().relative_to(problem.folder / "cfg").with_suffix(""))
+    except ValueError:
+        return path.stem
+
+
+def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("-c", "--config", type=Path, required=True, help="cfg file, e.g. cfg/ant/std.yml")
+    add("-s", "--seed", type=int, default=0, help="random seed (default 0)")
+    add("-d", "--device", default="cpu", help="where the networks are: cpu (default), cuda, cuda:1, ...")
+    add("--scale", default="paper", help="a file in config/scales (default paper: the cfg file as published)")
+    add("--setting", default="default", help="which point of a cfg file's sweep, e.g. step_size=0.01")
+    add("--results", type=Path, default=RESULTS, help="folder of all results (default: the project's results/)")
+    add("--checkpoint-every", type=_positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)")
+    add("--progress-every", type=_positive, default=60.0, metavar="S", help="seconds between lines of a log (default 60)")
+    add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
+    add("--log", type=Path, help="write what is told to this file too")
+    add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")
+    group = parser.add_argument_group(
+        "parameters",
+        "Each replaces the cfg file's value; results then go to a folder named after what was replaced.",
+    )
+    for key, field in problem.model.model_fields.items():
+        group.add_argument(
+            f"--{key}", dest=f"p_{key}", type=yaml.safe_load, metavar="VALUE", help=_help(field).replace("%", "%%")
+        )
+    return parser
+
+
+def _help(field: FieldInfo) -> str:
+    default = field.get_default()
+    suffix = "" if default is PydanticUndefined or default is None else f" (default {default})"
+    return f"{field.description}{suffix}"
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"found {text}, allowed: a number of seconds above 0")
+    return value
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device: found {name!r}, which is not available here: {reason}") from None
+
+
+class _Tee:
+    """Standard error and a log file as one stream."""
+
+    def __init__(self, stream: Any, file: Any):
+        self.streams = (stream, file)
+
+    def write(self, text: str) -> int:
+        for stream in self.streams:
+            stream.write(text)
+            stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr = _Tee(sys.__stderr__, open(os.fspath(path), "a"))  # noqa: SIM115 (open until the process ends)

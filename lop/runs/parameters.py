@@ -1,0 +1,143 @@
+"""Typed parameters of a problem: read from a cfg file, checked, swept, overridden; each mistake is told in one line."""
+
+import difflib
+import itertools
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from lop.errors import InputError
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """YAML reads 1e8 as a string, and 1e+8 as a float: both may stand for a whole number."""
+    try:
+        number = float(_number(value))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("a whole number") from None
+    if number != number or number in (float("inf"), float("-inf")) or int(number) != number:
+        raise ValueError("a whole number")
+    return int(value) if isinstance(value, int) else int(number)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+class Parameters(BaseModel):
+    """Base of a problem's parameters: one field a key, each with its description, unit, default and range.
+
+    Lists are swept (see `settings_of`) unless the field itself is a list.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run goes on from a shorter one
+    cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
+
+    def identity(self) -> dict[str, Any]:
+        """All that a run's result depends on, as plain JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.cosmetic))
+
+    def identity_without_horizon(self) -> dict[str, Any]:
+        return {key: value for key, value in self.identity().items() if key != self.horizon}
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; InputError if there is no such file, or something else in it."""
+    try:
+        content = yaml.load(path.read_text(), _UniqueKeyLoader)  # a SafeLoader
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
+        raise InputError(f"{path}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found {type(content).__name__}, allowed: `key: value` lines")
+    return content
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A key that stands twice is a mistake, not the last one's victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(
+    model: type[Model], values: Mapping[str, Any], source: str, replaced: Mapping[str, str] | None = None
+) -> Model:
+    """`values` as a `model`; the first mistake becomes an InputError that names source, key, found and allowed.
+
+    `replaced` names the source of those keys that do not come from `source`.
+    """
+    try:
+        return model(**{str(key): value for key, value in values.items()})
+    except ValidationError as error:
+        keys = [str(part) for part in error.errors()[0]["loc"][:1]]
+        origin = (replaced or {}).get("".join(keys), source)
+        raise InputError(f"{origin}: {_one_line(model, error)}") from None
+
+
+def _one_line(model: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, list(model.model_fields), n=1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}{more}"
+    if first["type"] == "missing":
+        return f"key `{key}` is missing{more}"
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if not key:
+        return f"{allowed}{more}"
+    return f"key `{key}`: found {first['input']!r}, allowed: {allowed}{more}"
+
+
+def _is_list_field(model: type[Parameters], key: str) -> bool:
+    annotation = model.model_fields[key].annotation
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(typing.get_origin(option) in (list, tuple) for option in options)
+
+
+def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The points of a cfg's sweep: the product of all keys whose value is a list but whose field is none."""
+    swept = {
+        key: value
+        for key, value in cfg.items()
+        if isinstance(value, list) and key in model.model_fields and not _is_list_field(model, key)
+    }
+    return [dict(zip(swept, point, strict=True)) for point in itertools.product(*swept.values())]
+
+
+def setting_name(point: Mapping[str, Any]) -> str:
+    """A folder name for a point of a sweep: `default`, or `step_size=0.01,opt=adam`."""
+    return ",".join(f"{key}={_text(value)}" for key, value in point.items()) or "default"
+
+
+def _text(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return text.replace("/", "_").replace(" ", "").replace(",", "+")

@@ -1,0 +1,235 @@
+"""Drives a run: goes on from its checkpoint, saves, tells how far it is, stops when asked to, writes its metrics.
+
+A training script says what its state is and loops::
+
+    run.track(learner=learner, environment=environment)       # objects with state_dict and load_state_dict
+    for step in run.steps(parameters.n_steps, unit="steps"):   # from 0, or from where the run was interrupted
+        ...
+        run.log("return", step + 1, value)
+
+Between two steps of that loop, and nowhere else, the run is saved; so a run that was killed and resumed any number of
+times gives the table of an uninterrupted one, bit for bit, on the same machine.
+"""
+
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from lop.runs import checkpoint
+from lop.runs.lock import locked
+from lop.runs.metrics import MetricsLog, read_about, write_metrics
+from lop.runs.progress import Progress, duration
+from lop.runs.spec import RunSpec
+from lop.runs.store import Store
+
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved, run the same command again (a scheduler may requeue)
+LOOK_AROUND = 256  # steps between two looks at the clock
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+class Interrupted(SystemExit):
+    """The run was asked to stop, and has saved its state."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_INTERRUPTED)
+
+
+class Run:
+    """One run from its beginning, or from its checkpoint, to its metrics file.
+
+    Args:
+        spec: which run. results: folder of all results. device: `cpu`, `cuda`, ...
+        checkpoint_every: seconds between two checkpoints.
+        fresh: a checkpoint or result of another run in the same folder is set aside in the store; else it is an error.
+        progress_every: seconds between two lines in a log.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        results: Path,
+        device: str = "cpu",
+        checkpoint_every: float = 60.0,
+        fresh: bool = False,
+        progress_every: float = 60.0,
+    ):
+        self.spec, self.device, self.seed = spec, device, spec.seed
+        self.folder = results / spec.folder
+        self.output = self.folder / "metrics.parquet"
+        self.checkpoint = self.folder / checkpoint.NAME
+        self.store = Store(results)
+        self.metrics = MetricsLog()
+        self.log = self.metrics.log
+        self.step = 0
+        self.facts: Callable[[], str] = lambda: ""
+        self._checkpoint_every, self._fresh, self._progress_every = checkpoint_every, fresh, progress_every
+        self._tracked: dict[str, Stateful] = {}
+        self._history = {"seconds": 0.0, "resumed": 0, "started": _now()}
+        self._stop = False
+
+    def execute(self, train: Callable[["Run"], None]) -> None:
+        """Do whatever is left to do of this run: nothing, restore it from the store, or train."""
+        with locked(self.folder):
+            if self._is_done():
+                print(f"{self.spec.name}: already done: {self.output}", file=sys.stderr)
+                return
+            if self.store.restore(self.store.metrics(self.spec), self.output):
+                print(f"{self.spec.name}: restored, nothing to train: {self.output}", file=sys.stderr)
+                return
+            self._prepare_checkpoint()
+            torch.set_num_threads(1)
+            torch.set_flush_denormal(True)
+            handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+            try:
+                train(self)
+            finally:
+                for signum, handler in handlers.items():
+                    signal.signal(signum, handler)
+
+    def _is_done(self) -> bool:
+        if not self.output.exists():
+            return False
+        about = read_about(self.output)
+        return about.get("key") == self.spec.key and about.get("horizon") == self.spec.horizon
+
+    def _prepare_checkpoint(self) -> None:
+        """A foreign checkpoint goes to the store if it may, and our own comes back from there."""
+        if self._fresh and self.checkpoint.exists():
+            key = checkpoint.key_of(self.checkpoint)
+            if key != self.spec.key:
+                self.store.keep(self.checkpoint, self.store.checkpoint(key))
+                self.checkpoint.unlink()
+        if not self.checkpoint.exists():
+            self.store.restore(self.store.checkpoint(self.spec.key), self.checkpoint)
+
+    def track(self, **objects: Stateful) -> None:
+        """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
+        self._tracked |= objects
+
+    def steps(self, n: int, unit: str = "steps") -> Iterator[int]:
+        """The numbers of the steps that are left of n; writes the metrics after the last."""
+        longer_run_is_there = self._resume()
+        progress = Progress(self.spec.name, n, unit, self._progress_every)
+        progress.begin(self.step)
+        clock = saved = time.monotonic()
+        look_around = self.step
+        while self.step < n:
+            if self.step >= look_around or self._stop:
+                look_around = self.step + LOOK_AROUND
+                now = time.monotonic()
+                self._history["seconds"] += now - clock
+                clock = now
+                if self._stop:
+                    self.save()
+                    progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; the same command goes on")
+                    raise Interrupted
+                if now - saved >= self._checkpoint_every:
+                    self.save()
+                    saved = now
+                progress.update(self.step, self.facts())
+            yield self.step
+            self.step += 1
+        self._history["seconds"] += time.monotonic() - clock
+        self._finish(keep_checkpoint=not longer_run_is_there)
+        progress.end(f"done, {n:,} {unit} in {duration(self._history['seconds'])}: {self.output}")
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        state = {name: thing.state_dict() for name, thing in self._tracked.items()}
+        own = {
+            "step": self.step,
+            "history": self._history,
+            "metrics": self.metrics.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+        }
+        checkpoint.save(self.checkpoint, self.spec, {"run": own, "tracked": state})
+
+    def _resume(self) -> bool:
+        """Take up the checkpoint, if there is one; True if it is beyond this run's end."""
+        if not self.checkpoint.exists():
+            return False
+        state = checkpoint.load(self.checkpoint, self.spec)
+        own = state["run"]
+        self.metrics.load_state_dict(own["metrics"])
+        self._history = {**own["history"], "resumed": own["history"]["resumed"] + 1}
+        if own["step"] > self.spec.horizon:  # a longer run was saved: this one is its beginning
+            self.metrics.cut(self.spec.horizon)
+            self.step = self.spec.horizon
+            return True
+        for name, thing in self._tracked.items():
+            thing.load_state_dict(state["tracked"][name])
+        self.step = own["step"]
+        torch.set_rng_state(own["torch_rng"])
+        return False
+
+    def _finish(self, keep_checkpoint: bool) -> None:
+        if keep_checkpoint:
+            self.save()
+            self.store.keep(self.checkpoint, self.store.checkpoint(self.spec.key))
+        entry = self.store.metrics(self.spec)
+        write_metrics(entry, self.metrics, self.about())
+        self.store.restore(entry, self.output)
+
+    def about(self) -> dict[str, Any]:
+        """The run's provenance: the JSON document in the metadata of its metrics."""
+        seconds = self._history["seconds"]
+        return {
+            "name": self.spec.name,
+            "problem": self.spec.problem.name,
+            "config": self.spec.config,
+            "setting": self.spec.setting,
+            "seed": self.spec.seed,
+            "scale": self.spec.scale,
+            "parameters": self.spec.parameters.identity(),
+            "horizon": self.spec.horizon,
+            "key": self.spec.key,
+            "code_digest": self.spec.code_digest,
+            "sources": self.spec.sources,
+            "device": self.device,
+            "started": self._history["started"],
+            "ended": _now(),
+            "seconds": seconds,
+            "steps_per_second": self.step / seconds if seconds else None,
+            "resumed": self._history["resumed"],
+            "machine": {
+                "node": platform.node(),
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": os.cpu_count(),
+            },
+            "versions": {"python": platform.python_version()} | _versions(),
+        }
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        self._stop = True
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "numpy", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas")
+    installed = {distribution.metadata["Name"] for distribution in metadata.distributions()}
+    return {name: metadata.version(name) for name in names if name in installed}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,47 @@
+"""How large an experiment is: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`)."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lop.errors import InputError
+from lop.paths import CONFIG
+from lop.runs.parameters import checked, read_mapping
+
+
+class Scale(BaseModel):
+    """Contents of a scale file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runs: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; of several "
+        "that match, later ones win",
+    )
+    figures: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="figure -> keys that replace those in config/figures.yaml"
+    )
+
+    def overrides(self, problem: str, config: str) -> dict[str, Any]:
+        """What this scale says of one config."""
+        merged: dict[str, Any] = {}
+        for pattern, values in self.runs.items():
+            if fnmatchcase(f"{problem}/{config}", pattern):
+                merged |= values
+        return merged
+
+
+def scale_path(name: str) -> Path:
+    return CONFIG / "scales" / f"{name}.yaml"
+
+
+def load_scale(name: str) -> Scale:
+    """The scale of that name; InputError lists those that there are."""
+    path = scale_path(name)
+    if not path.is_file():
+        known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+        raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {path.parent})")
+    return checked(Scale, read_mapping(path), str(path))

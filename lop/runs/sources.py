@@ -1,0 +1,107 @@
+"""The code that a run executes, and its digest: the modules that an entry module imports, transitively, inside lop.
+
+Imports are read from the syntax tree, nothing is executed. Comments, docstrings and blank lines do not count: changing
+them makes no result stale.
+"""
+
+import ast
+import hashlib
+import io
+import tokenize
+from functools import cache
+from pathlib import Path
+
+from lop.paths import ROOT
+
+PACKAGE = "lop"
+
+
+def digest(entry: str) -> str:
+    """Digest of everything that the module `entry` (dotted name) imports inside lop, itself included."""
+    return combined(sources(entry))
+
+
+def combined(parts: dict[str, str]) -> str:
+    """One digest of {module: digest}."""
+    text = "\n".join(f"{module} {part}" for module, part in sorted(parts.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sources(entry: str) -> dict[str, str]:
+    """{module: digest of its code} for every module that `entry` imports inside lop, itself and packages included."""
+    found: dict[str, str] = {}
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        path = _path(module)
+        if path is None or module in found:
+            continue
+        text = path.read_text()
+        found[module] = _code_digest(text)
+        waiting += _parents(module) + _imports(text, module, is_package=path.name == "__init__.py")
+    return found
+
+
+def _path(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+@cache
+def _imports(text: str, module: str, is_package: bool) -> list[str]:
+    """Names that `text` imports from lop: modules, and names that may be modules."""
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, module, is_package)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] == PACKAGE]
+
+
+def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".") if is_package else module.split(".")[:-1]
+    parts = parts[: len(parts) - node.level + 1]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+@cache
+def _code_digest(text: str) -> str:
+    return hashlib.sha256(code_only(text).encode()).hexdigest()
+
+
+def code_only(text: str) -> str:
+    """`text` without comments, docstrings and blank lines.
+
+    Cut out of the text rather than printed from the syntax tree, whose printed form differs between Python versions.
+    """
+    lines = text.splitlines()
+    for first, last in _docstrings(text):
+        lines[first - 1 : last] = [""] * (last - first + 1)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and lines[token.start[0] - 1]:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def _docstrings(text: str) -> list[tuple[int, int]]:
+    """First and last line of every docstring that has its lines to itself."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    spans = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            string = node.body[0]
+            shares_line = len(node.body) > 1 and node.body[1].lineno == string.end_lineno
+            if not shares_line and string.lineno > getattr(node, "lineno", 0):
+                spans.append((string.lineno, string.end_lineno))
+    return spans

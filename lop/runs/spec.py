@@ -1,0 +1,143 @@
+"""What one run is: problem, config, setting, seed, scale; its parameters, its folder and its fingerprint."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lop.errors import InputError
+from lop.paths import ROOT
+from lop.runs import sources
+from lop.runs.parameters import Parameters, checked, read_mapping, setting_name, settings_of
+from lop.runs.scale import load_scale, scale_path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One of the paper's problems: where its runs start, and what parameters they take."""
+
+    name: str
+    entry: str  # module that is run; what it imports is the code of its runs
+    parameters_class: str  # module:class, importable without torch
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "lop" / self.name
+
+    @cached_property
+    def model(self) -> type[Parameters]:
+        module, _, name = self.parameters_class.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def cfg_path(self, config: str) -> Path:
+        return self.folder / "cfg" / f"{config}.yml"
+
+    def configs(self) -> list[str]:
+        """Every config there is: dropping a file into the cfg folder adds one."""
+        folder = self.folder / "cfg"
+        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yml"))
+
+
+PROBLEMS = {"rl": Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters")}
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run, with its parameters resolved: cfg file, then scale, then setting, then overrides from the command line."""
+
+    problem: Problem
+    config: str
+    setting: str
+    seed: int
+    scale: str
+    parameters: Parameters
+
+    @property
+    def name(self) -> str:
+        setting = "" if self.setting == "default" else f" {self.setting}"
+        return f"{self.problem.name}/{self.config}{setting} seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files lie, relative to the results folder."""
+        return Path(self.scale, self.problem.name, self.config, self.setting, f"seed-{self.seed}")
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        return sources.sources(self.problem.entry)
+
+    @property
+    def code_digest(self) -> str:
+        return sources.combined(self.sources)
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of all that the course of the run depends on; a longer run has the same one."""
+        return fingerprint(self.origin)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What the course of the run depends on, as plain JSON values."""
+        return {
+            "problem": self.problem.name,
+            "parameters": self.parameters.identity_without_horizon(),
+            "seed": self.seed,
+            "sources": self.sources,
+        }
+
+    @property
+    def horizon(self) -> int:
+        return getattr(self.parameters, self.parameters.horizon)
+
+    def params(self) -> dict[str, str]:
+        """What makes the run stale when it changes, for Snakemake's params."""
+        return {
+            "parameters": json.dumps(self.parameters.identity(), sort_keys=True),
+            "code": self.code_digest,
+        }
+
+
+def fingerprint(origin: Mapping[str, Any]) -> str:
+    """Digest of a run's origin."""
+    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+
+
+def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
+    """{setting name: point} of a config's sweep at a scale."""
+    values = read_mapping(problem.cfg_path(config)) | load_scale(scale).overrides(problem.name, config)
+    return {setting_name(point): point for point in settings_of(problem.model, values)}
+
+
+def resolve(
+    problem: Problem,
+    config: str,
+    seed: int,
+    scale: str,
+    setting: str = "default",
+    cfg: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> RunSpec:
+    """The run of that name; InputError if there is no such config or setting, or a parameter is impossible.
+
+    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results.
+    """
+    source = str(cfg or problem.cfg_path(config))
+    if seed < 0:
+        raise InputError(f"seed: found {seed}, allowed: 0 and more")
+    scaled = load_scale(scale).overrides(problem.name, config)
+    overrides = dict(overrides or {})
+    values = read_mapping(cfg or problem.cfg_path(config)) | scaled | overrides
+    replaced = dict.fromkeys(scaled, str(scale_path(scale))) | dict.fromkeys(overrides, "command line")
+    points = {setting_name(point): point for point in settings_of(problem.model, values)}
+    if setting not in points:
+        raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")
+    point = points[setting]
+    parameters = checked(problem.model, values | point, source, replaced)
+    named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
+    name = setting_name({key: getattr(parameters, key) for key in named})
+    return RunSpec(problem, config, name, seed, scale, parameters)
+
