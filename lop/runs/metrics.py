@@ -79,8 +79,10 @@ class MetricsLog:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def state_dict(self) -> dict:
+        if not len(self):
+            return {"names": []}
         rows = {name: torch.frombuffer(getattr(self, name), dtype=dtype).clone() for name, dtype in self._dtypes.items()}
-        return {"names": list(self.names)} | rows if len(self) else {"names": []}
+        return {"names": list(self.names)} | rows
 
     def load_state_dict(self, state: dict) -> None:
         self.names = list(state["names"])

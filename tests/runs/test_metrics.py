@@ -1,0 +1,77 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lop.errors import InputError
+from lop.runs.metrics import SCHEMA, MetricsLog, read_about, write_metrics
+
+
+def filled() -> MetricsLog:
+    log = MetricsLog()
+    log.log("return", 10, 1.5)
+    log.log("dormant_units", 10, 0.25, 1)
+    log.log("return", 30, -2.0)
+    return log
+
+
+ROWS = [
+    {"metric": "return", "step": 10, "layer": None, "value": 1.5},
+    {"metric": "dormant_units", "step": 10, "layer": 1, "value": 0.25},
+    {"metric": "return", "step": 30, "layer": None, "value": -2.0},
+]
+
+
+def test_what_is_logged_is_what_is_written(tmp_path):
+    write_metrics(tmp_path / "metrics.parquet", filled(), {"seed": 3})
+    table = pq.read_table(tmp_path / "metrics.parquet")
+    assert table.schema.remove_metadata().equals(SCHEMA)
+    assert table.to_pylist() == ROWS
+    assert read_about(tmp_path / "metrics.parquet") == {"seed": 3}
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.parquet"]
+
+
+def test_nothing_logged_is_an_empty_table(tmp_path):
+    write_metrics(tmp_path / "metrics.parquet", MetricsLog(), {})
+    assert pq.read_table(tmp_path / "metrics.parquet").num_rows == 0
+
+
+def test_state_is_restored():
+    for log in (filled(), MetricsLog()):
+        other = MetricsLog()
+        other.log("to be forgotten", 1, 1.0)
+        other.load_state_dict(log.state_dict())
+        assert other.table().equals(log.table())
+        other.log("return", 40, 0.0)
+        assert len(other) == len(log) + 1
+
+
+def test_cut_and_recent():
+    log = filled()
+    assert log.recent("return", 5) == [-2.0, 1.5]
+    assert log.recent("return", 1) == [-2.0]
+    assert log.recent("unknown", 1) == []
+    log.cut(10)
+    assert log.table().to_pylist() == ROWS[:2]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.parquet"
+    write_metrics(path, filled(), {"seed": 3})
+    with pytest.raises(TypeError):
+        write_metrics(path, filled(), {"seed": object()})
+    assert read_about(path) == {"seed": 3}
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])
+def test_a_damaged_file_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "metrics.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"metrics\.parquet: truncated, damaged") as error:
+        read_about(path)
+    assert "\n" not in str(error.value)
+
+
+def test_somebody_elses_parquet_is_told(tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="not written by lop"):
+        read_about(tmp_path / "other.parquet")

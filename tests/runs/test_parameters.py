@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy import ToyParameters
+
+from lop.errors import InputError
+from lop.runs.parameters import checked, read_mapping, setting_name, settings_of
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("1e8", 100_000_000), (1e6, 1_000_000), ("12", 12), (7, 7), ("5e+7", 50_000_000)]
+)
+def test_whole_numbers_as_people_write_them(written, meant):
+    assert checked(ToyParameters, {"n": written}, "x.yml").n == meant
+
+
+@given(st.integers(1, 10**15))
+def test_every_whole_number_is_itself(n):
+    assert checked(ToyParameters, {"n": n}, "x.yml").n == n
+    assert checked(ToyParameters, {"n": str(n)}, "x.yml").n == n
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n": 1, "sise": 2}, "x.yml: unknown key `sise`; did you mean `size`? allowed: n, size, label, widths"),
+        ({}, "x.yml: key `n` is missing"),
+        ({"n": "many"}, "x.yml: key `n`: found 'many', allowed: a whole number"),
+        ({"n": 1.5}, "x.yml: key `n`: found 1.5, allowed: a whole number"),
+        ({"n": True}, "x.yml: key `n`: found True, allowed: a whole number"),
+        ({"n": "inf"}, "x.yml: key `n`: found 'inf', allowed: a whole number"),
+        ({"n": 0}, "x.yml: key `n`: found 0, allowed: greater than or equal to 1"),
+        ({"n": 1, "size": 0}, "x.yml: key `size`: found 0, allowed: greater than 0"),
+        ({"n": 1, "size": float("inf")}, "x.yml: key `size`: found inf, allowed: a finite number"),
+        ({"n": 1, "widths": 3}, "x.yml: key `widths`: found 3, allowed: a valid list"),
+        ({"n": 0, "size": 0}, "x.yml: key `n`: found 0, allowed: greater than or equal to 1 (and 1 more)"),
+    ],
+)
+def test_mistakes_in_one_line(values, message):
+    with pytest.raises(InputError) as error:
+        checked(ToyParameters, values, "x.yml")
+    assert str(error.value) == message
+
+
+def test_a_mistake_names_the_source_of_its_key():
+    with pytest.raises(InputError, match=r"^command line: key `n`"):
+        checked(ToyParameters, {"n": 0}, "x.yml", {"n": "command line"})
+
+
+def test_sweeps():
+    cfg = {"n": [1, 2], "size": [0.1, 1e-5], "widths": [3, 4]}
+    points = settings_of(ToyParameters, cfg)
+    assert [setting_name(p) for p in points] == ["n=1,size=0.1", "n=1,size=1e-05", "n=2,size=0.1", "n=2,size=1e-05"]
+    assert [setting_name(p) for p in settings_of(ToyParameters, {"n": 1})] == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("- 1\n- 2", "found list, allowed: `key: value` lines"),
+        ("a: 1\na: 2", "key 'a' stands twice"),
+        ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_mapping(tmp_path, text, message):
+    path = tmp_path / "x.yml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        read_mapping(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_names_its_neighbour(tmp_path):
+    (tmp_path / "std.yml").write_text("")
+    assert read_mapping(tmp_path / "std.yml") == {}
+    with pytest.raises(InputError, match=r"st\.yml: no such file; did you mean std\.yml\?"):
+        read_mapping(tmp_path / "st.yml")

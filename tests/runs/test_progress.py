@@ -1,0 +1,34 @@
+import io
+
+import pytest
+
+from lop.runs.progress import Progress, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (18600, "5 h 10 min"), (183600, "2 d 3 h")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_line():
+    progress = Progress("rl/ant/std seed 0", 2000, "steps", stream=io.StringIO())
+    progress.begin(500)
+    text = progress.line(1000, 10.0, "mean return 12")
+    assert text == "rl/ant/std seed 0  50% | 1,000 of 2,000 steps | 50 steps/s | mean return 12 | 20 s left"
+    assert "unknown time left" in progress.line(500, 10.0, "")
+
+
+def test_lines_of_a_log_come_now_and_then():
+    stream = io.StringIO()
+    progress = Progress("a", 10, "steps", every=1000, stream=stream)
+    progress.begin(0)
+    progress.update(5)
+    assert stream.getvalue() == ""
+    progress.last -= 2000
+    progress.update(6)
+    progress.update(7)
+    progress.end("done")
+    assert stream.getvalue().count("\n") == 2
+    assert stream.getvalue().endswith("a: done\n")
