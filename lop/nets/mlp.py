@@ -75,44 +75,37 @@ class Backpropagation:
         self.weight_gradients = [_own_gradient(layer.weight) for layer in layers]
         self.bias_gradients = [_own_gradient(layer.bias) for layer in layers]
         self.hidden: list[Tensor] = []
-        self._inputs: Tensor | None = None
-        self._deltas: list[Tensor] = []
-        self._batch = -1
+        self._shape = (-1, -1)
 
-    def _allocate(self, batch: int) -> None:
-        self._batch = batch
-        self._outputs = [weight.new_empty(batch, len(weight)) for weight in self.weights]
-        self._deltas = [torch.empty_like(output) for output in self._outputs[:-1]]
-        self.hidden = self._outputs[:-1]
-
-    def clear_gradients(self) -> None:
-        """Zero all gradients; needed only when the number of input columns becomes smaller."""
-        for gradient in self.weight_gradients:
-            gradient.zero_()
+    def _allocate(self, batch: int, columns: int) -> None:
+        """Tensors and views for minibatches of this shape."""
+        self._shape = (batch, columns)
+        outputs = [weight.new_empty(batch, len(weight)) for weight in self.weights]
+        self.hidden = outputs[:-1]
+        deltas = [torch.empty_like(hidden) for hidden in self.hidden]
+        live = [self.weights[0][:, :columns], *self.weights[1:]]
+        self._forward = list(zip(self.biases, [weight.t() for weight in live], outputs, strict=True))
+        self._backward = list(zip(self.hidden, deltas, self.weights[1:], self.weight_gradients[1:], strict=True))
+        self._input_gradient = self.weight_gradients[0][:, :columns]
+        self.weight_gradients[0].zero_()  # those of missing columns stay so
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (batch, n_outputs) for inputs (batch, columns), valid until the next call."""
-        if len(x) != self._batch:
-            self._allocate(len(x))
-        self._inputs, h = x, x
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            columns = weight[:, : x.shape[1]] if layer == 0 else weight
-            h = torch.addmm(bias, h, columns.t(), out=self._outputs[layer])
-            if layer < len(self.hidden):
-                self.activation.apply_(h)
-        return h
+        if x.shape != self._shape:
+            self._allocate(*x.shape)
+        self._inputs = h = x
+        *hidden, (output_bias, output_weight, output) = self._forward
+        for bias, weight, out in hidden:
+            h = self.activation.apply_(torch.addmm(bias, h, weight, out=out))
+        return torch.addmm(output_bias, h, output_weight, out=output)
 
     def backward(self, gradient: Tensor) -> None:
         """Set every parameter's `grad` from the loss's gradient (batch, n_outputs) in the last forward pass's outputs."""
-        if self._inputs is None:
-            raise RuntimeError("backward() needs a forward() before it")
-        x, delta = self._inputs, gradient
-        for layer in reversed(range(len(self.weights))):
-            torch.sum(delta, 0, out=self.bias_gradients[layer])
-            if layer == 0:
-                torch.mm(delta.t(), x, out=self.weight_gradients[0][:, : x.shape[1]])
-                return
-            below = self.hidden[layer - 1]
-            torch.mm(delta.t(), below, out=self.weight_gradients[layer])
-            delta = torch.mm(delta, self.weights[layer], out=self._deltas[layer - 1])
-            self.activation.backward_(delta, below)
+        for (below, delta, weight, weight_gradient), bias_gradient in zip(
+            reversed(self._backward), reversed(self.bias_gradients), strict=False
+        ):
+            torch.sum(gradient, 0, out=bias_gradient)
+            torch.mm(gradient.t(), below, out=weight_gradient)
+            gradient = self.activation.backward_(torch.mm(gradient, weight, out=delta), below)
+        torch.sum(gradient, 0, out=self.bias_gradients[0])
+        torch.mm(gradient.t(), self._inputs, out=self._input_gradient)

@@ -7,12 +7,11 @@ results/<scale>/rl/<config>/<setting>/seed-<seed>/metrics.parquet in the project
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
-from functools import partial
-
 import gymnasium
 import numpy as np
 import torch
 
+from lop.algos.adam import LeanAdam
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
 from lop.envs import ResumableEnvironment
@@ -50,7 +49,7 @@ def train(run: Run) -> None:
         p.g,
         value,
         p.lm,
-        Opt=partial(torch.optim.Adam, fused=True),
+        Opt=LeanAdam,
         device=run.device,
         u_epi_up=p.u_epi_ups,
         n_itrs=p.n_itrs,

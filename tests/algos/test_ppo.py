@@ -133,11 +133,9 @@ def test_gradients_are_autograds(activation):
 
     policy_net, value_net = Backpropagation(policy.mean_net, activation), Backpropagation(value.v_net, activation)
     with torch.no_grad():
-        d_means, d_log_std = surrogate_gradients(
-            policy_net.forward(x), policy.log_std.detach(), actions, old, advantage, 0.2
-        )
+        means = policy_net.forward(x)
+        d_means = surrogate_gradients(means, policy.log_std.detach(), actions, old, advantage, 0.2, policy.log_std.grad)
         policy_net.backward(d_means)
-        policy.log_std.grad = d_log_std
         value_net.backward((value_net.forward(x) - returns) * 2 / 32)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

@@ -25,6 +25,9 @@ from lop.nets.mlp import Backpropagation
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 
+NEVER_CLIPS = 1e9  # finding out that the norm is smaller would cost a tenth of an update
+HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))
+
 
 class PPO:
     """PPO for an `MLPPolicy` and an `MLPVF`, optionally with continual backpropagation or ReDo.
@@ -34,7 +37,8 @@ class PPO:
         Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`.
         u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages.
         n_itrs: epochs per update. n_slices: minibatches per epoch.
-        no_clipping: leave out the clipped surrogate. max_grad_norm: 0 for no gradient clipping.
+        no_clipping: leave out the clipped surrogate.
+        max_grad_norm: norm that gradients are clipped to; 0, or 1e9 as published and more, for no clipping.
         wd: L2 of the optimizer. perturb_scale: standard deviation of noise added to all weights after each step.
         pgnt, vgnt: generate-and-test on the policy, on the value network, with `replacement_rate`, `decay_rate`,
             maturity threshold `mt`, utilities `util_type_pol` and `util_type_val`; ReDo instead if `redo`, with
@@ -100,7 +104,7 @@ class PPO:
         self.policy_net = Backpropagation(pol.mean_net, pol.act_type)
         self.value_net = Backpropagation(vf.v_net, vf.act_type)
         self.log_std = pol.log_std.detach()
-        pol.log_std.grad = torch.zeros_like(pol.log_std)
+        self.log_std_gradient = pol.log_std.grad = torch.zeros_like(pol.log_std)
 
         def unit_replacement(net, activation, utility_type):
             shared = {"init": init, "device": device}
@@ -159,34 +163,29 @@ class PPO:
         returns, advantages = self.get_rets_advs(rewards, dones, values)
         weights_before = [weight.clone() for weight in self.policy_net.weights]
 
-        self.policy_net.clear_gradients()
-        self.value_net.clear_gradients()
         batch = torch.cat((actions, log_probabilities, advantages, returns, observations[:, :live]), 1)
+        columns, minibatch = (actions.shape[1], 1, 1, 1, live), self.buf.bs // self.n_slices
         for _ in range(self.n_itrs):
             order = torch.from_numpy(self.rng.permutation(len(batch))).to(self.device)
-            for minibatch in batch[order].split(self.buf.bs // self.n_slices):
-                self._step(minibatch)
+            shuffled = batch[order].split(columns, 1)
+            for parts in zip(*(part.split(minibatch) for part in shuffled), strict=True):
+                self._step(*parts)
 
         change = sum((new - old).abs().sum() for new, old in zip(self.policy_net.weights, weights_before, strict=True))
         return {"weight_change": float(change)}
 
-    def _step(self, minibatch: Tensor) -> None:
-        """One optimizer step and what follows it; columns: action, log probability, advantage, return, observation."""
-        a_dim = len(self.log_std)
-        actions, log_probability, advantage, returns = minibatch[:, : a_dim + 3].split((a_dim, 1, 1, 1), 1)
-        observations = minibatch[:, a_dim + 3 :]
-
+    def _step(self, actions, log_probability_old, advantage, returns, observations) -> None:
+        """One optimizer step on a minibatch, and what follows it."""
         means = self.policy_net.forward(observations)  # (batch, a_dim)
-        d_means, d_log_std = surrogate_gradients(
-            means, self.log_std, actions, log_probability, advantage, self.clip_eps
+        d_means = surrogate_gradients(
+            means, self.log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
         )
         self.policy_net.backward(d_means)
-        self.pol.log_std.grad.copy_(d_log_std)
 
         values = self.value_net.forward(observations)  # (batch, 1)
         self.value_net.backward((values - returns).mul_(2 / len(values)))
 
-        if self.max_grad_norm > 0:
+        if 0 < self.max_grad_norm < NEVER_CLIPS:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.opt.step()
         if self.perturb_scale:
@@ -239,22 +238,29 @@ def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float
 
 
 def surrogate_gradients(
-    means: Tensor, log_std: Tensor, actions: Tensor, log_probability_old: Tensor, advantage: Tensor, clip_eps: float
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the mean clipped surrogate loss in the policy's means (batch, a_dim) and in log_std (a_dim,).
+    means: Tensor,
+    log_std: Tensor,
+    actions: Tensor,
+    log_probability_old: Tensor,
+    advantage: Tensor,
+    clip_eps: float,
+    log_std_gradient: Tensor,
+) -> Tensor:
+    """Gradients of the mean clipped surrogate loss: in the means (batch, a_dim), returned, and in `log_std` (a_dim,).
 
-    The loss is flat where clipping binds: where the ratio has left [1 - eps, 1 + eps] in the direction that the
-    advantage asks for.
+    The loss is flat where clipping binds: where the ratio of probabilities has left [1 - eps, 1 + eps] in the direction
+    that the advantage asks for.
     """
     inverse_std = torch.exp(-log_std)
     z = (actions - means).mul_(inverse_std)  # (batch, a_dim)
     z_squared = z.square()
-    log_probability = z_squared.sum(1, keepdim=True).mul_(-0.5) - (log_std + HALF_LOG_2_PI).sum()
-    ratio = (log_probability - log_probability_old).exp_()  # (batch, 1)
-    loss, clipped = -ratio * advantage, -ratio.clamp(1 - clip_eps, 1 + clip_eps) * advantage
-    gradient = torch.where(loss >= clipped, loss, 0.0).div_(len(means))  # in the log probability
-    d_log_std = gradient.t().mm(z_squared.sub_(1)).view(-1)
-    return z.mul_(inverse_std).mul_(gradient), d_log_std
+    log_norm = (log_std + HALF_LOG_2_PI).sum()
+    log_probability = z_squared.sum(1, keepdim=True).mul_(-0.5).sub_(log_norm)
+    ratio = log_probability.sub_(log_probability_old).exp_()  # (batch, 1)
+    excess = (ratio - ratio.clamp(1 - clip_eps, 1 + clip_eps)).mul_(advantage)
+    gradient = ratio.mul_(advantage).mul_(-1 / len(means)).masked_fill_(excess > 0, 0.0)  # in the log probability
+    torch.sum(z_squared.sub_(1).mul_(gradient), 0, out=log_std_gradient)
+    return z.mul_(inverse_std).mul_(gradient)
 
 
 def _live_columns(observations: Tensor) -> int:
@@ -263,4 +269,3 @@ def _live_columns(observations: Tensor) -> int:
     return int(used[-1]) + 1 if len(used) else 1
 
 
-HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))
