@@ -16,9 +16,12 @@ from lop.paths import ROOT
 PACKAGE = "lop"
 
 
-def digest(entry: str) -> str:
-    """Digest of everything that the module `entry` (dotted name) imports inside lop, itself included."""
-    return combined(sources(entry))
+def digest(entry: str, comments: bool = False) -> str:
+    """Digest of everything that the module `entry` (dotted name) imports inside lop, itself included.
+
+    With `comments`, every character of the files counts.
+    """
+    return combined(sources(entry, comments))
 
 
 def combined(parts: dict[str, str]) -> str:
@@ -27,7 +30,7 @@ def combined(parts: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sources(entry: str) -> dict[str, str]:
+def sources(entry: str, comments: bool = False) -> dict[str, str]:
     """{module: digest of its code} for every module that `entry` imports inside lop, itself and packages included."""
     found: dict[str, str] = {}
     waiting = [entry]
@@ -37,7 +40,7 @@ def sources(entry: str) -> dict[str, str]:
         if path is None or module in found:
             continue
         text = path.read_text()
-        found[module] = _code_digest(text)
+        found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else _code_digest(text)
         waiting += _parents(module) + _imports(text, module, is_package=path.name == "__init__.py")
     return found
 

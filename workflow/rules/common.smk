@@ -3,11 +3,12 @@
 import sys
 from functools import cache
 
-from lop.errors import InputError
+from lop.figures.registry import figure_names, load_figure
 from lop.runs.spec import PROBLEMS, resolve
 
 SCALE = config["scale"]
 RESULTS = config["results"]
+FIGURES = figure_names()
 
 
 wildcard_constraints:
@@ -27,3 +28,8 @@ def run_spec(scale, problem, config, setting, seed):
 def spec_of(wildcards):
     """The run that a metrics file is of."""
     return run_spec(wildcards.scale, wildcards.problem, wildcards.config, wildcards.setting, wildcards.seed)
+
+
+@cache
+def figure_at(name, scale):
+    return load_figure(name, scale)

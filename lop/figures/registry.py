@@ -1,0 +1,230 @@
+"""What each figure shows: config/figures.yaml, checked, with a scale's changes merged in.
+
+The keys are described at the head of that file. Nothing here reads results or draws.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from lop.errors import InputError
+from lop.paths import CONFIG
+from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.scale import load_scale, scale_path
+
+Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
+Marker = Literal["circle", "square", "triangle", "diamond", "down", "cross", "plus"]
+
+
+def _seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return tuple(range(value))
+    seeds = tuple(value) if isinstance(value, list | tuple) else ()
+    whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
+    if not seeds or not whole or len(set(seeds)) < len(seeds):
+        raise ValueError("a number of seeds above 0, or a list of different seeds from 0 on")
+    return seeds
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Method(_Model):
+    """How the curves of a method look, in every figure."""
+
+    label: str = Field(min_length=1)
+    colour: str = Field(pattern=r"^(C\d|#[0-9a-fA-F]{6})$")
+    line: Line
+    marker: Marker | None = None
+
+
+class Source(_Model):
+    """The runs of a curve: all its seeds at one point of a config's sweep. In YAML often just <problem>/<config>."""
+
+    runs: str = Field(pattern=r"^[^/]+(/[^/]+)+$")
+    setting: str = "default"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"runs": value} if isinstance(value, str) else value
+
+    @property
+    def problem(self) -> str:
+        return self.runs.partition("/")[0]
+
+    @property
+    def config(self) -> str:
+        return self.runs.partition("/")[2]
+
+
+class Panel(_Model):
+    """One pair of axes."""
+
+    curves: dict[str, Source] = Field(min_length=1)
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
+    metric: str
+    layers: tuple[Whole, ...] | None = None
+    to: Whole = Field(ge=1)
+    bin: Whole = Field(1, ge=1)
+    band: Literal["bootstrap", "standard_error"] = "bootstrap"
+    factor: Number = 1.0
+    unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
+    title: str = ""
+    x_label: str
+    y_label: str
+    y_limits: tuple[Number, Number] | None = None
+    caption: str = ""
+
+    @field_validator("bin")
+    @classmethod
+    def _divides(cls, width: int, info: ValidationInfo) -> int:
+        if info.data.get("to", 0) % width:
+            raise ValueError(f"a divisor of `to` ({info.data['to']})")
+        return width
+
+    @field_validator("y_limits")
+    @classmethod
+    def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits and not limits[0] < limits[1]:
+            raise ValueError("[lowest, highest]")
+        return limits
+
+    def collected_from(self) -> dict[str, Any]:
+        """What the collected table depends on, as plain JSON values; labels and axes are not among it."""
+        return self.model_dump(mode="json", include={"curves", "seeds", "metric", "layers", "to", "bin"})
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """One run that a figure needs, and of which curve it is."""
+
+    curve: str
+    problem: str
+    config: str
+    setting: str
+    seed: int
+    scale: str
+
+    @property
+    def name(self) -> str:
+        """Of the runs of all seeds: `rl/ant/std`, or `rl/ant/std step_size=0.01` for a point of a sweep."""
+        return f"{self.problem}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
+
+    @property
+    def path(self) -> Path:
+        """Of its metrics, relative to the results folder."""
+        return Path(self.scale, self.problem, self.config, self.setting, f"seed-{self.seed}", "metrics.parquet")
+
+
+class Figure(_Model):
+    """A figure at a scale: its panels, and the methods that they show."""
+
+    name: str
+    scale: str
+    caption: str
+    panels: tuple[Panel, ...]
+    methods: dict[str, Method]
+
+    def runs(self, panel: Panel) -> list[RunFile]:
+        """The runs of one of the panels, curve by curve, each by seed."""
+        return [
+            RunFile(curve, source.problem, source.config, source.setting, seed, self.scale)
+            for curve, source in panel.curves.items()
+            for seed in sorted(panel.seeds)
+        ]
+
+    def files(self) -> list[Path]:
+        """All metrics files that the figure is made of, relative to the results folder, each once."""
+        return list(dict.fromkeys(run.path for panel in self.panels for run in self.runs(panel)))
+
+    def collected_from(self) -> dict[str, Any]:
+        """What the collected table depends on, as plain JSON values."""
+        return {"scale": self.scale, "panels": [panel.collected_from() for panel in self.panels]}
+
+
+class Registry(_Model):
+    """Contents of config/figures.yaml; an entry is checked when it is asked for, with the scale's changes."""
+
+    methods: dict[str, Method]
+    figures: dict[str, dict[str, Any]]
+
+
+def read_registry(path: Path = CONFIG / "figures.yaml") -> Registry:
+    """The file as it is; InputError if it is no such file."""
+    return checked(Registry, read_mapping(path), str(path))
+
+
+def figure_names() -> list[str]:
+    """Every figure that there is."""
+    return list(read_registry().figures)
+
+
+def load_figure(name: str, scale: str, path: Path = CONFIG / "figures.yaml") -> Figure:
+    """The figure of that name at a scale; InputError, in one line, for anything wrong about either."""
+    changes = load_scale(scale).figures
+    return _Resolver(read_registry(path), changes, str(path), str(scale_path(scale))).figure(name, scale)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Merges figures.yaml and a scale's changes to it; keeps the files' names for messages."""
+
+    registry: Registry
+    changes: Mapping[str, Mapping[str, Any]]
+    path: str
+    scale_path: str
+
+    def figure(self, name: str, scale: str) -> Figure:
+        for changed in self.changes:
+            self._known(changed, self.registry.figures, f"{self.scale_path}: figures")
+        entry = self._known(name, self.registry.figures, f"{self.path}: figures")
+        panels = self._panels(name, entry)
+        used = dict.fromkeys(curve for panel in panels for curve in panel.curves)
+        where = f"{self.path}: methods, for a curve of {name}"
+        methods = {curve: self._known(curve, self.registry.methods, where) for curve in used}
+        caption = str(entry.get("caption", ""))
+        return Figure(name=name, scale=scale, caption=caption, panels=tuple(panels), methods=methods)
+
+    def _panels(self, name: str, entry: Mapping[str, Any]) -> list[Panel]:
+        shared = {key: value for key, value in entry.items() if key != "panels"}
+        panels = entry.get("panels", [{}])
+        if not isinstance(panels, list) or not panels or not all(isinstance(one, dict | str) for one in panels):
+            raise InputError(
+                f"{self.path}: figures.{name}: key `panels`: allowed: a list of mappings or figures' names"
+            )
+        return [
+            self._named_panel(name, one) if isinstance(one, str) else self._panel(name, shared | one, [name])
+            for one in panels
+        ]
+
+    def _named_panel(self, name: str, other: str) -> Panel:
+        where = f"{self.path}: figures.{name}: key `panels`"
+        entry = self._known(other, self.registry.figures, where)
+        if "panels" in entry:
+            raise InputError(f"{where}: found {other!r}, which has panels itself, allowed: figures of one panel")
+        return self._panel(other, entry, [other, name])
+
+    def _panel(self, name: str, values: Mapping[str, Any], changed_as: list[str]) -> Panel:
+        """A panel with what the scale says of it under each of the names, in their order."""
+        merged, replaced = dict(values), {}
+        for other in changed_as:
+            changes = self.changes.get(other, {})
+            if changes.get("to", merged.get("to")) != merged.get("to"):
+                merged.pop("y_limits", None)
+            merged |= changes
+            replaced |= dict.fromkeys(changes, f"{self.scale_path}: figures.{other}")
+        return checked(Panel, merged, f"{self.path}: figures.{name}", replaced)
+
+    @staticmethod
+    def _known(name: str, table: Mapping[str, Any], where: str) -> Any:
+        if name not in table:
+            near = difflib.get_close_matches(name, list(table), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"{where}: found {name!r}, allowed: {', '.join(table)}{hint}")
+        return table[name]

@@ -1,0 +1,6 @@
+"""Figure 4a from the runs that there are: `python fig4a.py`, `python fig4a.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("fig4a")

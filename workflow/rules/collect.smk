@@ -1,0 +1,28 @@
+# What a figure shows of its runs, in one table: bin means of one metric.
+
+import json
+
+from lop.runs import sources
+
+
+rule collect:
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/{path}" for path in figure_at(wildcards.figure, wildcards.scale).files()
+        ],
+    output:
+        RESULTS + "/{scale}/collected/{figure}.parquet",
+    params:
+        what=lambda wildcards: json.dumps(
+            figure_at(wildcards.figure, wildcards.scale).collected_from(), sort_keys=True
+        ),
+        code=lambda wildcards: sources.digest("lop.figures.collect"),
+        results=RESULTS,
+    log:
+        RESULTS + "/{scale}/collected/{figure}.log",
+    conda:
+        "../../envs/lop.yaml"
+    message:
+        "collect {wildcards.figure} at {wildcards.scale} scale"
+    script:
+        "../scripts/collect.py"

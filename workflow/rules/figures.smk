@@ -1,0 +1,27 @@
+# The figures themselves; any change of what draws them draws them again, comments included: it costs seconds.
+
+
+rule figure:
+    input:
+        RESULTS + f"/{SCALE}/collected/{{figure}}.parquet",
+    output:
+        pdf=report(
+            "figures/{figure}.pdf",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "scale": SCALE},
+        ),
+        png="figures/{figure}.png",
+        csv="figures/{figure}.csv",
+    params:
+        scale=SCALE,
+        what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
+        code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
+    log:
+        RESULTS + f"/{SCALE}/figures/{{figure}}.log",
+    conda:
+        "../../envs/lop.yaml"
+    message:
+        "draw {wildcards.figure} at {params.scale} scale"
+    script:
+        "../scripts/figure.py"
