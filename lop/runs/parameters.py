@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from lop.errors import InputError
+from lop.paths import shown
 
 
 def _number(value: Any) -> Any:
@@ -60,15 +61,15 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(), _UniqueKeyLoader)  # a SafeLoader
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
-        raise InputError(f"{path}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
+        raise InputError(f"{shown(path)}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{shown(path)}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{shown(path)}: not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{path}: found {type(content).__name__}, allowed: `key: value` lines")
+        raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: `key: value` lines")
     return content
 
 

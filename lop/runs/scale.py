@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lop.errors import InputError
-from lop.paths import CONFIG
+from lop.paths import CONFIG, shown
 from lop.runs.parameters import checked, read_mapping
 
 
@@ -43,5 +43,5 @@ def load_scale(name: str) -> Scale:
     path = scale_path(name)
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
-        raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {path.parent})")
-    return checked(Scale, read_mapping(path), str(path))
+        raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {shown(path.parent)})")
+    return checked(Scale, read_mapping(path), shown(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lop.errors import InputError
-from lop.paths import ROOT
+from lop.paths import ROOT, shown
 from lop.runs import sources
 from lop.runs.parameters import Parameters, checked, read_mapping, setting_name, settings_of
 from lop.runs.scale import load_scale, scale_path
@@ -125,13 +125,13 @@ def resolve(
 
     `overrides` become part of the setting's name, so that they never mix with the cfg file's own results.
     """
-    source = str(cfg or problem.cfg_path(config))
+    source = shown(cfg or problem.cfg_path(config))
     if seed < 0:
         raise InputError(f"seed: found {seed}, allowed: 0 and more")
     scaled = load_scale(scale).overrides(problem.name, config)
     overrides = dict(overrides or {})
     values = read_mapping(cfg or problem.cfg_path(config)) | scaled | overrides
-    replaced = dict.fromkeys(scaled, str(scale_path(scale))) | dict.fromkeys(overrides, "command line")
+    replaced = dict.fromkeys(scaled, shown(scale_path(scale))) | dict.fromkeys(overrides, "command line")
     points = {setting_name(point): point for point in settings_of(problem.model, values)}
     if setting not in points:
         raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")

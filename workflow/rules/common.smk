@@ -1,14 +1,18 @@
 # What the rules share: names from the configuration, and the library's answers to what a file is made of.
 
+import logging
+import os
 import sys
-from functools import cache
+from functools import cache, wraps
+
+from lop.errors import InputError
 
 from lop.figures.registry import figure_names, load_figure
+from lop.paths import ROOT
 from lop.runs.spec import PROBLEMS, resolve
 
 SCALE = config["scale"]
 RESULTS = config["results"]
-FIGURES = figure_names()
 
 
 wildcard_constraints:
@@ -20,6 +24,25 @@ wildcard_constraints:
     figure="[^/.]+",
 
 
+def told_in_one_line(function):
+    """End Snakemake with one line where bad input is found; nothing runs yet when it asks what a file is made of."""
+
+    @wraps(function)
+    def told(*arguments):
+        try:
+            return function(*arguments)
+        except InputError as error:
+            logging.shutdown()
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(2)
+
+    return told
+
+
+FIGURES = told_in_one_line(figure_names)()
+
+
+@told_in_one_line
 @cache
 def run_spec(scale, problem, config, setting, seed):
     return resolve(PROBLEMS[problem], config, int(seed), scale, setting)
@@ -30,6 +53,7 @@ def spec_of(wildcards):
     return run_spec(wildcards.scale, wildcards.problem, wildcards.config, wildcards.setting, wildcards.seed)
 
 
+@told_in_one_line
 @cache
 def figure_at(name, scale):
     return load_figure(name, scale)

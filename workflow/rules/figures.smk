@@ -17,6 +17,7 @@ rule figure:
         scale=SCALE,
         what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
+        style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
     log:
         RESULTS + f"/{SCALE}/figures/{{figure}}.log",
     conda:
