@@ -1,57 +1,87 @@
 """Adam (Kingma and Ba 2015, arXiv 1412.6980) for small networks, where calling the optimizer costs as much as its work."""
 
+from collections.abc import Iterable
+
 import torch
+from torch import Tensor, nn
 
 
-class LeanAdam(torch.optim.Adam):
-    """`torch.optim.Adam(fused=True)` that calls torch's fused kernel directly after the first step.
+class LeanAdam:
+    """Adam with L2 regularisation, by torch's fused kernel and nothing around it, on the CPU and on GPUs.
 
-    Same arithmetic, same state, half the time at the size of the paper's policies. Takes what Adam takes but amsgrad.
+    The arithmetic of `torch.optim.Adam(fused=True)` at half its time for the paper's policies. It is no
+    `torch.optim.Optimizer`, whose first use imports torch's compiler: 0.8 s, a third of a short run's start.
+
+    Args:
+        params: parameters; one whose `grad` is None in a step is left alone in it.
+        lr: step size. betas: decay of the two moments. eps: added to the root of the second.
+        weight_decay: L2 regularisation, added to the gradients.
+
+    `state[parameter]` holds the moments `exp_avg` and `exp_avg_sq`, as torch's optimizers do.
 
     Example::
 
         optimizer = LeanAdam(net.parameters(), lr=1e-4, betas=(0.99, 0.99), weight_decay=1e-3)
+        optimizer.step()
     """
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-        self._state_lists: list[tuple] = []
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        super().load_state_dict(state_dict)
-        self._state_lists = []
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        if not lr >= 0:
+            raise ValueError(f"Invalid lr: {lr} (allowed: 0 and more)")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Invalid betas: {betas} (allowed: each from 0 up to, not including, 1)")
+        if not weight_decay >= 0:
+            raise ValueError(f"Invalid weight_decay: {weight_decay} (allowed: 0 and more)")
+        self.params = list(params)
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.state: dict[Tensor, dict[str, Tensor]] = {
+            p: {"step": torch.zeros((), device=p.device), "exp_avg": zeros(p), "exp_avg_sq": zeros(p)}
+            for p in self.params
+        }
 
     @torch.no_grad()
-    def step(self, closure=None):
-        """One step; the first one, and those with a closure or a missing gradient, are torch's own."""
-        gradients = [[p.grad for p in group["params"]] for group in self.param_groups]
-        if closure is not None or not self.state or any(g is None for group in gradients for g in group):
-            self._state_lists = []
-            return super().step(closure)
-        if not self._state_lists:
-            self._state_lists = [self._lists_of(group) for group in self.param_groups]
-        for group, grads, (params, first, second, steps) in zip(
-            self.param_groups, gradients, self._state_lists, strict=True
-        ):
-            torch._foreach_add_(steps, 1)
-            torch._fused_adam_(
-                params,
-                grads,
-                first,
-                second,
-                [],
-                steps,
-                lr=group["lr"],
-                beta1=group["betas"][0],
-                beta2=group["betas"][1],
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                amsgrad=False,
-                maximize=False,
-            )
-        return None
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        params = [p for p in self.params if p.grad is not None]
+        states = [self.state[p] for p in params]
+        steps = [state["step"] for state in states]
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            params,
+            [p.grad for p in params],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            steps,
+            lr=self.lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
 
-    def _lists_of(self, group: dict) -> tuple[list, list, list, list]:
-        states = [self.state[p] for p in group["params"]]
-        first, second, steps = ([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq", "step"))
-        return list(group["params"]), first, second, steps
+    def zero_grad(self) -> None:
+        for p in self.params:
+            p.grad = None
+
+    def state_dict(self) -> list[dict[str, Tensor]]:
+        """The state of every parameter, in their order."""
+        return [self.state[p] for p in self.params]
+
+    def load_state_dict(self, states: list[dict[str, Tensor]]) -> None:
+        for p, state in zip(self.params, states, strict=True):
+            for name, tensor in state.items():
+                self.state[p][name].copy_(tensor)
+
+
+def zeros(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter, requires_grad=False)

@@ -24,6 +24,7 @@ With h a unit's activation, mean over the batch, w_in and w_out its incoming and
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +121,7 @@ class GnT:
     Args:
         net: modules in order; every pair of neighbouring linear or convolutional layers has a hidden layer between.
         hidden_activation: its gain scales the bound of new weights (see `lop.nets.initialisation`).
-        opt: the optimizer of `net`'s parameters.
+        opt: the optimizer of `net`'s parameters; anything whose `state[parameter]` holds its state, or None.
         replacement_rate: share of a layer's mature units that is replaced per step, in [0, 1].
         maturity_threshold: a unit may be replaced when its age exceeds this number of steps.
         accumulate: carry fractions of a unit over to the next step; else replace one unit with that probability.
@@ -135,7 +136,7 @@ class GnT:
         self,
         net: nn.Sequential,
         hidden_activation: str,
-        opt: torch.optim.Optimizer,
+        opt: Any,
         decay_rate: float = 0.99,
         replacement_rate: float = 1e-4,
         init: str = "kaiming",

@@ -14,6 +14,7 @@ a convolution is flattened into a linear layer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class HiddenLayer:
             self.incoming.bias[units] = 0
         self.by_unit(self.outgoing.weight.detach())[:, units] = 0
 
-    def clear_optimizer_state(self, optimizer: torch.optim.Optimizer, units: Tensor) -> None:
+    def clear_optimizer_state(self, optimizer: Any, units: Tensor) -> None:
         """Zero the optimizer's per-element state (momentum, moments) of the weights and biases of `units`."""
         for parameter in (self.incoming.weight, self.incoming.bias):
             for tensor in self._state_of(optimizer, parameter):
@@ -69,7 +70,7 @@ class HiddenLayer:
             self.by_unit(tensor)[:, units] = 0
 
     @staticmethod
-    def _state_of(optimizer: torch.optim.Optimizer, parameter: Tensor | None) -> list[Tensor]:
+    def _state_of(optimizer: Any, parameter: Tensor | None) -> list[Tensor]:
         """Found by the parameter itself, never by its position; scalars such as a step count are left alone."""
         state = optimizer.state.get(parameter, {}) if parameter is not None else {}
         return [value for value in state.values() if torch.is_tensor(value) and value.shape == parameter.shape]

@@ -81,23 +81,16 @@ class _Sampler:
         self.observation = torch.zeros(layers[0].in_features)
         self.observation_view = self.observation.numpy()
         self.hidden = [torch.empty(layer.out_features, device=self.device) for layer in layers[:-1]]
-        self._log_std_version = -1
-
-    def _refresh(self) -> None:
-        """Take over log_std, which an update has changed."""
-        self._log_std_version = self.log_std._version
-        log_std = self.log_std.cpu()
-        self.std = log_std.exp()
-        self.log_norm = float(log_std.sum()) + 0.5 * len(log_std) * log(2 * pi)
+        self.log_norm = 0.5 * len(self.log_std) * log(2 * pi)
 
     def __call__(self, observation: np.ndarray, hidden: Sequence[Tensor] | None) -> tuple[np.ndarray, float]:
-        if self._log_std_version != self.log_std._version:
-            self._refresh()
         self.observation_view[:] = observation
         h = self.observation.to(self.device)
         for weight, bias, out in zip(self.weights, self.biases, hidden or self.hidden, strict=False):
             h = self.activation.apply_(torch.addmv(bias, weight, h, out=out))
         mean = torch.addmv(self.biases[-1], self.weights[-1], h).cpu()
-        noise = torch.randn(len(self.std))
-        action = torch.addcmul(mean, self.std, noise)
-        return action.numpy(), -0.5 * noise.dot(noise).item() - self.log_norm
+        log_std = self.log_std.cpu()
+        noise = torch.randn(len(log_std))
+        action = torch.addcmul(mean, log_std.exp(), noise)
+        log_probability = -torch.addcmul(log_std, noise, noise, value=0.5).sum().item() - self.log_norm
+        return action.numpy(), log_probability

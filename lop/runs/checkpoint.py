@@ -8,6 +8,7 @@ import torch
 
 from lop.errors import InputError
 from lop.files import atomic_file
+from lop.paths import shown
 from lop.runs.spec import RunSpec, fingerprint
 
 NAME = "checkpoint.pt"
@@ -28,7 +29,10 @@ def load(path: Path, spec: RunSpec) -> dict[str, Any]:
     content = _read(path)
     differences = _differences(content["origin"], spec.origin)
     if differences:
-        raise OtherRun(f"{path}: checkpoint of another run: {'; '.join(differences)}")
+        raise OtherRun(
+            f"{shown(path)}: checkpoint of another run: {'; '.join(differences)}; "
+            "undo that, or set the checkpoint aside with --fresh"
+        )
     return content["state"]
 
 
@@ -49,7 +53,7 @@ def _read(path: Path) -> dict[str, Any]:
         return content
     except Exception as error:  # whatever a damaged file makes the reader raise
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: checkpoint truncated or damaged ({reason}); move it away or use --fresh") from None
+        raise InputError(f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again") from None
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 
 from lop.errors import InputError
 from lop.files import atomic_file
+from lop.paths import shown
 
 SCHEMA = pa.schema(
     [
@@ -109,10 +110,10 @@ def read_about(path: Path) -> dict[str, Any]:
         metadata = pq.read_schema(path).metadata or {}
         return json.loads(metadata[b"lop"])
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{shown(path)}: no such file") from None
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise InputError(
-            f"{path}: truncated, damaged or not written by lop ({_short(error)}); move it away and run again"
+            f"{shown(path)}: truncated, damaged or not written by lop ({_short(error)}); move it away and run again"
         ) from None
 
 

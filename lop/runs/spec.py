@@ -5,7 +5,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,9 @@ class RunSpec:
         """Where the run's files lie, relative to the results folder."""
         return Path(self.scale, self.problem.name, self.config, self.setting, f"seed-{self.seed}")
 
-    @cached_property
+    @property
     def sources(self) -> dict[str, str]:
-        return sources.sources(self.problem.entry)
+        return _sources(self.problem.entry)
 
     @property
     def code_digest(self) -> str:
@@ -99,6 +99,12 @@ class RunSpec:
             "parameters": json.dumps(self.parameters.identity(), sort_keys=True),
             "code": self.code_digest,
         }
+
+
+@cache
+def _sources(entry: str) -> dict[str, str]:
+    """Once a process: a figure has up to thousands of runs of the same code."""
+    return sources.sources(entry)
 
 
 def fingerprint(origin: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import golden
 
+from lop.algos.adam import LeanAdam
 from lop.algos.rl import ppo
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO, advantage_estimates, surrogate_gradients
@@ -47,14 +48,15 @@ def close(actual, expected, tolerance=1e-5):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1e-3, np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, LeanAdam])
 @pytest.mark.parametrize("case", CASES)
-def test_meets_the_published_numbers(case):
+def test_meets_the_published_numbers(case, optimizer):
     settings = {key: value for key, value in SETTINGS[case].items() if key != "rounds"}
     torch.manual_seed(0)
     policy, value = networks()
     for name, tensor in {**policy.state_dict(), **value.state_dict()}.items():
         np.testing.assert_array_equal(tensor.numpy(), ARRAYS[f"{case}/init/{name}"])
-    learner = PPO(policy, Buffer(6, 3, 64), vf=value, Opt=torch.optim.Adam, **settings)
+    learner = PPO(policy, Buffer(6, 3, 64), vf=value, Opt=optimizer, **settings)
     replaced = record_replaced_units(learner)
     rounds = SETTINGS[case]["rounds"]
     for index in range(rounds):

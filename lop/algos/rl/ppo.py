@@ -13,6 +13,7 @@ Both networks' gradients are computed by hand (`lop.nets.mlp.Backpropagation`).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ class PPO:
 
     Args:
         lr: step size of the optimizer. g: discount. lm: lambda of the advantage estimates.
-        Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`.
+        Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`, as `lop.algos.adam.LeanAdam`
+            and `torch.optim.Adam` do.
         u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages.
         n_itrs: epochs per update. n_slices: minibatches per epoch.
         no_clipping: leave out the clipped surrogate.
@@ -60,7 +62,7 @@ class PPO:
         g: float,
         vf: MLPVF,
         lm: float,
-        Opt: Callable[..., torch.optim.Optimizer],
+        Opt: Callable[..., Any],
         device: str = "cpu",
         u_epi_up: bool = False,
         n_itrs: int = 10,

@@ -1,0 +1,181 @@
+"""Whole PPO runs, as people start, kill and resume them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lop.paths import ROOT
+from lop.runs.metrics import read_about
+
+SMALL = ["--n_steps", "12000", "--bs", "512", "--n_slices", "4", "--h_dim", "[32, 32]", "--mt", "50"]
+
+
+def command(results: Path, config="cbp", extra=()) -> list[str]:
+    """One small run with all that a checkpoint has to hold: replacements, activity windows, episodes, fast checkpoints."""
+    script = [sys.executable, "run_ppo.py", "-c", f"cfg/ant/{config}.yml", "-s", "1", "--results", str(results)]
+    return [*script, *SMALL, "--rr", "0.01", "--checkpoint-every", "0.2", *extra]
+
+
+def start(results: Path, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(results, **options), cwd=ROOT / "lop" / "rl", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finished(results: Path) -> Path:
+    (path,) = results.glob("paper/rl/ant/*/*/seed-1/metrics.parquet")
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    results = tmp_path_factory.mktemp("uninterrupted")
+    process = start(results)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return pq.read_table(finished(results))
+
+
+def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, uninterrupted):
+    rng = random.Random(int(time.time()))
+    kills = 0
+    while True:
+        process = start(tmp_path)
+        try:
+            process.communicate(timeout=rng.uniform(1.5, 3.0) if kills < 4 else None)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    assert process.returncode == 0
+    assert kills >= 2
+    assert pq.read_table(finished(tmp_path)).equals(uninterrupted)
+    assert read_about(finished(tmp_path))["resumed"] >= 1
+
+
+def test_asked_to_stop_it_saves_and_can_be_requeued(tmp_path, uninterrupted):
+    process = start(tmp_path)
+    checkpoint = None
+    while checkpoint is None:
+        time.sleep(0.1)
+        checkpoint = next(tmp_path.glob("paper/**/checkpoint.pt"), None)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 75
+    assert "stopped and saved at" in errors
+    assert not list(tmp_path.glob("paper/**/metrics.parquet"))
+    process = start(tmp_path)
+    _, errors = process.communicate()
+    assert "goes on from" in errors
+    assert pq.read_table(finished(tmp_path)).equals(uninterrupted)
+
+
+def test_a_run_tells_what_it_measured(uninterrupted):
+    table = uninterrupted.to_pandas()
+    layers = table.groupby("metric", observed=True)["layer"].unique().map(lambda found: sorted(x for x in found if x == x))
+    assert dict(layers) == {
+        "return": [],
+        "episode_length": [],
+        "dormant_units": [0, 1],
+        "stable_rank": [1],
+        "policy_weight_magnitude": [0, 1, 2],
+        "value_weight_magnitude": [0, 1, 2],
+    }
+    steps = {metric: list(rows) for metric, rows in table.groupby("metric", observed=True)["step"]}
+    assert steps["stable_rank"] == [10_000]
+    assert sorted(set(steps["policy_weight_magnitude"])) == list(range(0, 12_001, 1000))
+    assert sorted(set(steps["dormant_units"])) == list(range(1000, 12_001, 1000))
+    wide = table.pivot_table(index="step", columns="metric", values="value", observed=True)
+    assert wide["episode_length"].max() <= 1000
+    assert wide["episode_length"].sum() <= 12_000
+    assert wide["dormant_units"].dropna().between(0, 1).all()
+    assert (wide["policy_weight_magnitude"].dropna() > 0).all()
+
+
+def test_a_seed_fixes_a_run_and_seeds_differ(tmp_path, uninterrupted):
+    subprocess.run([*command(tmp_path), "-s", "2"], cwd=ROOT / "lop/rl", check=True, capture_output=True)
+    (path,) = tmp_path.glob("paper/rl/ant/*/*/seed-2/metrics.parquet")
+    assert not pq.read_table(path).equals(uninterrupted)
+
+
+def test_what_made_a_run_is_written_into_it(tmp_path):
+    process = start(tmp_path, extra=["--n_steps", "600", "--label", "mine"])
+    assert process.wait() == 0
+    about = read_about(finished(tmp_path))
+    assert about["parameters"]["n_steps"] == about["horizon"] == 600
+    assert about["parameters"]["h_dim"] == [32, 32]
+    assert about["seed"] == 1
+    assert about["scale"] == "paper"
+    assert about["versions"]["mujoco"] == "3.4.0"
+    assert about["steps_per_second"] > 0
+    assert "lop.algos.rl.ppo" in about["sources"]
+    assert not any("figures" in module for module in about["sources"])
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--lr", "-1"], "command line: key `lr`: found -1, allowed: greater than 0"),
+        (["--n_slices", "5"], "key `n_slices`: found 5, allowed: a divisor of bs (512)"),
+        (["--scale", "lapto"], "scale: found 'lapto', allowed: laptop, paper, smoke"),
+        (["-c", "cfg/ant/stt.yml"], "cfg/ant/stt.yml: no such file; did you mean std.yml?"),
+        (["-s", "-3"], "seed: found -3, allowed: 0 and more"),
+        (["-d", "tpu"], "device: found 'tpu', which is not available here"),
+        (["--setting", "lr=1"], "setting: found 'lr=1', allowed: default"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path, extra, message):
+    process = start(tmp_path, extra=extra)
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert message in errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+
+
+def test_a_cfg_of_ones_own_is_checked_and_named(tmp_path):
+    (tmp_path / "mine.yml").write_text("env_name: Ant-v3\nn_steps: 10\nlerning_rate: 1\n")
+    process = start(tmp_path, extra=["-c", str(tmp_path / "mine.yml")])
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "mine.yml: unknown key `lerning_rate`" in errors
+
+
+def test_an_edited_cfg_does_not_take_up_the_old_checkpoint(tmp_path):
+    """By hand it is refused, and told how to go on; the workflow, with --fresh, sets it aside."""
+    cfg = tmp_path / "mine.yml"
+    cfg.write_text((ROOT / "lop/rl/cfg/ant/std.yml").read_text())
+    run = [sys.executable, "-m", "lop.rl.run_ppo", "-c", str(cfg), "--results", str(tmp_path / "results"), *SMALL]
+    assert subprocess.run(run, capture_output=True).returncode == 0
+    cfg.write_text(cfg.read_text().replace("lr: 0.0001", "lr: 0.001"))
+    refused = subprocess.run(run, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "checkpoint of another run: lr was 0.0001, is 0.001" in refused.stderr
+    assert "--fresh" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert subprocess.run([*run, "--fresh"], capture_output=True).returncode == 0
+
+
+def test_help_explains_every_key():
+    text = subprocess.check_output([sys.executable, "-m", "lop.rl.run_ppo", "--help"], text=True)
+    for words in ("--lr VALUE", "step size of Adam", "(default 0.0001)", "--rr VALUE", "results/<scale>/rl"):
+        assert words in text
+
+
+def test_a_run_dies_with_what_started_it(tmp_path):
+    """A killed Snakemake leaves no run behind that goes on for days."""
+    starter = f"import subprocess, sys, time; subprocess.Popen({command(tmp_path, extra=['--die-with-parent'])!r}); time.sleep(99)"
+    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT / "lop/rl", stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("paper/**/checkpoint.pt")):
+        time.sleep(0.1)
+    os.kill(parent.pid, signal.SIGKILL)
+    assert "stopped and saved at" in parent.stderr.read()  # ends when the run has closed its end of the pipe
+    parent.wait()
