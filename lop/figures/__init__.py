@@ -1,1 +1,1 @@
-"""From runs' metrics to figures: `registry` says what, `collect` reads, `statistics` computes, `plotting` draws."""
+"""From runs' metrics to figures, one way: `registry`, `collect`, `statistics`, `plotting`, `draw`."""

@@ -1,31 +1,33 @@
-"""The command line of every plots/*.py: draw a figure into the current folder from the runs that there are."""
+"""The command line of every plots/*.py: draw a figure into the current folder, from what runs there are."""
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from lop.errors import InputError
-from lop.figures.collect import as_configured, check_run, collect
+from lop.figures.collect import collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
-from lop.paths import CONFIG, RESULTS, ROOT
+from lop.paths import CONFIG, RESULTS, ROOT, shown
 from lop.runs.parameters import read_mapping
+from lop.runs.spec import PROBLEMS, resolve
 
 EXIT_BAD_INPUT = 2
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
-    """Draw the figure of that name, and tell which runs it is made of; ends with status 2 and one line if it cannot be."""
+    """Draw the figure of that name and tell from which runs; one line and status 2 if that cannot be done."""
     try:
         options = _parser(name).parse_args(argv)
         figure = load_figure(name, options.scale)
         wanted = list({run.path: run for panel in figure.panels for run in figure.runs(panel)}.values())
         found = [run for run in wanted if (options.results / run.path).exists()]
         if not found:
-            folder = options.results / options.scale
+            folder = shown(options.results / options.scale)
             raise InputError(f"no runs of {name} in {folder}; {_command(figure, options.results)} makes them")
         print("\n".join(account(wanted, found, options.results)))
         if len(found) < len(wanted):
@@ -37,46 +39,50 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
 
 
 def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) -> list[str]:
-    """Lines that tell which runs are used and which are missing, curve by curve, and which are out of date."""
-    lines = [f"{len(found)} of {len(wanted)} runs in {results}:"]
+    """Lines that tell, curve by curve, which runs are used and missing; then which are out of date."""
+    lines = [f"{len(found)} of {len(wanted)} runs in {shown(results)}:"]
     for name, runs in groupby(wanted, lambda run: run.name):
-        seeds = {True: [], False: []}
-        for run in runs:
-            seeds[run in found].append(run.seed)
-        used = f"seed {ranges(seeds[True])}" if seeds[True] else "none"
-        lines.append(f"  {name}: {used}" + (f"; missing: {ranges(seeds[False])}" if seeds[False] else ""))
-    return lines + [f"used, but out of date: {reason}" for run in found if (reason := _out_of_date(run, results))]
+        seeds = {run.seed: run in found for run in runs}
+        used = ranges(seed for seed, there in seeds.items() if there)
+        missing = ranges(seed for seed, there in seeds.items() if not there)
+        parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]
+        lines.append(f"  {name}: " + "; ".join(filter(None, parts)))
+    stale = Counter(f"{run.name}: {what}" for run in found if (what := _out_of_date(run, results)))
+    return lines + [f"used, but out of date: {n} of {what}" for what, n in stale.items()]
 
 
 def ranges(numbers: Iterable[int]) -> str:
     """`0-3, 7` for 0, 1, 2, 3, 7."""
-    runs = [[n for _, n in run] for _, run in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])]
+    steps = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
+    runs = [[n for _, n in run] for _, run in steps]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def as_configured(run: RunFile) -> dict[str, Any]:
+    """What a run's metadata says if it was made with the parameters that the configuration gives it now."""
+    if run.problem not in PROBLEMS:
+        raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
+    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
+    return {"parameters": spec.parameters.identity()}
 
 
 def _out_of_date(run: RunFile, results: Path) -> str:
     """In what a run differs from what the configuration says now, or nothing."""
-    try:
-        check_run(results / run.path, as_configured(run))
-    except InputError as error:
-        return str(error)
-    return ""
+    return differs(results / run.path, as_configured(run))
 
 
 def _command(figure: Figure, results: Path) -> str:
-    changed = f" results={results}" if results != _configured()["results"] else ""
-    return f"`snakemake figures/{figure.name}.pdf --cores all --config scale={figure.scale}{changed}` in {ROOT}"
+    options = f"scale={figure.scale}" + (f" results={results}" if results != _configured()["results"] else "")
+    return f"`snakemake figures/{figure.name}.pdf --cores all --config {options}` in {ROOT}"
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
     default = _configured()
-    parser = argparse.ArgumentParser(
-        description=f"Draw {name} into the current folder from the runs that there are: {name}.pdf, .png and .csv."
-    )
-    parser.add_argument("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    parser.add_argument(
-        "--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)"
-    )
+    files = f"{name}.pdf, {name}.png and {name}.csv"
+    parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that there are.")
+    add = parser.add_argument
+    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
+    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
     return parser
 
 

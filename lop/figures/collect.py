@@ -1,7 +1,7 @@
 """Runs' metrics as one tidy table of bin means: per panel, curve, seed, layer and bin.
 
-Runs are read one at a time, and only the rows of the metric: memory does not grow with the number of runs or their length
-beyond the bins.
+Runs are read one at a time, and of each only the rows of the metric: memory does not grow with the number of
+runs, but for their bins.
 """
 
 import json
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
-from lop.runs.spec import PROBLEMS, resolve
+from lop.paths import shown
 
 METRICS = {"step": pa.int64(), "layer": pa.int16(), "value": pa.float64()}
 COLLECTED = pa.schema(
@@ -35,21 +35,25 @@ Expected = Callable[[RunFile], Mapping[str, Any]]
 
 
 def collect(
-    figure: Figure, results: Path, expected: Expected | None = None, skip_missing: bool = False
+    figure: Figure,
+    results: Path,
+    expected: Expected | None = None,
+    skip_missing: bool = False,
 ) -> pd.DataFrame:
-    """The collected table of a figure as a DataFrame, rows in the order of panels, curves, seeds, layers and bins.
+    """The collected table of a figure, rows in the order of panels, curves, seeds, layers and bins.
 
     Args:
         figure: what is collected.
         results: folder of all results.
-        expected: for a run, what the document in its metadata has to say, e.g. `as_configured`; the seed is checked always.
+        expected: what a run's metadata has to say, e.g. {"parameters": {...}}; its seed is always checked.
         skip_missing: leave out runs whose file is not there instead of refusing.
 
     Returns:
-        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean in the bin), count.
+        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean in the
+        bin), count (of values in the bin).
 
     Raises:
-        InputError: a file is missing, damaged, of another layout, without the metric, or not the run expected.
+        InputError: a file is missing, damaged, of another layout, without the metric, or of another run.
     """
     tables = [COLLECTED.empty_table()]
     for index, panel in enumerate(figure.panels):
@@ -57,58 +61,49 @@ def collect(
             path = results / run.path
             if skip_missing and not path.exists():
                 continue
-            check_run(path, {"seed": run.seed, **(expected(run) if expected else {})})
+            difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
+            if difference:
+                raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")
             tables.append(_labelled(bin_means(read_metric(path, panel), panel.bin), index, run))
     return _frame(pa.concat_tables(tables))
 
 
-def as_configured(run: RunFile) -> dict[str, Any]:
-    """What a run's metadata says if it was made with the parameters that the configuration gives it now."""
-    if run.problem not in PROBLEMS:
-        raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
-    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
-    return {"seed": run.seed, "parameters": spec.parameters.identity()}
+def differs(path: Path, expected: Mapping[str, Any]) -> str:
+    """The first point in which a metrics file's metadata is not as expected, in words; "" if there is none.
 
-
-def check_run(path: Path, expected: Mapping[str, Any]) -> None:
-    """InputError unless the document in a metrics file's metadata agrees with all that is expected of it."""
+    InputError if the file is missing, damaged or of another layout.
+    """
     found = _about(path)
-    for key, value in expected.items():
-        difference = _difference(key, found.get(key), value)
-        if difference:
-            raise InputError(f"{path}: {difference}; not the run that is wanted: make it again")
+    differences = (_difference(key, found.get(key), value) for key, value in expected.items())
+    return next(filter(None, differences), "")
 
 
 def read_metric(path: Path, panel: Panel) -> pa.Table:
-    """Columns step, layer, value of the panel's metric up to its last step, in the panel's layers if it names any."""
+    """Columns step, layer, value of the panel's metric, up to its last step and in its layers, if any."""
     rows = (pc.field("metric") == panel.metric) & (pc.field("step") <= panel.to)
     if panel.layers is not None:
         rows &= pc.field("layer").isin(list(panel.layers))
-    try:
-        table = pq.read_table(path, columns=list(METRICS), filters=rows, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
+    table = _read(path, columns=list(METRICS), filters=rows)
     if not len(table):
         _check_metric(path, panel)
     return table
 
 
 def bin_means(rows: pa.Table, width: int) -> pa.Table:
-    """Mean and number of values per layer and bin; the bin of a step is (i * width, (i + 1) * width], named by its end.
+    """Mean and number of values per layer and bin, the bins being (i * width, (i + 1) * width].
 
     Args:
         rows: columns step, layer, value.
         width: of a bin, in steps.
 
     Returns:
-        Columns layer, bin, value, count, sorted by layer (null last) and bin. Bins without a value have no row.
+        Columns layer, bin (right edge), value, count, by layer (null last) and bin; empty bins have no row.
     """
     bins = pc.multiply(pc.divide(pc.add(rows["step"], width - 1), width), width)
     grouped = rows.append_column("bin", bins).group_by(["layer", "bin"], use_threads=False)
     means = grouped.aggregate([("value", "mean"), ("value", "count")])
-    return means.rename_columns(["layer", "bin", "value", "count"]).sort_by(
-        [("layer", "ascending"), ("bin", "ascending")]
-    )
+    columns = means.rename_columns(["layer", "bin", "value", "count"])
+    return columns.sort_by([("layer", "ascending"), ("bin", "ascending")])
 
 
 def write_collected(table: pd.DataFrame, path: Path, about: Mapping[str, Any] | None = None) -> None:
@@ -123,19 +118,16 @@ def read_collected(path: Path) -> pd.DataFrame:
     """A collected table from its file; InputError if the file is missing, damaged or another table."""
     schema = _schema(path)
     if not schema.remove_metadata().equals(COLLECTED):
-        raise InputError(f"{path}: columns: found {', '.join(schema.names)}, allowed: {', '.join(COLLECTED.names)}")
-    try:
-        return _frame(pq.read_table(path))
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
+        found, allowed = ", ".join(schema.names), ", ".join(COLLECTED.names)
+        raise InputError(f"{shown(path)}: columns: found {found}, allowed: {allowed}, as lop writes them")
+    return _frame(_read(path))
 
 
 def _labelled(means: pa.Table, panel: int, run: RunFile) -> pa.Table:
-    labels = {"panel": panel, "curve": run.curve, "seed": run.seed}
-    columns = {
-        name: pa.repeat(pa.scalar(value, COLLECTED.field(name).type), len(means)) for name, value in labels.items()
-    }
-    return pa.table({**columns, **{name: means[name] for name in means.column_names}}, schema=COLLECTED)
+    columns = {name: means[name] for name in means.column_names}
+    for name, label in {"panel": panel, "curve": run.curve, "seed": run.seed}.items():
+        columns[name] = pa.repeat(pa.scalar(label, COLLECTED.field(name).type), len(means))
+    return pa.table(columns, schema=COLLECTED)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -146,9 +138,21 @@ def _schema(path: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{shown(path)}: no such file") from None
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
+
+
+def _read(path: Path, **what: Any) -> pa.Table:
+    try:
+        return pq.read_table(path, use_threads=False, **what)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:120]
+    return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and make it again")
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -157,30 +161,26 @@ def _about(path: Path) -> dict[str, Any]:
     types = {name: schema.field(name).type for name in schema.names}
     for name, allowed in METRICS.items():
         if types.get(name) != allowed:
-            raise InputError(f"{path}: column `{name}`: found {types.get(name)}, allowed: {allowed}")
+            raise InputError(f"{shown(path)}: column `{name}`: found {types.get(name)}, allowed: {allowed}")
     metric = types.get("metric")
     if getattr(metric, "value_type", metric) != pa.string():
-        raise InputError(f"{path}: column `metric`: found {metric}, allowed: string, as a dictionary or plain")
+        raise InputError(f"{shown(path)}: column `metric`: found {metric}, allowed: a dictionary of strings")
     try:
         return dict(json.loads((schema.metadata or {})[b"lop"]))
     except (KeyError, ValueError, TypeError):
-        raise InputError(f"{path}: metadata `lop`: missing or no JSON mapping, allowed: the run's document") from None
+        raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
 
 
 def _check_metric(path: Path, panel: Panel) -> None:
-    names = pc.unique(pq.read_table(path, columns=["metric"])["metric"].combine_chunks().cast(pa.string())).to_pylist()
+    metrics = _read(path, columns=["metric"])["metric"].cast(pa.string())
+    names = sorted(pc.unique(metrics).to_pylist())
     if panel.metric not in names:
-        raise InputError(f"{path}: metric: found no {panel.metric!r}, it has: {', '.join(sorted(names)) or 'nothing'}")
+        raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, wanted: {panel.metric}")
 
 
 def _difference(key: str, found: Any, expected: Any) -> str:
-    """The first point in which the two differ, or nothing."""
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        points = (_difference(f"{key}.{name}", found.get(name), expected.get(name)) for name in {**expected, **found})
+        names = {**expected, **found}
+        points = (_difference(f"{key}.{name}", found.get(name), expected.get(name)) for name in names)
         return next(filter(None, points), "")
     return "" if found == expected else f"{key}: found {found!r}, expected {expected!r}"
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:120]
-    return InputError(f"{path}: truncated, damaged or not a Parquet file ({reason}); move it away and make it again")

@@ -1,8 +1,9 @@
-"""The one way from a collected table to a figure, for the workflow and by hand: <name>.pdf, <name>.png, <name>.csv."""
+"""The one way from a collected table to a figure, for the workflow and by hand: PDF, PNG and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, sqrt
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 import matplotlib.style
@@ -27,19 +28,19 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
         folder: where the three files go; each of them is whole or not there.
 
     Returns:
-        The files: PDF, PNG, and the plotted numbers as CSV (columns of `plotted_numbers`).
+        <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns of `plotted_numbers`, panel
+        only if there are several).
 
     Raises:
-        InputError: the table is of another figure, or empty.
+        InputError: the table is of another figure, or has nothing for one of the panels.
     """
     numbers = plotted_numbers(collected, figure)
     notes = [conditions(rows, figure.scale, panel) for rows, panel in _by_panel(collected, figure)]
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, notes)
-        about = {"Title": figure.name}
-        _save(page, pdf, about | {"Subject": figure.caption, "CreationDate": None})
-        _save(page, png, about | {"Description": figure.caption, "Software": None})
+        _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
+        _save(page, png, {"Title": figure.name, "Description": figure.caption, "Software": None})
     with atomic_file(csv) as temporary:
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
         shown.to_csv(temporary, index=False, lineterminator="\n")
@@ -47,20 +48,25 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
 
 
 def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
-    """Columns panel (from 0), curve, label, step, mean, low, high, n, curves in the order of the figure's entry."""
-    labels = {curve: method.label for curve, method in figure.methods.items()}
+    """Columns panel (from 0), curve, label, step, mean, low, high, n; curves in the order of the entry."""
     tables = [
         summarise(rows.assign(value=rows["value"] * panel.factor), panel.band).assign(panel=index)
         for index, (rows, panel) in enumerate(_by_panel(collected, figure))
     ]
     numbers = pd.concat(tables, ignore_index=True)
-    numbers.insert(1, "label", numbers["curve"].map(labels))
-    numbers.insert(0, "panel", numbers.pop("panel"))
-    return numbers
+    labels = {curve: method.label for curve, method in figure.methods.items()}
+    numbers["label"] = numbers["curve"].map(labels)
+    return numbers[["panel", "curve", "label", "step", "mean", "low", "high", "n"]]
 
 
 def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
-    """Under what conditions a panel was made, e.g. `laptop scale, 3 seeds, 120k steps; bands: 95% bootstrap intervals`."""
+    """How a panel was made: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`.
+
+    Args:
+        rows: the panel's part of the collected table, whose last bin is what is called steps.
+        scale: its name.
+        panel: says how many seeds there should be, and the unit of a step.
+    """
     seeds = rows.groupby("curve")["seed"].nunique()
     size, _, suffix = step_unit(int(rows["bin"].max()))
     steps = f"{rows['bin'].max() / size:,.6g}{suffix} {panel.unit}"
@@ -77,17 +83,21 @@ def _seeds(fewest: int, most: int, wanted: int) -> str:
 
 def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[pd.DataFrame, Panel]]:
     """Each panel with its rows, in the order of its curves."""
-    pairs = []
-    for index, panel in enumerate(figure.panels):
-        rows = collected[collected["panel"] == index]
-        strange = [curve for curve in rows["curve"].unique() if curve not in panel.curves]
-        if strange:
-            raise InputError(f"collected table: curve: found {strange[0]!r}, allowed: {', '.join(panel.curves)}")
-        if rows.empty:
-            raise InputError(f"collected table: no values of {panel.metric!r} for {figure.name}: nothing to draw")
-        order = rows["curve"].map({curve: place for place, curve in enumerate(panel.curves)})
-        pairs.append((rows.loc[order.sort_values(kind="stable").index], panel))
-    return pairs
+    return [
+        (_ordered(collected[collected["panel"] == index], panel, figure.name), panel)
+        for index, panel in enumerate(figure.panels)
+    ]
+
+
+def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
+    if rows.empty:
+        raise InputError(f"{name}: nothing to draw: no run has a `{panel.metric}` up to step {panel.to:,}")
+    places = rows["curve"].map({curve: place for place, curve in enumerate(panel.curves)})
+    if places.isna().any():
+        found = rows["curve"][places.isna()].iloc[0]
+        allowed = ", ".join(panel.curves)
+        raise InputError(f"{name}: collected table: found curve {found!r}, allowed: {allowed}")
+    return rows.loc[places.sort_values(kind="stable").index]
 
 
 def _page(figure: Figure, numbers: pd.DataFrame, notes: Sequence[str]) -> matplotlib.figure.Figure:
@@ -97,24 +107,24 @@ def _page(figure: Figure, numbers: pd.DataFrame, notes: Sequence[str]) -> matplo
     page = matplotlib.figure.Figure()
     width, height = page.get_size_inches()
     page.set_size_inches(width * columns, height * rows)
-    grid = page.subplots(rows, columns, squeeze=False)
-    for index, ax in enumerate(grid.flat):
-        if index < len(notes):
-            shown = numbers[numbers["panel"] == index]
-            plot_panel(shown, ax, figure.panels[index], figure.methods, notes[index])
-        else:
-            ax.remove()
+    page.subplots(rows, columns)
+    for ax in page.axes[len(notes) :]:
+        ax.remove()
+    for index, (ax, panel, note) in enumerate(zip(page.axes, figure.panels, notes, strict=True)):
+        plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, note)
     _legend(page)
     return page
 
 
 def _legend(page: matplotlib.figure.Figure) -> None:
-    found = [pair for ax in page.axes for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
-    handles = {label: handle for handle, label in reversed(found)}
-    labels = list(dict.fromkeys(label for _, label in found))
-    page.legend([handles[label] for label in labels], labels, loc="outside upper center", ncols=LEGEND_COLUMNS)
+    """Each method once, however many panels show it."""
+    entries: dict[str, Any] = {}
+    for ax in page.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=LEGEND_COLUMNS)
 
 
-def _save(page: matplotlib.figure.Figure, path: Path, metadata: dict[str, str | None]) -> None:
+def _save(page: matplotlib.figure.Figure, path: Path, metadata: Mapping[str, Any]) -> None:
     with atomic_file(path) as temporary:
         page.savefig(temporary, format=path.suffix[1:], metadata=metadata)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from lop.figures.registry import Method, Panel
 
 STYLE = Path(__file__).with_name("lop.mplstyle")
-LINES = {  # lengths in line widths, on and off
+LINES: dict[str, tuple[float, ...]] = {  # lengths on and off, in line widths
     "solid": (),
     "dashed": (4, 1.6),
     "dashdot": (6, 1.6, 1.2, 1.6),
@@ -19,16 +19,31 @@ LINES = {  # lengths in line widths, on and off
     "long_dashed": (9, 2),
     "dashdotdot": (6, 1.6, 1.2, 1.6, 1.2, 1.6),
 }
-MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "down": "v", "cross": "X", "plus": "P"}
+MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "diamond": "D",
+    "down": "v",
+    "cross": "X",
+    "plus": "P",
+}
 MARKERS_A_CURVE = 8
-BAND_OPACITY = 0.18
+BAND_OPACITY = 0.16
+ROOM = 1.015  # right of the last step, so that its markers are whole
 
 
-def plot_panel(statistics: pd.DataFrame, ax: Axes, panel: Panel, methods: Mapping[str, Method], note: str = "") -> None:
+def plot_panel(
+    statistics: pd.DataFrame,
+    ax: Axes,
+    panel: Panel,
+    methods: Mapping[str, Method],
+    note: str = "",
+) -> None:
     """Draw the curves of a panel with their bands, and all that stands around them but the legend.
 
     Args:
-        statistics: columns curve (a key of methods), step, mean, low, high, as `lop.figures.statistics.summarise` gives.
+        statistics: columns curve (a key of methods), step, mean, low, high: see `statistics.summarise`.
         ax: axes, empty.
         panel: labels and limits of the axes.
         methods: label, colour, line style and marker of each curve.
@@ -36,15 +51,25 @@ def plot_panel(statistics: pd.DataFrame, ax: Axes, panel: Panel, methods: Mappin
     """
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
         plot_curve(rows, ax, methods[str(curve)], place)
-    ax.set(xlim=(0, panel.to), ylim=panel.y_limits, ylabel=panel.y_label)
+    ax.set(xlim=(0, ROOM * panel.to), ylim=panel.y_limits, ylabel=panel.y_label)
     _count_steps(ax, panel)
     _separate_thousands(ax)
-    ax.set_title(panel.title, loc="left")
-    ax.set_title(note, loc="right", fontsize="small", color="0.35")
+    ax.set_title(panel.title, loc="left", pad=14)
+    ax.annotate(
+        note,
+        (1, 1),
+        (0, 3),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize="small",
+        color="0.35",
+    )
 
 
 def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> None:
-    """One method's mean as a line, its band behind; `place` keeps its markers off those of the other curves."""
+    """One method's mean as a line, its band behind; `place` keeps its markers off those of other curves."""
     ax.plot(
         rows["step"],
         rows["mean"].where(np.isfinite(rows["mean"])),
@@ -56,18 +81,19 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> 
         markeredgecolor="white",
         zorder=3,
     )
-    ax.fill_between(rows["step"], rows["low"], rows["high"], color=method.colour, alpha=BAND_OPACITY, linewidth=0)
+    band = ax.fill_between(rows["step"], rows["low"], rows["high"], color=method.colour, alpha=BAND_OPACITY)
+    band.set_linewidth(0)
 
 
 def step_unit(last: int) -> tuple[int, str, str]:
-    """How steps up to `last` are counted: the size of the unit, its name, its suffix; millions from a million on."""
+    """How steps up to `last` are counted: size, name and suffix of the unit; millions from one million on."""
     if last >= 1_000_000:
         return 1_000_000, "millions", "M"
     return (1_000, "thousands", "k") if last >= 10_000 else (1, "", "")
 
 
 def _marked(n: int, place: int) -> list[int]:
-    """Which of n points get a marker: all if there are few, else about eight, in places of the curve's own."""
+    """Which of n points get a marker: all if there are few, else about eight, at a curve's own points."""
     every = -(-n // MARKERS_A_CURVE)
     return list(range(place % 4 * every // 4, n, every)) if n else []
 
@@ -75,7 +101,7 @@ def _marked(n: int, place: int) -> list[int]:
 def _count_steps(ax: Axes, panel: Panel) -> None:
     size, name, _ = step_unit(panel.to)
     ax.set_xlabel(f"{panel.x_label} ({name})" if name else panel.x_label)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=size == 1))
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=size == 1))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / size:,g}"))
 
 

@@ -4,30 +4,43 @@ The keys are described at the head of that file. Nothing here reads results or d
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from lop.errors import InputError
-from lop.paths import CONFIG
+from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
 
+FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
 Marker = Literal["circle", "square", "triangle", "diamond", "down", "cross", "plus"]
 
 
-def _seeds(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return tuple(range(value))
-    seeds = tuple(value) if isinstance(value, list | tuple) else ()
-    whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
-    if not seeds or not whole or len(set(seeds)) < len(seeds):
+def _colour(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"C\d|#[0-9a-fA-F]{6}", value):
+        raise ValueError("C0 to C9, or '#rrggbb'")
+    return value
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    seeds = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(seeds, range | list | tuple) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError("a number of seeds above 0, or a list of different seeds from 0 on")
-    return seeds
+    return tuple(seeds)
+
+
+def _source(value: Any) -> Any:
+    runs = value.get("runs") if isinstance(value, dict) else value
+    if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
+        raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <a point of its sweep>}")
+    return value if isinstance(value, dict) else {"runs": value}
 
 
 class _Model(BaseModel):
@@ -38,21 +51,16 @@ class Method(_Model):
     """How the curves of a method look, in every figure."""
 
     label: str = Field(min_length=1)
-    colour: str = Field(pattern=r"^(C\d|#[0-9a-fA-F]{6})$")
+    colour: Annotated[str, BeforeValidator(_colour)]
     line: Line
     marker: Marker | None = None
 
 
 class Source(_Model):
-    """The runs of a curve: all its seeds at one point of a config's sweep. In YAML often just <problem>/<config>."""
+    """The runs of a curve: all its seeds at one point of a config's sweep."""
 
-    runs: str = Field(pattern=r"^[^/]+(/[^/]+)+$")
+    runs: str
     setting: str = "default"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"runs": value} if isinstance(value, str) else value
 
     @property
     def problem(self) -> str:
@@ -66,7 +74,7 @@ class Source(_Model):
 class Panel(_Model):
     """One pair of axes."""
 
-    curves: dict[str, Source] = Field(min_length=1)
+    curves: dict[str, Annotated[Source, BeforeValidator(_source)]] = Field(min_length=1)
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
     metric: str
     layers: tuple[Whole, ...] | None = None
@@ -119,7 +127,8 @@ class RunFile:
     @property
     def path(self) -> Path:
         """Of its metrics, relative to the results folder."""
-        return Path(self.scale, self.problem, self.config, self.setting, f"seed-{self.seed}", "metrics.parquet")
+        runs = Path(self.scale, self.problem, self.config, self.setting)
+        return runs / f"seed-{self.seed}" / "metrics.parquet"
 
 
 class Figure(_Model):
@@ -155,9 +164,9 @@ class Registry(_Model):
     figures: dict[str, dict[str, Any]]
 
 
-def read_registry(path: Path = CONFIG / "figures.yaml") -> Registry:
+def read_registry(path: Path = FIGURES) -> Registry:
     """The file as it is; InputError if it is no such file."""
-    return checked(Registry, read_mapping(path), str(path))
+    return checked(Registry, read_mapping(path), shown(path))
 
 
 def figure_names() -> list[str]:
@@ -165,15 +174,15 @@ def figure_names() -> list[str]:
     return list(read_registry().figures)
 
 
-def load_figure(name: str, scale: str, path: Path = CONFIG / "figures.yaml") -> Figure:
+def load_figure(name: str, scale: str, path: Path = FIGURES) -> Figure:
     """The figure of that name at a scale; InputError, in one line, for anything wrong about either."""
     changes = load_scale(scale).figures
-    return _Resolver(read_registry(path), changes, str(path), str(scale_path(scale))).figure(name, scale)
+    return _Resolver(read_registry(path), changes, shown(path), shown(scale_path(scale))).figure(name, scale)
 
 
 @dataclass(frozen=True)
 class _Resolver:
-    """Merges figures.yaml and a scale's changes to it; keeps the files' names for messages."""
+    """Merges a scale's changes into the entries of figures.yaml; has the files' names for messages."""
 
     registry: Registry
     changes: Mapping[str, Mapping[str, Any]]
@@ -193,13 +202,11 @@ class _Resolver:
 
     def _panels(self, name: str, entry: Mapping[str, Any]) -> list[Panel]:
         shared = {key: value for key, value in entry.items() if key != "panels"}
-        panels = entry.get("panels", [{}])
-        if not isinstance(panels, list) or not panels or not all(isinstance(one, dict | str) for one in panels):
-            raise InputError(
-                f"{self.path}: figures.{name}: key `panels`: allowed: a list of mappings or figures' names"
-            )
+        panels, where = entry.get("panels", [{}]), f"{self.path}: figures.{name}: key `panels`"
+        if not (isinstance(panels, list) and panels and all(isinstance(one, dict | str) for one in panels)):
+            raise InputError(f"{where}: found {panels!r}, allowed: a list of mappings or of names of figures")
         return [
-            self._named_panel(name, one) if isinstance(one, str) else self._panel(name, shared | one, [name])
+            self._named_panel(name, one) if isinstance(one, str) else self._panel(name, shared | one, name)
             for one in panels
         ]
 
@@ -207,12 +214,12 @@ class _Resolver:
         where = f"{self.path}: figures.{name}: key `panels`"
         entry = self._known(other, self.registry.figures, where)
         if "panels" in entry:
-            raise InputError(f"{where}: found {other!r}, which has panels itself, allowed: figures of one panel")
-        return self._panel(other, entry, [other, name])
+            raise InputError(f"{where}: found {other!r}, allowed: figures that have no panels themselves")
+        return self._panel(other, entry, other, name)
 
-    def _panel(self, name: str, values: Mapping[str, Any], changed_as: list[str]) -> Panel:
-        """A panel with what the scale says of it under each of the names, in their order."""
-        merged, replaced = dict(values), {}
+    def _panel(self, name: str, values: Mapping[str, Any], *changed_as: str) -> Panel:
+        """A panel, changed by what the scale says under each of the names."""
+        merged, replaced = dict(values), dict[str, str]()
         for other in changed_as:
             changes = self.changes.get(other, {})
             if changes.get("to", merged.get("to")) != merged.get("to"):

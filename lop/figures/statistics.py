@@ -8,46 +8,45 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
-COLUMNS = ["curve", "step", "mean", "low", "high", "n"]
 BATCH = 100  # resamples held in memory at a time
+COLUMNS = ["curve", "step", "mean", "low", "high", "n"]
 
 
 def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
     """Mean over seeds and band, per curve and bin, of the collected table of one panel.
 
-    A run's value in a bin is the mean of its layers there. A bin takes the seeds that have a value in it, and says how many.
+    A run's value in a bin is the mean of its layers there. A bin is made of those seeds that have one.
 
     Args:
-        collected: columns curve, seed, layer, bin, value, as `lop.figures.collect` gives them.
-        band: "bootstrap" (95% interval of the mean) or "standard_error" (mean - and + one).
+        collected: columns curve, seed, layer, bin, value, as `lop.figures.collect.collect` gives them.
+        band: "bootstrap" (95% interval of the mean) or "standard_error" (mean minus and plus one).
 
     Returns:
-        Columns curve, step (right edge of the bin), mean, low, high, n; curves in the order in which they came, by step.
-        low and high are NaN where n is 1, and where a run's value is not finite, so that no band hides a diverged run.
+        Columns curve, step (right edge of the bin), mean, low, high, n (seeds in the bin); curves in their
+        order, each by step. low and high are NaN where n is 1. Where a run's value is not finite, neither is
+        the mean, and low and high are NaN: a run that diverged is not averaged away.
     """
-    curves = [
-        _summarise_curve(rows, band).assign(curve=curve) for curve, rows in collected.groupby("curve", sort=False)
-    ]
+    groups = collected.groupby("curve", sort=False)
+    curves = [_summarise_curve(rows, band).assign(curve=curve) for curve, rows in groups]
     return pd.concat(curves, ignore_index=True)[COLUMNS] if curves else pd.DataFrame(columns=COLUMNS)
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """95% bootstrap interval of the mean over runs (BCa: Efron 1987; scipy.stats.bootstrap, as in the paper).
+    """95% bootstrap interval of the mean over runs, bias-corrected and accelerated (BCa), as in the paper.
 
-    All bins share their resamples, drawn from a generator of fixed seed: a bin's interval is that of scipy's call with
-    `rng=numpy.random.default_rng(seed)` on the bin alone.
+    All bins share their resamples, drawn from a generator of fixed seed: the interval of a bin is the one
+    that `scipy.stats.bootstrap` gives for the bin alone with `rng=numpy.random.default_rng(seed)`.
 
     Args:
         values: (bins, runs).
         seed: of the resamples.
 
     Returns:
-        low, high: (bins,) each. NaN for one run or values that are not finite, the mean twice where all values are equal,
-        the percentile interval where BCa is not defined.
+        low, high: (bins,) each. NaN where there is one run or a value that is not finite; the mean where all
+        values are equal; the percentile interval where BCa is undefined.
     """
-    mean = values.mean(axis=1)
     finite = np.isfinite(values).all(axis=1) & (values.shape[1] > 1)
-    low = np.where(finite, mean, np.nan)
+    low = np.where(finite, values.mean(axis=1), np.nan)
     high = low.copy()
     spread = finite & (values.max(axis=1) > values.min(axis=1))
     low[spread], high[spread] = _resampled(values[spread], "BCa", seed)
@@ -57,12 +56,14 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def standard_error_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean minus and plus one standard error over runs; values (bins, runs), NaN for one run."""
-    if values.shape[1] < 2:
-        return np.full(len(values), np.nan), np.full(len(values), np.nan)
-    with np.errstate(invalid="ignore"):  # infinite values have no spread
-        mean, error = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-        return mean - error, mean + error
+    """Mean minus and plus one standard error over runs; values (bins, runs), NaN as for the bootstrap."""
+    finite = np.isfinite(values).all(axis=1) & (values.shape[1] > 1)
+    low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    if finite.any():
+        mean = values[finite].mean(axis=1)
+        error = values[finite].std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        low[finite], high[finite] = mean - error, mean + error
+    return low, high
 
 
 INTERVALS = {"bootstrap": bootstrap_interval, "standard_error": standard_error_interval}
@@ -80,7 +81,7 @@ def _summarise_curve(rows: pd.DataFrame, band: str) -> pd.DataFrame:
 
 
 def _run_values(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bins, how many runs each has, and the runs' values (averaged over layers), bin by bin."""
+    """The bins, how many runs each has, and the runs' values, averaged over layers, bin by bin."""
     rows = rows.sort_values(["bin", "seed"], kind="stable")
     keys = rows[["bin", "seed"]].to_numpy(np.int64)
     starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
@@ -94,10 +95,10 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
     if not len(values):
         return np.empty(0), np.empty(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of degenerate bins: they are dealt with by the caller
+        warnings.simplefilter("ignore")  # about degenerate bins, which the caller mends
         interval = stats.bootstrap(
             (values,),
-            np.mean,
+            _mean,
             axis=1,
             n_resamples=RESAMPLES,
             batch=BATCH,
@@ -106,3 +107,8 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
             rng=np.random.default_rng(seed),
         ).confidence_interval
     return interval.low, interval.high
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Of contiguous rows: else rounding, and with it a bin's interval, would depend on the other bins."""
+    return np.ascontiguousarray(values).mean(axis)

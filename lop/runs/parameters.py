@@ -97,25 +97,23 @@ def checked(
     try:
         return model(**{str(key): value for key, value in values.items()})
     except ValidationError as error:
-        keys = [str(part) for part in error.errors()[0]["loc"][:1]]
-        origin = (replaced or {}).get("".join(keys), source)
-        raise InputError(f"{origin}: {_one_line(model, error)}") from None
+        # A misspelt key comes before the key that is missing because of it.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        origin = (replaced or {}).get("".join(str(part) for part in first["loc"][:1]), source)
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise InputError(f"{origin}: {_one_line(model, first)}{more}") from None
 
 
-def _one_line(model: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
+def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, list(model.model_fields), n=1)
         hint = f"did you mean `{near[0]}`? " if near else ""
-        return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}{more}"
-    if first["type"] == "missing":
-        return f"key `{key}` is missing{more}"
-    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if not key:
-        return f"{allowed}{more}"
-    return f"key `{key}`: found {first['input']!r}, allowed: {allowed}{more}"
+        return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}"
+    if error["type"] == "missing":
+        return f"key `{key}` is missing"
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"key `{key}`: found {error['input']!r}, allowed: {allowed}" if key else allowed
 
 
 def _is_list_field(model: type[Parameters], key: str) -> bool:

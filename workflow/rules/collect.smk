@@ -11,15 +11,14 @@ rule collect:
             f"{RESULTS}/{path}" for path in figure_at(wildcards.figure, wildcards.scale).files()
         ],
     output:
-        RESULTS + "/{scale}/collected/{figure}.parquet",
+        f"{RESULTS}/{{scale}}/collected/{{figure}}.parquet",
     params:
         what=lambda wildcards: json.dumps(
             figure_at(wildcards.figure, wildcards.scale).collected_from(), sort_keys=True
         ),
         code=lambda wildcards: sources.digest("lop.figures.collect"),
-        results=RESULTS,
     log:
-        RESULTS + "/{scale}/collected/{figure}.log",
+        f"{RESULTS}/{{scale}}/collected/{{figure}}.log",
     conda:
         "../../envs/lop.yaml"
     message:

@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        RESULTS + f"/{SCALE}/collected/{{figure}}.parquet",
+        f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
     output:
         pdf=report(
             "figures/{figure}.pdf",
@@ -19,7 +19,7 @@ rule figure:
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
         style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
     log:
-        RESULTS + f"/{SCALE}/figures/{{figure}}.log",
+        f"{RESULTS}/{SCALE}/figures/{{figure}}.log",
     conda:
         "../../envs/lop.yaml"
     message:

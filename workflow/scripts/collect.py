@@ -16,5 +16,5 @@ def wanted(run: RunFile) -> dict:
 
 with logged(snakemake.log[0]):
     figure = load_figure(snakemake.wildcards.figure, snakemake.wildcards.scale)
-    table = collect(figure, Path(snakemake.params.results), expected=wanted)
+    table = collect(figure, Path(snakemake.config["results"]), expected=wanted)
     write_collected(table, Path(snakemake.output[0]), figure.collected_from())

@@ -1,0 +1,201 @@
+import json
+import resource
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import PANEL, SCHEMA, figure, write_run, write_runs
+
+from lop.errors import InputError
+from lop.figures.collect import bin_means, collect, differs, read_collected, read_metric, write_collected
+from lop.figures.registry import Panel
+
+STD = {"curves": {"std": {"runs": "rl/ant/std"}}, "seeds": [0]}
+
+
+def rows(*values: tuple) -> pa.Table:
+    steps, layers, numbers = zip(*values, strict=True)
+    columns = [pa.array(steps, pa.int64()), pa.array(layers, pa.int16()), pa.array(numbers, pa.float64())]
+    return pa.table(columns, names=["step", "layer", "value"])
+
+
+def test_bins_are_open_on_the_left_and_closed_on_the_right():
+    means = bin_means(rows((1, None, 1.0), (10, None, 3.0), (11, None, 5.0), (35, None, -1.0)), 10)
+    assert means.to_pydict() == {
+        "layer": [None] * 3,
+        "bin": [10, 20, 40],
+        "value": [2.0, 5.0, -1.0],
+        "count": [2, 1, 1],
+    }
+
+
+def test_step_0_is_a_bin_of_its_own():
+    assert bin_means(rows((0, None, 4.0), (1, None, 8.0)), 1000)["bin"].to_pylist() == [0, 1000]
+
+
+def test_layers_are_kept_apart():
+    means = bin_means(rows((5, 1, 1.0), (5, 0, 2.0), (6, 1, 3.0), (7, None, 9.0)), 10)
+    assert means["layer"].to_pylist() == [0, 1, None]
+    assert means["value"].to_pylist() == [2.0, 2.0, 9.0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(-1e6, 1e6)), min_size=1), st.integers(1, 10**6))
+def test_bins_hold_all_values_and_their_sum(values, width):
+    steps, numbers = map(np.array, zip(*values, strict=True))
+    means = bin_means(rows(*((int(step), None, float(number)) for step, number in values)), width).to_pandas()
+    assert means["count"].sum() == len(values)
+    assert np.isclose((means["value"] * means["count"]).sum(), numbers.sum(), atol=1e-3)
+    for edge, count in zip(means["bin"], means["count"], strict=True):
+        assert edge % width == 0
+        assert ((steps > edge - width) & (steps <= edge)).sum() == count
+
+
+def test_values_that_are_not_numbers_stay_so():
+    means = bin_means(rows((1, None, float("nan")), (2, None, 1.0), (11, None, float("inf"))), 10)
+    assert np.isnan(means["value"][0].as_py())
+    assert means["value"][1].as_py() == np.inf
+
+
+def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
+    values = [("return", 10, None, 1.0), ("rank", 5, 0, 2.0), ("rank", 40, 1, 3.0), ("rank", 41, 1, 4.0)]
+    path = write_run(tmp_path / "metrics.parquet", values)
+    assert read_metric(path, Panel(**PANEL))["value"].to_pylist() == [1.0]
+    assert read_metric(path, Panel(**PANEL | {"metric": "rank"}))["value"].to_pylist() == [2.0, 3.0]
+    assert read_metric(path, Panel(**PANEL | {"metric": "rank", "layers": [1]}))["value"].to_pylist() == [3.0]
+
+
+def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):
+    two = figure({}, {"metric": "return", "curves": {"cbp": {"runs": "rl/ant/cbp"}}, "bin": 20})
+    write_runs(tmp_path, figure())
+    table = collect(two, tmp_path)
+    assert list(table) == ["panel", "curve", "seed", "layer", "bin", "value", "count"]
+    first = table.iloc[0]
+    assert first[["panel", "curve", "seed", "bin", "count"]].tolist() == [0, "std", 0, 10, 2]
+    assert first["value"] == pytest.approx((5 + 0.5 + 3 + 1.0) / 2)
+    runs = table[["panel", "curve", "seed"]].drop_duplicates().to_numpy().tolist()
+    assert runs == [[0, c, s] for c in ("std", "cbp") for s in range(3)] + [[1, "cbp", s] for s in range(3)]
+    assert table["layer"].isna().all()
+
+
+def test_a_collected_table_is_read_as_it_was_written(tmp_path):
+    write_runs(tmp_path, figure())
+    table = collect(figure(), tmp_path)
+    write_collected(table, tmp_path / "a" / "fig4a.parquet", {"scale": "laptop"})
+    pd.testing.assert_frame_equal(read_collected(tmp_path / "a" / "fig4a.parquet"), table)
+    about = pq.read_schema(tmp_path / "a" / "fig4a.parquet").metadata[b"lop"]
+    assert json.loads(about) == {"scale": "laptop"}
+    write_collected(table, tmp_path / "b.parquet", {"scale": "laptop"})
+    assert (tmp_path / "a" / "fig4a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["fig4a.parquet"]
+
+
+def test_missing_runs_are_refused_or_skipped(tmp_path):
+    write_runs(tmp_path, figure())
+    missing = tmp_path / figure().files()[1]
+    missing.unlink()
+    with pytest.raises(InputError, match=r"seed-1/metrics\.parquet: no such file"):
+        collect(figure(), tmp_path)
+    table = collect(figure(), tmp_path, skip_missing=True)
+    assert table[["curve", "seed"]].drop_duplicates()["seed"].tolist() == [0, 2, 0, 1, 2]
+
+
+def test_a_run_has_to_be_the_one_expected(tmp_path):
+    write_runs(tmp_path, figure(STD), parameters={"wd": 0.001, "h_dim": [256, 256]})
+    path = tmp_path / figure(STD).files()[0]
+    assert differs(path, {"seed": 0, "parameters": {"wd": 0.001, "h_dim": [256, 256]}}) == ""
+    assert differs(path, {"parameters": {"wd": 0.001}}) == "parameters.h_dim: found [256, 256], expected None"
+    with pytest.raises(InputError, match=r"parameters\.wd: found 0\.001, expected 0\.0; not") as error:
+        collect(figure(STD), tmp_path, expected=lambda run: {"parameters": {"wd": 0.0, "h_dim": [256, 256]}})
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_in_another_seeds_folder_is_refused(tmp_path):
+    write_run(tmp_path / figure(STD).files()[0], [("return", 1, None, 1.0)], seed=5)
+    with pytest.raises(InputError, match="seed: found 5, expected 0"):
+        collect(figure(STD), tmp_path)
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def cut_inside(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + b"\x00" * 120 + content[160:])
+
+
+def columns_renamed(path):
+    table = pq.read_table(path)
+    pq.write_table(table.rename_columns(["metric", "step", "layer", "number"]), path)
+
+
+def steps_as_text(path):
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "step", table["step"].cast(pa.string())), path)
+
+
+def no_metadata(path):
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+
+
+def metadata_of_another_kind(path):
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"lop": b"3"}), path)
+
+
+BAD_FILES = {
+    truncated: "truncated or damaged",
+    cut_inside: "truncated or damaged",
+    columns_renamed: "column `value`: found None, allowed: double",
+    steps_as_text: "column `step`: found string, allowed: int64",
+    no_metadata: "metadata `lop`: no JSON mapping",
+    metadata_of_another_kind: "metadata `lop`: no JSON mapping",
+    lambda path: path.write_bytes(b""): "truncated or damaged",
+    lambda path: path.write_text("{}\n" * 100): "truncated or damaged",
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), BAD_FILES.items())
+def test_a_damaged_file_is_told_in_one_line_that_names_it(tmp_path, damage, message):
+    write_runs(tmp_path, figure(STD))
+    path = tmp_path / figure(STD).files()[0]
+    damage(path)
+    with pytest.raises(InputError, match=message) as error:
+        collect(figure(STD), tmp_path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_metric_that_the_run_does_not_have_is_told(tmp_path):
+    write_run(tmp_path / figure(STD).files()[0], [("return", 1, None, 1.0), ("length", 1, None, 1.0)])
+    with pytest.raises(InputError, match="metric: found length, return, wanted: reward"):
+        collect(figure(STD | {"metric": "reward"}), tmp_path)
+
+
+def test_a_metric_without_values_in_reach_is_no_error(tmp_path):
+    write_run(tmp_path / figure(STD).files()[0], [("return", 1000, None, 1.0)])
+    assert collect(figure(STD), tmp_path).empty
+
+
+def test_another_parquet_file_is_no_collected_table(tmp_path):
+    path = write_run(tmp_path / "metrics.parquet", [("return", 1, None, 1.0)])
+    with pytest.raises(InputError, match="columns: found metric, step, layer, value, allowed: panel, curve"):
+        read_collected(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_collected(tmp_path / "none.parquet")
+
+
+def test_a_long_run_takes_little_memory(tmp_path):
+    n = 2_000_000
+    names = pa.DictionaryArray.from_arrays(pa.array(np.arange(n) % 20 > 0, pa.int32()), ["return", "other"])
+    columns = [names, pa.array(np.arange(n)), pa.nulls(n, pa.int16()), pa.array(np.ones(n))]
+    about = {b"lop": json.dumps({"seed": 0})}
+    path = tmp_path / figure(STD).files()[0]
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(about)), path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert collect(figure(STD | {"to": n, "bin": n // 10}), tmp_path)["count"].sum() == n / 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

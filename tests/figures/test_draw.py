@@ -1,0 +1,174 @@
+import os
+import re
+import subprocess
+import sys
+from itertools import chain
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+from synthetic import figure, write_runs
+
+from lop.errors import InputError
+from lop.figures.collect import collect, write_collected
+from lop.figures.draw import _page, conditions, draw, plotted_numbers
+from lop.figures.plotting import STYLE
+from lop.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    write_runs(results, figure())
+    return collect(figure(), results)
+
+
+@pytest.fixture(scope="module")
+def drawn(table, tmp_path_factory):
+    return draw(table, figure(), tmp_path_factory.mktemp("figures"))
+
+
+def page(table, shown):
+    with matplotlib.style.context(STYLE, after_reset=True):
+        return _page(shown, plotted_numbers(table, shown), ["smoke scale, 3 seeds"] * len(shown.panels))
+
+
+def test_three_files_are_written_and_nothing_else(drawn):
+    assert [path.name for path in drawn] == ["fig4a.pdf", "fig4a.png", "fig4a.csv"]
+    assert {path.name for path in drawn[0].parent.iterdir()} == {"fig4a.pdf", "fig4a.png", "fig4a.csv"}
+
+
+def test_the_csv_holds_the_plotted_numbers(table, drawn):
+    numbers = pd.read_csv(drawn[2])
+    assert list(numbers) == ["curve", "label", "step", "mean", "low", "high", "n"]
+    assert numbers["curve"].tolist() == ["std"] * 4 + ["cbp"] * 4
+    assert numbers["label"].unique().tolist() == ["Standard PPO", "PPO + CBP + L2"]
+    assert numbers["step"].tolist() == [10, 20, 30, 40] * 2
+    assert numbers["n"].eq(3).all()
+    by_hand = table[(table["curve"] == "cbp") & (table["bin"] == 20)]["value"].mean()
+    assert numbers.loc[5, "mean"] == pytest.approx(by_hand, rel=1e-15)
+    lines = page(table, figure()).axes[0].lines
+    assert np.concatenate([line.get_ydata() for line in lines]).tolist() == numbers["mean"].tolist()
+
+
+def test_the_pdf_is_vectors_with_embedded_truetype_fonts(drawn):
+    content = drawn[0].read_bytes()
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+    assert b"/Subtype /Image" not in content
+    assert b"/Subject (Returns.)" in content
+    fonts = set(re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?([\w-]+)", content))
+    assert fonts == {b"DejaVuSans"}
+
+
+def test_the_png_shows_all_colours_at_200_dots_an_inch(drawn):
+    image = Image.open(drawn[1])
+    assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+    assert image.size == (700, 540)
+    pixels = {to_hex(np.array(colour) / 255) for _, colour in image.convert("RGB").getcolors(1 << 20)}
+    assert {"#d62728", "#1f77b4", "#ffffff"} <= pixels
+
+
+def test_the_same_table_gives_the_same_bytes_in_another_process(table, drawn, tmp_path):
+    write_collected(table, tmp_path / "table.parquet")
+    script = (
+        "from pathlib import Path; from synthetic import figure;"
+        "from lop.figures.collect import read_collected; from lop.figures.draw import draw;"
+        "draw(read_collected(Path('table.parquet')), figure(), Path('.'))"
+    )
+    different = {"PYTHONHASHSEED": "7", "MPLBACKEND": "svg", "TZ": "Asia/Tokyo"}
+    environment = os.environ | different | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'figures'}"}
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 9\n")
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    for path in drawn:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_legend_names_each_method_once_in_its_looks(table):
+    twice = figure({}, {"title": "again"})
+    both = pd.concat([table, table.assign(panel=1)])
+    for shown, rows in ((figure(), table), (twice, both)):
+        (legend,) = page(rows, shown).legends
+        assert [text.get_text() for text in legend.get_texts()] == ["Standard PPO", "PPO + CBP + L2"]
+        assert [to_hex(line.get_color()) for line in legend.get_lines()] == ["#d62728", "#1f77b4"]
+        assert [line.is_dashed() for line in legend.get_lines()] == [True, False]
+
+
+def test_no_texts_overlap(table):
+    sheet = page(pd.concat([table, table.assign(panel=1)]), figure({"title": "A"}, {"title": "B"}))
+    sheet.draw_without_rendering()
+    texts = [[*ax.texts, ax._left_title, ax.xaxis.label, ax.yaxis.label] for ax in sheet.axes]
+    boxes = [text.get_window_extent() for text in [*sheet.legends, *chain(*texts)]]
+    boxes = [box for box in boxes if box.width > 0]
+    assert len(boxes) == 9
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_several_panels_have_their_own_numbers(table, tmp_path):
+    shown = figure({}, {"factor": 100, "band": "standard_error"}, {})
+    rows = pd.concat([table.assign(panel=index) for index in range(3)])
+    numbers = pd.read_csv(draw(rows, shown, tmp_path)[2])
+    assert numbers.columns[0] == "panel"
+    first, second, third = (numbers[numbers["panel"] == index].reset_index() for index in range(3))
+    assert np.allclose(second["mean"], 100 * first["mean"])
+    assert not np.allclose(second["low"], 100 * first["low"])
+    pd.testing.assert_series_equal(first["high"], third["high"])
+    assert len(page(rows, shown).axes) == 3
+
+
+BANDS = "; bands: 95% bootstrap intervals"
+
+
+@pytest.mark.parametrize(
+    ("kept", "note"),
+    [
+        ("seed < 9", f"3 seeds, 40 steps{BANDS}"),
+        ("seed < 2", f"2 of 3 seeds, 40 steps{BANDS}"),
+        ("seed < 1 or curve == 'cbp'", f"1-3 of 3 seeds, 40 steps{BANDS}"),
+        ("seed < 1", "1 of 3 seeds, 40 steps"),
+        ("bin < 40", f"3 seeds, 30 steps{BANDS}"),
+    ],
+)
+def test_the_figure_says_how_it_was_made(table, kept, note):
+    assert conditions(table.query(kept), "laptop", figure().panels[0]) == f"laptop scale, {note}"
+
+
+@pytest.mark.parametrize(
+    ("last", "text"),
+    [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],
+)
+def test_steps_are_short(table, last, text):
+    assert text in conditions(table.assign(bin=last), "laptop", figure().panels[0])
+    assert "2,000 tasks" in conditions(table.assign(bin=2_000), "laptop", figure({"unit": "tasks"}).panels[0])
+    assert ", 1 seed," in conditions(table[table["seed"] == 0], "laptop", figure({"seeds": 1}).panels[0])
+
+
+def test_a_curve_may_be_missing(table, tmp_path):
+    numbers = pd.read_csv(draw(table[table["curve"] == "cbp"], figure(), tmp_path)[2])
+    assert numbers["curve"].unique().tolist() == ["cbp"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.assign(curve="ns"), "fig4a: collected table: found curve 'ns', allowed: std, cbp"),
+        (lambda rows: rows[:0], "fig4a: nothing to draw: no run has a `return` up to step 40"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_told_in_one_line(table, tmp_path, change, message):
+    with pytest.raises(InputError, match=message) as error:
+        draw(change(table), figure(), tmp_path)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_figures_load_nothing_that_trains():
+    script = (
+        "import sys, lop.figures.by_hand;"
+        "heavy = {'torch', 'mujoco', 'gymnasium', 'lop.algos', 'lop.nets', 'lop.envs'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)

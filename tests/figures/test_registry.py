@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from synthetic import METHODS, PANEL
+
+import lop.runs.scale
+from lop.errors import InputError
+from lop.figures.plotting import LINES, MARKERS
+from lop.figures.registry import Line, Marker, figure_names, load_figure, read_registry
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Writes figures.yaml and a scale; gives a function that loads a figure from them."""
+    monkeypatch.setattr(lop.runs.scale, "CONFIG", tmp_path)
+
+    def load(name="fig4a", figures=None, changes=None, methods=METHODS):
+        content = {"methods": methods, "figures": {"fig4a": PANEL} if figures is None else figures}
+        (tmp_path / "scales").mkdir(exist_ok=True)
+        (tmp_path / "figures.yaml").write_text(yaml.safe_dump(content))
+        (tmp_path / "scales" / "tiny.yaml").write_text(yaml.safe_dump({"figures": changes or {}}))
+        return load_figure(name, "tiny", tmp_path / "figures.yaml")
+
+    return load
+
+
+def changed(**values):
+    return {"fig4a": {key: value for key, value in (PANEL | values).items() if value is not None}}
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
+    for name in figure_names():
+        assert load_figure(name, scale).files()
+
+
+def test_figure_4a_is_that_of_the_paper():
+    figure = load_figure("fig4a", "paper")
+    (panel,) = figure.panels
+    for curve, colour in {"std": "C3", "ns": "C1", "l2": "C4", "cbp": "C0"}.items():
+        assert panel.curves[curve].runs == f"rl/ant/{curve}"
+        assert figure.methods[curve].colour == colour
+    assert (panel.metric, panel.to, panel.bin, panel.band) == ("return", 50_000_000, 250_000, "bootstrap")
+    assert panel.seeds == tuple(range(30))
+    assert panel.y_limits == (0, 5500)
+    assert figure.files()[31] == Path("paper/rl/ant/ns/default/seed-1/metrics.parquet")
+
+
+def test_methods_differ_without_colour_too():
+    methods = read_registry().methods.values()
+    assert len({(method.line, method.marker) for method in methods}) == len(methods)
+
+
+def test_every_line_and_marker_can_be_drawn():
+    assert set(LINES) == set(Line.__args__)
+    assert set(MARKERS) == set(Marker.__args__)
+
+
+def test_a_scale_replaces_keys(config):
+    figure = config(changes={"fig4a": {"seeds": [4, 2], "to": 20}})
+    (panel,) = figure.panels
+    assert (panel.seeds, panel.to, panel.bin) == ((4, 2), 20, 10)
+    assert [run.seed for run in figure.runs(panel)] == [2, 4, 2, 4]
+    assert figure.scale == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits"),
+    [({}, (0, 9)), ({"to": 40}, (0, 9)), ({"to": 20}, None), ({"to": 20, "y_limits": [0, 1]}, (0, 1))],
+)
+def test_limits_of_y_hold_for_their_own_steps(config, changes, limits):
+    assert config(figures=changed(y_limits=[0, 9]), changes={"fig4a": changes}).panels[0].y_limits == limits
+
+
+def test_panels_share_keys_and_the_scale_has_the_last_word(config):
+    entry = PANEL | {"panels": [{"title": "Hopper", "to": 100}, {"title": "Walker2d"}]}
+    panels = config("ed5a", {"ed5a": entry}).panels
+    assert [(panel.title, panel.to) for panel in panels] == [("Hopper", 100), ("Walker2d", 40)]
+    panels = config("ed5a", {"ed5a": entry}, {"ed5a": {"to": 20}}).panels
+    assert [panel.to for panel in panels] == [20, 20]
+
+
+def test_panels_may_be_other_figures(config):
+    figures = changed() | {"fig4b": PANEL | {"metric": "stable_rank"}, "fig4": {"panels": ["fig4a", "fig4b"]}}
+    figure = config("fig4", figures, {"fig4b": {"seeds": 2}, "fig4": {"to": 20}})
+    shown = [(panel.metric, len(panel.seeds), panel.to) for panel in figure.panels]
+    assert shown == [("return", 3, 20), ("stable_rank", 2, 20)]
+    assert len(figure.files()) == 6
+
+
+def test_a_point_of_a_sweep(config):
+    curves = {"std": {"runs": "slow/flip_one/relu", "setting": "step_size=0.01"}}
+    figure = config(figures=changed(curves=curves, seeds=[7]))
+    assert figure.files() == [Path("tiny/slow/flip_one/relu/step_size=0.01/seed-7/metrics.parquet")]
+    assert figure.runs(figure.panels[0])[0].name == "slow/flip_one/relu step_size=0.01"
+
+
+def test_labels_do_not_make_the_collected_table_stale(config):
+    before = config().collected_from()
+    assert config(figures=changed(y_label="other", band="standard_error")).collected_from() == before
+    assert config(figures=changed(bin=20)).collected_from() != before
+
+
+BAD_ENTRIES = {
+    "unknown key": ({"bins": 10}, r"fig4a: unknown key `bins`; did you mean `bin`\? allowed: curves, seeds"),
+    "missing": ({"metric": None}, "fig4a: key `metric` is missing"),
+    "no divisor": ({"bin": 7}, r"fig4a: key `bin`: found 7, allowed: a divisor of `to` \(40\)"),
+    "zero": ({"bin": 0}, "key `bin`: found 0, allowed: greater than or equal to 1"),
+    "text": ({"to": "many"}, "key `to`: found 'many', allowed: a whole number"),
+    "no seeds": ({"seeds": 0}, "key `seeds`: found 0, allowed: a number of seeds above 0, or a list"),
+    "true": ({"seeds": True}, "key `seeds`: found True, allowed: a number"),
+    "seed twice": ({"seeds": [1, 1]}, r"key `seeds`: found \[1, 1\], allowed"),
+    "negative seed": ({"seeds": [-1]}, r"key `seeds`: found \[-1\], allowed"),
+    "band": ({"band": "range"}, "key `band`: found 'range', allowed: 'bootstrap' or 'standard_error'"),
+    "limits": ({"y_limits": [5, 1]}, r"key `y_limits`: found \[5, 1\], allowed: \[lowest, highest\]"),
+    "runs": ({"curves": {"std": "ant"}}, "key `curves.std`: found 'ant', allowed: <problem>/<config>"),
+    "no curves": ({"curves": {}}, "key `curves`: found {}, allowed"),
+    "method": ({"curves": {"stb": "rl/ant/std"}}, "for a curve of fig4a: found 'stb', .* did you mean std"),
+    "panels": ({"panels": "fig4b"}, "key `panels`: found 'fig4b', allowed: a list of mappings or of names"),
+    "panel": ({"panels": ["fig4b"]}, "key `panels`: found 'fig4b', allowed: fig4a; did you mean fig4a?"),
+    "panels of panels": ({"panels": ["fig4a"]}, "found 'fig4a', allowed: figures that have no panels"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)
+def test_a_bad_entry_is_told_in_one_line(config, values, message):
+    with pytest.raises(InputError, match=message) as error:
+        config(figures=changed(**values))
+    assert "figures.yaml: " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_bad_change_names_the_scale_file(config):
+    with pytest.raises(InputError, match=r"tiny\.yaml: figures\.fig4a: key `bin`: found 3, allowed"):
+        config(changes={"fig4a": {"bin": 3}})
+    with pytest.raises(InputError, match=r"tiny\.yaml: figures: found 'fig4c', allowed: fig4a; did"):
+        config(changes={"fig4c": {"bin": 20}})
+
+
+@pytest.mark.parametrize("colour", ["C10", "blue", "#12345", 3])
+def test_a_bad_colour_is_told(config, colour):
+    with pytest.raises(InputError, match=r"methods\.std\.colour`: found .*, allowed: C0 to C9, or '#rrggbb'"):
+        config(methods=METHODS | {"std": METHODS["std"] | {"colour": colour}})
+
+
+def test_an_unknown_figure_lists_those_that_there_are():
+    with pytest.raises(
+        InputError, match=r"figures\.yaml: figures: found 'fig4', allowed: .*fig4a.*did you mean"
+    ) as error:
+        load_figure("fig4", "laptop")
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_scale_lists_those_that_there_are():
+    with pytest.raises(InputError, match=r"scale: found 'lap', allowed: .*laptop, paper, smoke"):
+        load_figure("fig4a", "lap")

@@ -1,0 +1,139 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from lop.figures.statistics import bootstrap_interval, standard_error_interval, summarise
+
+
+def collected(*rows: tuple) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["curve", "seed", "layer", "bin", "value"])
+    return table.astype({"layer": "Int16", "value": float})
+
+
+def direct(values, method="BCa"):
+    """scipy's interval of one bin."""
+    rng = np.random.default_rng(0)
+    interval = stats.bootstrap((values,), np.mean, method=method, rng=rng).confidence_interval
+    return tuple(interval)
+
+
+def test_means_over_seeds_by_hand():
+    table = collected(
+        ("std", 0, None, 10, 1), ("std", 1, None, 10, 2), ("std", 2, None, 10, 6), ("std", 1, None, 20, 4),
+        ("cbp", 0, None, 10, 7),
+    )  # fmt: skip
+    result = summarise(table)
+    assert list(result) == ["curve", "step", "mean", "low", "high", "n"]
+    assert result["curve"].tolist() == ["std", "std", "cbp"]
+    assert result["step"].tolist() == [10, 20, 10]
+    assert result["mean"].tolist() == [3, 4, 7]
+    assert result["n"].tolist() == [3, 1, 1]
+    assert result.loc[0, "low"] < 3 < result.loc[0, "high"]
+    assert result.loc[1:, ["low", "high"]].isna().all(axis=None)
+
+
+def test_layers_are_averaged_before_seeds():
+    table = collected(("a", 0, 0, 10, 1), ("a", 0, 1, 10, 3), ("a", 1, 0, 10, 10))
+    assert summarise(table, "standard_error").loc[0, ["mean", "n"]].tolist() == [6, 2]
+
+
+def test_standard_error_by_hand():
+    table = collected(*(("a", seed, None, 10, value) for seed, value in enumerate([1, 2, 3, 6])))
+    error = np.sqrt(14 / 3) / 2
+    assert summarise(table, "standard_error").loc[0, ["low", "mean", "high"]].tolist() == pytest.approx(
+        [3 - error, 3, 3 + error]
+    )
+    assert np.isnan(standard_error_interval(np.ones((2, 1)))).all()
+
+
+def test_the_interval_is_that_of_scipy_bin_by_bin():
+    values = np.random.default_rng(1).exponential(size=(200, 30))
+    low, high = bootstrap_interval(values)
+    for i, row in list(enumerate(values))[::20]:
+        assert (low[i], high[i]) == direct(row)
+
+
+def test_the_interval_does_not_depend_on_the_order_of_rows_or_on_other_curves():
+    values = np.random.default_rng(2).normal(size=5)
+    rows = [("a", seed, None, 10, value) for seed, value in enumerate(values)]
+    others = [("b", 0, None, 10, 1.0), ("b", 1, None, 10, 2.0)]
+    result = summarise(collected(*reversed(rows), *others))
+    assert tuple(result.loc[0, ["low", "high"]]) == direct(values)
+    pd.testing.assert_frame_equal(result, summarise(collected(*rows, *others)))
+
+
+def test_bins_with_fewer_seeds_have_their_own_interval():
+    places = [(seed, edge) for edge in (10, 20, 30) for seed in range(6) if (seed, edge) != (3, 20)]
+    rows = [("a", seed, None, edge, seed**2) for seed, edge in places]
+    result = summarise(collected(*rows))
+    assert result["n"].tolist() == [6, 5, 6]
+    assert tuple(result.loc[1, ["low", "high"]]) == direct(np.array([0.0, 1, 4, 16, 25]))
+    assert result.loc[0, ["mean", "low", "high"]].tolist() == result.loc[2, ["mean", "low", "high"]].tolist()
+
+
+def test_one_run_has_no_interval_and_equal_runs_one_of_no_width():
+    assert np.isnan(bootstrap_interval(np.array([[1.0]]))).all()
+    assert np.array(bootstrap_interval(np.full((2, 4), 0.1))).tolist() == [[0.1, 0.1], [0.1, 0.1]]
+
+
+def test_an_undefined_bca_gives_way_to_percentiles(monkeypatch):
+    bootstrap = stats.bootstrap
+
+    def undefined(*args, method, **more):
+        result = bootstrap(*args, method=method, **more)
+        low = result.confidence_interval.low
+        if method == "BCa" and low.ndim:
+            low[0] = np.nan
+        return result
+
+    monkeypatch.setattr("lop.figures.statistics.stats.bootstrap", undefined)
+    values = np.random.default_rng(3).normal(size=(2, 8))
+    low, high = bootstrap_interval(values)
+    assert (low[0], high[0]) == direct(values[0], "percentile")
+    assert (low[1], high[1]) == direct(values[1])
+
+
+def test_a_diverged_run_is_not_averaged_away():
+    table = collected(
+        ("a", 0, None, 10, 1), ("a", 1, None, 10, np.nan), ("a", 0, None, 20, 1), ("a", 1, None, 20, np.inf)
+    )
+    for band in ("bootstrap", "standard_error"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = summarise(table, band)
+        assert np.isnan(result.loc[0, "mean"])
+        assert result.loc[1, "mean"] == np.inf
+        assert result[["low", "high"]].isna().all(axis=None)
+        assert result["n"].tolist() == [2, 2]
+
+
+def test_nothing_collected_is_an_empty_table():
+    assert list(summarise(collected())) == ["curve", "step", "mean", "low", "high", "n"]
+
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=12))
+def test_intervals_lie_within_the_runs_around_their_mean(values):
+    row = np.array([values])
+    (low,), (high,) = bootstrap_interval(row)
+    slack = 1e-9 * max(1, np.abs(row).max())
+    assert row.min() - slack <= low <= high <= row.max() + slack
+    (low,), (high,) = standard_error_interval(row)
+    assert (low + high) / 2 == pytest.approx(row.mean(), abs=slack)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8, unique=True), st.integers(1, 50))
+def test_intervals_move_and_stretch_with_the_values(values, factor):
+    row = np.array([values], float)
+    low, high = bootstrap_interval(row)
+    moved = bootstrap_interval(row * factor + 7)
+    assert np.allclose(moved, np.array([low, high]) * factor + 7)

@@ -1,0 +1,269 @@
+"""The workflow on a copy of the project, at smoke scale: whole builds, what is stale, what a kill costs, bad input."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lop.paths import ROOT
+
+PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
+RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}
+TABLE, FIGURE = "collect fig4a", "draw fig4a"
+
+
+class Project:
+    """A copy of the project in a folder of its own."""
+
+    def __init__(self, folder: Path, of: Path = ROOT):
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        for part in PARTS:
+            copy = shutil.copytree if (of / part).is_dir() else shutil.copy
+            copy(of / part, folder / part)
+        for junk in folder.rglob("__pycache__"):
+            shutil.rmtree(junk)
+
+    def command(self, *arguments: str) -> list[str]:
+        scale = ["--config", "scale=smoke"] if "--config" not in arguments else []
+        return [sys.executable, "-m", "snakemake", *arguments, *scale]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(self.folder)}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+
+    def build(self, target="figures/fig4a.pdf") -> str:
+        done = self.snakemake(target, "--cores", "2")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stderr + done.stdout
+
+    def stale(self) -> set[str]:
+        """What a build would do."""
+        done = self.snakemake("-n", "figures/fig4a.pdf")
+        assert done.returncode == 0, done.stderr + done.stdout
+        jobs = re.findall(r"^Job \d+: (.*)$", done.stdout + done.stderr, re.MULTILINE)
+        return {job.removeprefix("smoke ").replace(" default", "").replace(" at smoke scale", "") for job in jobs}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def append(self, name: str, text: str) -> None:
+        with open(self.folder / name, "a") as file:
+            file.write(text)
+
+    def metrics(self, config="ant/std", seed=0) -> Path:
+        return self.folder / f"results/smoke/rl/{config}/default/seed-{seed}/metrics.parquet"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A project whose figure has been built once; tests copy it."""
+    project = Project(tmp_path_factory.mktemp("built") / "project")
+    project.log = project.build()
+    return project
+
+
+@pytest.fixture()
+def project(built, tmp_path):
+    """A copy of the built one, with its results and what Snakemake knows of them."""
+    copy = Project(tmp_path / "project", built.folder)
+    for part in ("results", "figures", ".snakemake"):
+        shutil.copytree(built.folder / part, copy.folder / part, copy_function=shutil.copy2)
+    return copy
+
+
+def test_one_command_makes_figure_picture_and_table(built):
+    for suffix in ("pdf", "png", "csv"):
+        assert (built.folder / f"figures/fig4a.{suffix}").stat().st_size > 500
+    assert b"/FontFile2" in (built.folder / "figures/fig4a.pdf").read_bytes()
+    rows = (built.folder / "figures/fig4a.csv").read_text().splitlines()
+    assert rows[0] == "curve,label,step,mean,low,high,n"
+    assert {row.split(",")[0] for row in rows[1:]} == {"std", "ns", "l2", "cbp"}
+    for run in RUNS:
+        assert f"{run}: done, 4,096 steps" in built.log
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda p: None, set()),
+        (
+            lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002"),
+            {"rl/ant/l2 seed 0", "rl/ant/l2 seed 1", TABLE, FIGURE},
+        ),
+        (
+            lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: 3"),
+            {f"rl/ant/{method} seed 2" for method in ("std", "ns", "l2", "cbp")} | {TABLE, FIGURE},
+        ),
+        (lambda p: p.append("lop/algos/rl/ppo.py", "\nEXTRA = 1\n"), RUNS | {TABLE, FIGURE}),
+        (lambda p: p.append("lop/algos/rl/ppo.py", "\n# a comment\n"), set()),
+        (lambda p: p.append("lop/figures/plotting.py", "\n# a comment\n"), {FIGURE}),
+        (lambda p: p.append("lop/rl/README.md", "more\n"), set()),
+        (lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "label: PPO+L2", "label: other"), set()),
+        (lambda p: p.edit("config/figures.yaml", "y_label: Return per episode", "y_label: Return"), {FIGURE}),
+        (lambda p: p.edit("config/scales/smoke.yaml", "bin: 1_024", "bin: 2_048"), {TABLE, FIGURE}),
+        (lambda p: p.metrics().unlink(), set()),
+    ],
+    ids=["nothing", "one key", "a seed", "code", "comment", "plot comment", "readme", "label", "axis", "bins", "run deleted"],
+)
+def test_what_is_stale(project, change, expected):
+    change(project)
+    assert project.stale() == expected
+
+
+def test_a_new_method_is_a_file_and_two_lines(project):
+    shutil.copy(project.folder / "lop/rl/cfg/ant/std.yml", project.folder / "lop/rl/cfg/ant/mine.yml")
+    project.edit("config/figures.yaml", "methods:\n", "methods:\n  mine: {label: Mine, colour: C2, line: dashdotdot}\n")
+    project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, mine: rl/ant/mine}")
+    assert project.stale() == {"rl/ant/mine seed 0", "rl/ant/mine seed 1", TABLE, FIGURE}
+    project.build()
+    assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
+
+
+def test_undoing_a_change_trains_nothing(project):
+    before = pq.read_table(project.metrics("ant/l2"))
+    project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
+    project.build()
+    assert not pq.read_table(project.metrics("ant/l2")).equals(before)
+    project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0002", "lr: 0.0001")
+    log = project.build()
+    assert log.count("restored, nothing to train") == 2
+    assert "done, 4,096" not in log
+    assert pq.read_table(project.metrics("ant/l2")).equals(before)
+    assert project.stale() == set()
+
+
+def test_a_harmless_change_of_the_rule_trains_nothing(project):
+    project.edit("workflow/rules/train.smk", '"exec {resources.python:q}', '"exec  {resources.python:q}')
+    assert project.stale() == RUNS | {TABLE, FIGURE}
+    log = project.build()
+    assert log.count("restored, nothing to train") == len(RUNS)
+
+
+def test_results_copied_from_elsewhere_are_fresh(built, tmp_path):
+    copy = Project(tmp_path / "project")
+    shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
+    assert copy.stale() == {FIGURE}
+
+
+def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
+    project = Project(tmp_path / "project")
+    project.edit("config/scales/smoke.yaml", "n_steps: 4_096", "n_steps: 12_288")
+    project.edit("config/scales/smoke.yaml", "to: 4_096", "to: 12_288")
+    project.edit("config/config.yaml", "checkpoint_every: 60", "checkpoint_every: 0.5")
+    running = subprocess.Popen(
+        project.command("figures/fig4a.pdf", "--cores", "2"),
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    results = project.folder / "results"
+    under_way: set[Path] = set()
+    while True:  # until one run is done, and another has been under way for a while
+        before, ended = under_way, {path.parent for path in results.glob("smoke/rl/**/metrics.parquet")}
+        under_way = {path.parent for path in results.glob("smoke/rl/**/checkpoint.pt")} - ended
+        if ended and before & under_way:
+            break
+        time.sleep(0.5)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    time.sleep(2)  # the runs that it left are asked to save and stop
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if str(project.folder).encode() in command]
+    done = {str(path.relative_to(results)) for path in results.glob("smoke/rl/**/metrics.parquet")}
+    assert 0 < len(done) < len(RUNS)
+    log = project.build()
+    assert log.count(": done, 12,288 steps") == len(RUNS) - len(done)
+    assert "goes on from" in log
+    assert project.stale() == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (lambda p: None, ("figures/fig9z.pdf",), "found 'fig9z', allowed: fig4a"),
+        (lambda p: None, ("figures/fig4a.pdf", "--config", "scale=huge"), "found 'huge', allowed: laptop, paper, smoke"),
+        (
+            lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "lr:", "lrr:"),
+            ("figures/fig4a.pdf",),
+            "lop/rl/cfg/ant/l2.yml: unknown key `lrr`",
+        ),
+        (
+            lambda p: p.edit("lop/rl/cfg/ant/ns.yml", "lr: 0.0001", "lr: fast"),
+            ("figures/fig4a.pdf",),
+            "lop/rl/cfg/ant/ns.yml: key `lr`: found 'fast', allowed: a valid number",
+        ),
+        (
+            lambda p: (p.folder / "lop/rl/cfg/ant/cbp.yml").unlink(),
+            ("figures/fig4a.pdf",),
+            "lop/rl/cfg/ant/cbp.yml: no such file",
+        ),
+        (
+            lambda p: p.edit("config/figures.yaml", "metric: return", "metrik: return"),
+            ("figures/fig4a.pdf",),
+            "unknown key `metrik`; did you mean `metric`?",
+        ),
+    ],
+    ids=["figure", "scale", "key", "type", "cfg", "registry"],
+)
+def test_bad_input_is_told_in_one_line(tmp_path, change, arguments, message):
+    project = Project(tmp_path / "project")
+    change(project)
+    done = project.snakemake(*arguments, "--cores", "1")
+    assert done.returncode != 0
+    told = [line for line in (done.stderr + done.stdout).splitlines() if message in line]
+    assert len(told) == 1
+    assert told[0].startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "truncated, damaged or not a Parquet file"),
+        (lambda content: b"", "truncated, damaged or not a Parquet file"),
+    ],
+)
+def test_a_damaged_result_is_named_and_nothing_is_lost(project, damage, message):
+    path = project.metrics("ant/cbp", 1)
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(damage(content))
+    done = project.snakemake("figures/fig4a.pdf", "--cores", "1")
+    assert done.returncode != 0
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len([line for line in set(told) if "seed-1/metrics.parquet" in line and message in line]) == 1
+    path.unlink()
+    assert "restored, nothing to train" in project.build(str(path.relative_to(project.folder)))
+    assert path.read_bytes() == content
+
+
+def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(built, tmp_path):
+    copy = Project(tmp_path / "project")
+    shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
+    copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
+    (copy.folder / "results/smoke/collected/fig4a.parquet").unlink()
+    done = copy.snakemake("figures/fig4a.pdf", "--cores", "1")
+    assert done.returncode != 0
+    assert "parameters.beta_1: found 0.99, expected 0.95" in done.stderr
+
+
+def test_lint():
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
