@@ -106,5 +106,8 @@ def _count_steps(ax: Axes, panel: Panel) -> None:
 
 
 def _separate_thousands(ax: Axes) -> None:
+    def text(value: float, _: int | None) -> str:
+        return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
+
     if max(map(abs, ax.get_ylim())) >= 1_000:
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(text))

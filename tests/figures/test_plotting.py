@@ -74,6 +74,11 @@ def test_axes_have_labels_limits_title_and_note():
     assert [text.get_text() for text in ax.texts] == ["laptop scale"]
 
 
+def test_large_numbers_have_separators_and_a_minus():
+    ticks = [tick.get_text() for tick in drawn(y_limits=[-2000, 500]).get_yticklabels()]
+    assert {"\N{MINUS SIGN}2,000", "0", "500"} <= set(ticks)
+
+
 def test_limits_are_automatic_without_their_key():
     low, high = drawn().get_ylim()
     assert low < 0.5

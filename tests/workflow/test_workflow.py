@@ -161,6 +161,13 @@ def test_results_copied_from_elsewhere_are_fresh(built, tmp_path):
     assert copy.stale() == {FIGURE}
 
 
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
     project = Project(tmp_path / "project")
     project.edit("config/scales/smoke.yaml", "n_steps: 4_096", "n_steps: 12_288")
@@ -174,13 +181,9 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
         stderr=subprocess.DEVNULL,
     )
     results = project.folder / "results"
-    under_way: set[Path] = set()
-    while True:  # until one run is done, and another has been under way for a while
-        before, ended = under_way, {path.parent for path in results.glob("smoke/rl/**/metrics.parquet")}
-        under_way = {path.parent for path in results.glob("smoke/rl/**/checkpoint.pt")} - ended
-        if ended and before & under_way:
-            break
-        time.sleep(0.5)
+    wait_until(lambda: list(results.glob("smoke/rl/**/metrics.parquet")))
+    begun = set(results.glob("smoke/rl/**/checkpoint.pt"))
+    wait_until(lambda: set(results.glob("smoke/rl/**/checkpoint.pt")) - begun)  # another one is in its first half
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     time.sleep(2)  # the runs that it left are asked to save and stop
