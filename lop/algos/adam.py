@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015, arXiv 1412.6980) for small networks, where calling the optimizer costs as much as its work."""
+"""Adam (Kingma and Ba 2015, arXiv 1412.6980) for small networks, where a call costs as much as its work."""
 
 from collections.abc import Iterable
 
@@ -49,13 +49,13 @@ class LeanAdam:
     @torch.no_grad()
     def step(self) -> None:
         """Update all parameters that have a gradient."""
-        params = [p for p in self.params if p.grad is not None]
+        params: list[Tensor] = [p for p in self.params if p.grad is not None]
         states = [self.state[p] for p in params]
         steps = [state["step"] for state in states]
         torch._foreach_add_(steps, 1)
         torch._fused_adam_(
             params,
-            [p.grad for p in params],
+            [p.grad for p in params if p.grad is not None],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],

@@ -163,7 +163,7 @@ class GnT:
         self.statistics = [UnitStatistics(layer, decay_rate, util_type, move_mean_to_bias) for layer in self.layers]
         self.bounds = [new_weight_bound(layer, init, hidden_activation) for layer in self.layers]
 
-    def gen_and_test(self, features: Sequence[Tensor | None]) -> list[Tensor]:
+    def gen_and_test(self, features: Sequence[Any]) -> list[Tensor]:
         """One step, with the hidden activations (batch, units) of the forward pass before the optimizer's step.
 
         Returns the indices of the units that were replaced, one tensor a hidden layer. A trailing None, which stands
@@ -199,7 +199,7 @@ class GnT:
 
     def _replace(self, index: int, units: Tensor) -> None:
         layer, statistics = self.layers[index], self.statistics[index]
-        if self.move_mean_to_bias:
+        if self.move_mean_to_bias and layer.outgoing.bias is not None:
             mean = statistics.mean_activation[units] / statistics.bias_correction()[units, None]  # (n, inputs)
             layer.outgoing.bias += (layer.outgoing_weights()[:, units] * mean).sum((1, 2))
         layer.renew(units, uniform_draw(layer, self.bounds[index]))

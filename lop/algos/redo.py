@@ -43,7 +43,7 @@ class ReDo:
 
     @torch.no_grad()
     def gen_and_test(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Count one update with these hidden activations; returns the indices of the units reset, one tensor a layer."""
+        """Count one update with these hidden activations; returns the indices of the units reset, a tensor a layer."""
         self.steps_since_last_redo += 1
         if self.steps_since_last_redo < self.reset_period:
             return [torch.empty(0, dtype=torch.long, device=h.device) for h in features]

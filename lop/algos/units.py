@@ -14,6 +14,7 @@ a convolution is flattened into a linear layer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -72,11 +73,13 @@ class HiddenLayer:
     @staticmethod
     def _state_of(optimizer: Any, parameter: Tensor | None) -> list[Tensor]:
         """Found by the parameter itself, never by its position; scalars such as a step count are left alone."""
-        state = optimizer.state.get(parameter, {}) if parameter is not None else {}
+        if parameter is None:
+            return []
+        state = optimizer.state.get(parameter, {})
         return [value for value in state.values() if torch.is_tensor(value) and value.shape == parameter.shape]
 
 
 def hidden_layers(net: nn.Sequential) -> list[HiddenLayer]:
     """Every hidden layer of a plain network, first to last."""
     layers = [module for module in net if isinstance(module, nn.Linear | nn.Conv2d)]
-    return [HiddenLayer(incoming, outgoing) for incoming, outgoing in zip(layers, layers[1:], strict=False)]
+    return [HiddenLayer(incoming, outgoing) for incoming, outgoing in pairwise(layers)]

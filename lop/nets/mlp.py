@@ -6,6 +6,7 @@ in `parameter.grad`, where any torch optimizer finds them.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -21,9 +22,7 @@ class Activation(NamedTuple):
 
 
 ACTIVATIONS = {
-    "relu": Activation(
-        nn.ReLU, torch.relu_, lambda g, h: aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
-    ),
+    "relu": Activation(nn.ReLU, torch.relu_, lambda g, h: aten.threshold_backward.grad_input(g, h, 0, grad_input=g)),
     "tanh": Activation(nn.Tanh, torch.tanh_, lambda g, h: aten.tanh_backward.grad_input(g, h, grad_input=g)),
     "sigmoid": Activation(
         nn.Sigmoid, torch.sigmoid_, lambda g, h: aten.sigmoid_backward.grad_input(g, h, grad_input=g)
@@ -47,14 +46,14 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -
     """Linear, activation, ..., Linear: `net[2 * i]` is the i-th linear layer. Draws from torch's generator in order."""
     sizes = [n_inputs, *hidden]
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), activation_named(activation).module()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs))
 
 
-def _own_gradient(parameter: nn.Parameter) -> Tensor:
-    parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
+def _own_gradient(parameter: Tensor) -> Tensor:
+    gradient = parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+    return gradient
 
 
 class Backpropagation:
@@ -100,7 +99,7 @@ class Backpropagation:
         return torch.addmm(output_bias, h, output_weight, out=output)
 
     def backward(self, gradient: Tensor) -> None:
-        """Set every parameter's `grad` from the loss's gradient (batch, n_outputs) in the last forward pass's outputs."""
+        """Set every parameter's `grad` from the loss's gradient (batch, n_outputs) in the last outputs."""
         for (below, delta, weight, weight_gradient), bias_gradient in zip(
             reversed(self._backward), reversed(self.bias_gradients), strict=False
         ):

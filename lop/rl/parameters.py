@@ -19,7 +19,7 @@ Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_wei
 
 
 class PPOParameters(Parameters):
-    """Parameters of a PPO run. Names are those of the published configurations; defaults those of the published code."""
+    """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "n_steps"
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
@@ -29,7 +29,9 @@ class PPOParameters(Parameters):
     label: str = Field("", description="what the method is called; no result depends on it")
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
-    h_dim: list[Annotated[Whole, Field(ge=1)]] = Field([256, 256], min_length=1, description="units of each hidden layer, in both networks")
+    h_dim: list[Annotated[Whole, Field(ge=1)]] = Field(
+        [256, 256], min_length=1, description="units of each hidden layer, in both networks"
+    )
     init: Literal["default", "kaiming", "lecun", "xavier"] = Field("lecun", description="initial weights")
 
     bs: Whole = Field(2048, ge=2, description="environment steps between two updates")

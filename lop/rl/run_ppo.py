@@ -7,9 +7,12 @@ results/<scale>/rl/<config>/<setting>/seed-<seed>/metrics.parquet in the project
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
+from typing import cast
+
 import gymnasium
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from lop.algos.adam import LeanAdam
 from lop.algos.rl.buffer import Buffer
@@ -27,7 +30,7 @@ RANK_EVERY = 10_000  # steps between two stable ranks
 
 
 def train(run: Run) -> None:
-    p: PPOParameters = run.spec.parameters
+    p = cast(PPOParameters, run.spec.parameters)
 
     # Seed: the published code's derivation, so that a seed gives its initial weights.
     torch.manual_seed(np.random.RandomState(run.seed).randint(1, 2**31 - 1))
@@ -35,13 +38,12 @@ def train(run: Run) -> None:
 
     # Environment
     env = gymnasium.make(p.env_name)
-    o_dim, a_dim = env.observation_space.shape[0], env.action_space.shape[0]
+    o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)
     episode = Episode(env.reset(seed=run.seed)[0])
 
     # Networks and learner
-    shared = {"act_type": p.act_type, "h_dim": p.h_dim, "device": run.device, "init": p.init}
-    policy = MLPPolicy(o_dim, a_dim, **shared)
-    value = MLPVF(o_dim, **shared)
+    policy = MLPPolicy(o_dim, a_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
+    value = MLPVF(o_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
     learner = PPO(
         policy,
         Buffer(o_dim, a_dim, p.bs, run.device),
@@ -89,14 +91,14 @@ def train(run: Run) -> None:
         observation, reward, terminated, truncated, _ = env.step(action)
         done = terminated or truncated
 
-        learned_reward = reward
+        learned_reward = float(reward)
         if truncated and p.bootstrap_time_limit:
             learned_reward += p.g * state_value(value, observation)
         update = learner.log_update(
             episode.observation, action, learned_reward, observation, log_probability, None, done
         )
 
-        episode.add(observation, reward)
+        episode.add(observation, float(reward))
         if done:
             run.log("return", step + 1, episode.ret)
             run.log("episode_length", step + 1, episode.length)
@@ -120,9 +122,10 @@ def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) ->
 
 def log_weights(run: Run, p: PPOParameters, learner: PPO, step: int) -> None:
     """Weight magnitude of every layer of both networks."""
-    networks = (("pol_weights", "policy_weight_magnitude", learner.policy_net),)
-    networks += (("val_weights", "value_weight_magnitude", learner.value_net),)
-    for key, metric, net in networks:
+    for key, metric, net in (
+        ("pol_weights", "policy_weight_magnitude", learner.policy_net),
+        ("val_weights", "value_weight_magnitude", learner.value_net),
+    ):
         if key in p.to_log:
             for layer, weight in enumerate(net.weights):
                 run.log(metric, step, weight_magnitude(weight), layer)

@@ -53,16 +53,16 @@ def _read(path: Path) -> dict[str, Any]:
         return content
     except Exception as error:  # whatever a damaged file makes the reader raise
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again") from None
+        raise InputError(
+            f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again"
+        ) from None
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """What differs between two origins, a phrase each."""
     facts = {**there["parameters"], "problem": there["problem"], "seed": there["seed"]}
     own_facts = {**here["parameters"], "problem": here["problem"], "seed": here["seed"]}
-    found = [
-        f"{key} was {facts.get(key)!r}, is {own_facts.get(key)!r}" for key in _differing(facts, own_facts)
-    ]
+    found = [f"{key} was {facts.get(key)!r}, is {own_facts.get(key)!r}" for key in _differing(facts, own_facts)]
     changed = _differing(there["sources"], here["sources"])
     return found + ([f"code changed in {', '.join(changed)}"] if changed else [])
 

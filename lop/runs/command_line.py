@@ -46,7 +46,9 @@ def main(problem_name: str, description: str, train: Callable[[Run], None], argv
 
 def spec_from(problem: Problem, options: argparse.Namespace) -> RunSpec:
     """The run that the options name."""
-    overrides = {key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None}
+    overrides = {
+        key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
+    }
     config = config_name(problem, options.config)
     return resolve(problem, config, options.seed, options.scale, options.setting, options.config, overrides)
 
@@ -68,8 +70,16 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     add("--scale", default="paper", help="a file in config/scales (default paper: the cfg file as published)")
     add("--setting", default="default", help="which point of a cfg file's sweep, e.g. step_size=0.01")
     add("--results", type=Path, default=RESULTS, help="folder of all results (default: the project's results/)")
-    add("--checkpoint-every", type=_positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)")
-    add("--progress-every", type=_positive, default=60.0, metavar="S", help="seconds between lines of a log (default 60)")
+    add(
+        "--checkpoint-every", type=_positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)"
+    )
+    add(
+        "--progress-every",
+        type=_positive,
+        default=60.0,
+        metavar="S",
+        help="seconds between lines of a log (default 60)",
+    )
     add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
     add("--log", type=Path, help="write what is told to this file too")
     add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")

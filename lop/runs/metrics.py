@@ -82,7 +82,9 @@ class MetricsLog:
     def state_dict(self) -> dict:
         if not len(self):
             return {"names": []}
-        rows = {name: torch.frombuffer(getattr(self, name), dtype=dtype).clone() for name, dtype in self._dtypes.items()}
+        rows = {
+            name: torch.frombuffer(getattr(self, name), dtype=dtype).clone() for name, dtype in self._dtypes.items()
+        }
         return {"names": list(self.names)} | rows
 
     def load_state_dict(self, state: dict) -> None:

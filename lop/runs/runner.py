@@ -77,7 +77,7 @@ class Run:
         self.facts: Callable[[], str] = lambda: ""
         self._checkpoint_every, self._fresh, self._progress_every = checkpoint_every, fresh, progress_every
         self._tracked: dict[str, Stateful] = {}
-        self._history = {"seconds": 0.0, "resumed": 0, "started": _now()}
+        self._history: dict[str, Any] = {"seconds": 0.0, "resumed": 0, "started": _now()}
         self._stop = False
 
     def execute(self, train: Callable[["Run"], None]) -> None:

@@ -18,8 +18,8 @@ class Scale(BaseModel):
 
     runs: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; of several "
-        "that match, later ones win",
+        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; of "
+        "several that match, later ones win",
     )
     figures: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="figure -> keys that replace those in config/figures.yaml"

@@ -104,7 +104,8 @@ def _docstrings(text: str) -> list[tuple[int, int]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             string = node.body[0]
-            shares_line = len(node.body) > 1 and node.body[1].lineno == string.end_lineno
+            last = string.end_lineno or string.lineno
+            shares_line = len(node.body) > 1 and node.body[1].lineno == last
             if not shares_line and string.lineno > getattr(node, "lineno", 0):
-                spans.append((string.lineno, string.end_lineno))
+                spans.append((string.lineno, last))
     return spans

@@ -47,7 +47,7 @@ PROBLEMS = {"rl": Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParamete
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run, with its parameters resolved: cfg file, then scale, then setting, then overrides from the command line."""
+    """One run, with its parameters resolved: cfg file, then scale, then command line, then setting."""
 
     problem: Problem
     config: str
@@ -146,4 +146,3 @@ def resolve(
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: getattr(parameters, key) for key in named})
     return RunSpec(problem, config, name, seed, scale, parameters)
-

@@ -106,7 +106,9 @@ def test_utilities_by_hand(utility):
     units = GnT(one_layer(), "relu", None, util_type=utility, replacement_rate=0.01, decay_rate=0.9)
     units.gen_and_test([torch.tensor([[1.0, 2.0], [3.0, -4.0]])])
     statistics = units.statistics[0]
-    torch.testing.assert_close(statistics.utility / statistics.bias_correction(), torch.tensor(BY_HAND[utility], dtype=torch.float32))
+    torch.testing.assert_close(
+        statistics.utility / statistics.bias_correction(), torch.tensor(BY_HAND[utility], dtype=torch.float32)
+    )
 
 
 def test_unit_views_of_every_layer_type():
@@ -223,7 +225,13 @@ def test_state_is_restored_exactly():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("replacement_rate", -1), ("replacement_rate", 2), ("decay_rate", 1), ("maturity_threshold", -1), ("util_type", "x")],
+    [
+        ("replacement_rate", -1),
+        ("replacement_rate", 2),
+        ("decay_rate", 1),
+        ("maturity_threshold", -1),
+        ("util_type", "x"),
+    ],
 )
 def test_impossible_values_are_named(argument, value):
     with pytest.raises(ValueError, match=f"Invalid {argument}: '?{value}"):

@@ -170,7 +170,16 @@ def test_columns_that_are_always_zero_are_skipped_and_change_nothing(monkeypatch
 def test_impossible_values_are_named(argument, value):
     policy, vf = networks()
     with pytest.raises(ValueError, match=f"{argument}.*{value}"):
-        PPO(policy, Buffer(6, 3, 16), 1e-3, 0.99, vf, 0.95, torch.optim.Adam, **{"pgnt": True, "n_slices": 2, argument: value})
+        PPO(
+            policy,
+            Buffer(6, 3, 16),
+            1e-3,
+            0.99,
+            vf,
+            0.95,
+            torch.optim.Adam,
+            **{"pgnt": True, "n_slices": 2, argument: value},
+        )
 
 
 def test_updates_at_episode_ends_only_when_asked():

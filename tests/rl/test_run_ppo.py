@@ -18,7 +18,7 @@ SMALL = ["--n_steps", "12000", "--bs", "512", "--n_slices", "4", "--h_dim", "[32
 
 
 def command(results: Path, config="cbp", extra=()) -> list[str]:
-    """One small run with all that a checkpoint has to hold: replacements, activity windows, episodes, fast checkpoints."""
+    """One small run with all that a checkpoint has to hold: replacements, activity windows, episodes."""
     script = [sys.executable, "run_ppo.py", "-c", f"cfg/ant/{config}.yml", "-s", "1", "--results", str(results)]
     return [*script, *SMALL, "--rr", "0.01", "--checkpoint-every", "0.2", *extra]
 
@@ -80,7 +80,9 @@ def test_asked_to_stop_it_saves_and_can_be_requeued(tmp_path, uninterrupted):
 
 def test_a_run_tells_what_it_measured(uninterrupted):
     table = uninterrupted.to_pandas()
-    layers = table.groupby("metric", observed=True)["layer"].unique().map(lambda found: sorted(x for x in found if x == x))
+    layers = (
+        table.groupby("metric", observed=True)["layer"].unique().map(lambda found: sorted(x for x in found if x == x))
+    )
     assert dict(layers) == {
         "return": [],
         "episode_length": [],
@@ -172,7 +174,8 @@ def test_help_explains_every_key():
 
 def test_a_run_dies_with_what_started_it(tmp_path):
     """A killed Snakemake leaves no run behind that goes on for days."""
-    starter = f"import subprocess, sys, time; subprocess.Popen({command(tmp_path, extra=['--die-with-parent'])!r}); time.sleep(99)"
+    run = command(tmp_path, extra=["--die-with-parent"])
+    starter = f"import subprocess, time; subprocess.Popen({run!r}); time.sleep(99)"
     parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT / "lop/rl", stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("paper/**/checkpoint.pt")):
         time.sleep(0.1)

@@ -45,7 +45,7 @@ def cut_power(run):
     raise PowerCut
 
 
-@pytest.fixture()
+@pytest.fixture
 def uninterrupted(tmp_path):
     run = toy_run(tmp_path / "uninterrupted")
     run.execute(walk)
@@ -168,7 +168,9 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
         train(tmp_path)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: flipped(b)], ids=["half", "empty", "one bit"])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: flipped(b)], ids=["half", "empty", "one bit"]
+)
 def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     path = toy_run(tmp_path).checkpoint

@@ -15,7 +15,7 @@ FILES = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def tree(tmp_path, monkeypatch):
     for name, text in FILES.items():
         path = tmp_path / name

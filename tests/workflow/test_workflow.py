@@ -78,7 +78,7 @@ def built(tmp_path_factory):
     return project
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(built, tmp_path):
     """A copy of the built one, with its results and what Snakemake knows of them."""
     copy = Project(tmp_path / "project", built.folder)
@@ -119,7 +119,19 @@ def test_one_command_makes_figure_picture_and_table(built):
         (lambda p: p.edit("config/scales/smoke.yaml", "bin: 1_024", "bin: 2_048"), {TABLE, FIGURE}),
         (lambda p: p.metrics().unlink(), set()),
     ],
-    ids=["nothing", "one key", "a seed", "code", "comment", "plot comment", "readme", "label", "axis", "bins", "run deleted"],
+    ids=[
+        "nothing",
+        "one key",
+        "a seed",
+        "code",
+        "comment",
+        "plot comment",
+        "readme",
+        "label",
+        "axis",
+        "bins",
+        "run deleted",
+    ],
 )
 def test_what_is_stale(project, change, expected):
     change(project)
@@ -201,7 +213,11 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
     ("change", "arguments", "message"),
     [
         (lambda p: None, ("figures/fig9z.pdf",), "found 'fig9z', allowed: fig4a"),
-        (lambda p: None, ("figures/fig4a.pdf", "--config", "scale=huge"), "found 'huge', allowed: laptop, paper, smoke"),
+        (
+            lambda p: None,
+            ("figures/fig4a.pdf", "--config", "scale=huge"),
+            "found 'huge', allowed: laptop, paper, smoke",
+        ),
         (
             lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "lr:", "lrr:"),
             ("figures/fig4a.pdf",),

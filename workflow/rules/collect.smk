@@ -8,19 +8,21 @@ from lop.runs import sources
 rule collect:
     input:
         lambda wildcards: [
-            f"{RESULTS}/{path}" for path in figure_at(wildcards.figure, wildcards.scale).files()
+            f"{RESULTS}/{path}"
+            for path in figure_at(wildcards.figure, wildcards.scale).files()
         ],
     output:
         f"{RESULTS}/{{scale}}/collected/{{figure}}.parquet",
-    params:
-        what=lambda wildcards: json.dumps(
-            figure_at(wildcards.figure, wildcards.scale).collected_from(), sort_keys=True
-        ),
-        code=lambda wildcards: sources.digest("lop.figures.collect"),
     log:
         f"{RESULTS}/{{scale}}/collected/{{figure}}.log",
     conda:
         "../../envs/lop.yaml"
+    params:
+        what=lambda wildcards: json.dumps(
+            figure_at(wildcards.figure, wildcards.scale).collected_from(),
+            sort_keys=True,
+        ),
+        code=lambda wildcards: sources.digest("lop.figures.collect"),
     message:
         "collect {wildcards.figure} at {wildcards.scale} scale"
     script:

@@ -50,7 +50,13 @@ def run_spec(scale, problem, config, setting, seed):
 
 def spec_of(wildcards):
     """The run that a metrics file is of."""
-    return run_spec(wildcards.scale, wildcards.problem, wildcards.config, wildcards.setting, wildcards.seed)
+    return run_spec(
+        wildcards.scale,
+        wildcards.problem,
+        wildcards.config,
+        wildcards.setting,
+        wildcards.seed,
+    )
 
 
 @told_in_one_line

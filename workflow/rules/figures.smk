@@ -13,15 +13,15 @@ rule figure:
         ),
         png="figures/{figure}.png",
         csv="figures/{figure}.csv",
+    log:
+        f"{RESULTS}/{SCALE}/figures/{{figure}}.log",
+    conda:
+        "../../envs/lop.yaml"
     params:
         scale=SCALE,
         what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
         style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
-    log:
-        f"{RESULTS}/{SCALE}/figures/{{figure}}.log",
-    conda:
-        "../../envs/lop.yaml"
     message:
         "draw {wildcards.figure} at {params.scale} scale"
     script:

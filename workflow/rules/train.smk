@@ -6,10 +6,6 @@
 rule train:
     output:
         f"{RESULTS}/{{scale}}/{{problem}}/{{config}}/{{setting}}/seed-{{seed}}/metrics.parquet",
-    params:
-        parameters=lambda wildcards: spec_of(wildcards).params()["parameters"],
-        code=lambda wildcards: spec_of(wildcards).params()["code"],
-        entry=lambda wildcards: spec_of(wildcards).problem.entry,
     log:
         f"{RESULTS}/{{scale}}/{{problem}}/{{config}}/{{setting}}/seed-{{seed}}/run.log",
     conda:
@@ -22,6 +18,10 @@ rule train:
         device=config["device"],
         checkpoint_every=str(config["checkpoint_every"]),
         progress_every=str(config["progress_every"]),
+    params:
+        parameters=lambda wildcards: spec_of(wildcards).params()["parameters"],
+        code=lambda wildcards: spec_of(wildcards).params()["code"],
+        entry=lambda wildcards: spec_of(wildcards).problem.entry,
     message:
         "{wildcards.scale} {wildcards.problem}/{wildcards.config} {wildcards.setting} seed {wildcards.seed}"
     shell:

@@ -50,9 +50,19 @@ class Buffer:
     def get(self, dist_stack=None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, None, Tensor]:
         """Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last (1, o_dim),
         log probabilities (bs, 1), None where the published buffer had distributions, and episode ends (bs, 1)."""
-        arrays = (self.observations, self.actions, self.rewards, self.next_observation, self.log_probabilities)
-        tensors = [torch.from_numpy(array).to(self.device) for array in arrays]
-        return (*tensors, None, torch.from_numpy(self.dones).to(self.device))
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(self.device)
+
+        return (
+            tensor(self.observations),
+            tensor(self.actions),
+            tensor(self.rewards),
+            tensor(self.next_observation),
+            tensor(self.log_probabilities),
+            None,
+            tensor(self.dones),
+        )
 
     def state_dict(self) -> dict:
         return {"size": self.size} | {name: torch.from_numpy(getattr(self, name)) for name in self._arrays}

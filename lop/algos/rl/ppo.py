@@ -109,9 +109,8 @@ class PPO:
         self.log_std_gradient = pol.log_std.grad = torch.zeros_like(pol.log_std)
 
         def unit_replacement(net, activation, utility_type):
-            shared = {"init": init, "device": device}
             if redo:
-                return ReDo(net, activation, threshold=threshold, reset_period=reset_period, **shared)
+                return ReDo(net, activation, threshold, init, device, reset_period)
             return GnT(
                 net,
                 activation,
@@ -122,7 +121,8 @@ class PPO:
                 util_type=utility_type,
                 move_mean_to_bias=move_mean_to_bias,
                 clear_optimizer_state=clear_optimizer_state,
-                **shared,
+                init=init,
+                device=device,
             )
 
         self.pol_gnt = unit_replacement(pol.mean_net, pol.act_type, util_type_pol) if pgnt else None
@@ -269,5 +269,3 @@ def _live_columns(observations: Tensor) -> int:
     """Columns up to the last one that is not zero throughout."""
     used = torch.nonzero(observations.any(0))
     return int(used[-1]) + 1 if len(used) else 1
-
-
