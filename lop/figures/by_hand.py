@@ -1,14 +1,13 @@
 """The command line of every plots/*.py: draw a figure into the current folder, from what runs there are."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lop.errors import InputError
+from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
@@ -16,12 +15,10 @@ from lop.paths import CONFIG, RESULTS, ROOT, shown
 from lop.runs.parameters import read_mapping
 from lop.runs.spec import PROBLEMS, resolve
 
-EXIT_BAD_INPUT = 2
-
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
     """Draw the figure of that name and tell from which runs; one line and status 2 if that cannot be done."""
-    try:
+    with told_in_one_line():
         options = _parser(name).parse_args(argv)
         figure = load_figure(name, options.scale)
         wanted = list({run.path: run for panel in figure.panels for run in figure.runs(panel)}.values())
@@ -33,9 +30,6 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         if len(found) < len(wanted):
             print(f"{_command(figure, options.results)} makes those that are missing")
         print("wrote", *draw(collect(figure, options.results, skip_missing=True), figure, Path()))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(EXIT_BAD_INPUT) from None
 
 
 def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) -> list[str]:

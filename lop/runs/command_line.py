@@ -11,19 +11,17 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lop.errors import InputError
+from lop.errors import InputError, told_in_one_line
 from lop.paths import RESULTS
 from lop.runs.lock import die_with_parent
 from lop.runs.runner import Run
 from lop.runs.spec import PROBLEMS, Problem, RunSpec, resolve
 
-EXIT_BAD_INPUT = 2
-
 
 def main(problem_name: str, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
     """Do one run of a problem as the command line says; ends with status 2 and one line if the input is bad."""
     problem = PROBLEMS[problem_name]
-    try:
+    with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
         if options.die_with_parent:
             die_with_parent()
@@ -39,9 +37,6 @@ def main(problem_name: str, description: str, train: Callable[[Run], None], argv
             progress_every=options.progress_every,
         )
         run.execute(train)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(EXIT_BAD_INPUT) from None
 
 
 def spec_from(problem: Problem, options: argparse.Namespace) -> RunSpec:

@@ -10,14 +10,14 @@ class Progress:
 
     Args:
         name: of the run. total: steps it has. unit: what a step is.
-        every: seconds between two lines of a log; on a terminal of its own the line is redrawn every second.
+        every: seconds between two lines of a log; on a terminal the line is redrawn every second.
         stream: where to; by default standard error.
     """
 
     def __init__(self, name: str, total: int, unit: str, every: float = 60.0, stream: TextIO | None = None):
         self.name, self.total, self.unit = name, total, unit
         self.stream = stream or sys.stderr
-        self.redraw = self.stream.isatty() and every >= 60
+        self.redraw = self.stream.isatty()
         self.every = 1.0 if self.redraw else every
         self.started = self.last = time.monotonic()
         self.first_step = 0

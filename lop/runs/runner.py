@@ -32,7 +32,7 @@ from lop.runs.spec import RunSpec
 from lop.runs.store import Store
 
 EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved, run the same command again (a scheduler may requeue)
-LOOK_AROUND = 256  # steps between two looks at the clock
+LOOK_EVERY = 0.1  # seconds between two looks at the clock, about; steps may take microseconds or minutes
 
 
 class Stateful(Protocol):
@@ -86,7 +86,7 @@ class Run:
             if self._is_done():
                 print(f"{self.spec.name}: already done: {self.output}", file=sys.stderr)
                 return
-            if self.store.restore(self.store.metrics(self.spec), self.output):
+            if self.store.restore_metrics(self.spec, self.output):
                 print(f"{self.spec.name}: restored, nothing to train: {self.output}", file=sys.stderr)
                 return
             self._prepare_checkpoint()
@@ -96,6 +96,7 @@ class Run:
             try:
                 train(self)
             finally:
+                torch.set_flush_denormal(False)
                 for signum, handler in handlers.items():
                     signal.signal(signum, handler)
 
@@ -110,10 +111,10 @@ class Run:
         if self._fresh and self.checkpoint.exists():
             key = checkpoint.key_of(self.checkpoint)
             if key != self.spec.key:
-                self.store.keep(self.checkpoint, self.store.checkpoint(key))
+                self.store.keep_checkpoint(self.checkpoint, key)
                 self.checkpoint.unlink()
         if not self.checkpoint.exists():
-            self.store.restore(self.store.checkpoint(self.spec.key), self.checkpoint)
+            self.store.restore_checkpoint(self.spec.key, self.checkpoint)
 
     def track(self, **objects: Stateful) -> None:
         """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
@@ -125,11 +126,12 @@ class Run:
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
         clock = saved = time.monotonic()
-        look_around = self.step
+        stride, look_around = 1, self.step + 1
         while self.step < n:
             if self.step >= look_around or self._stop:
-                look_around = self.step + LOOK_AROUND
                 now = time.monotonic()
+                stride = max(1, min(2 * stride, int(stride * LOOK_EVERY / max(now - clock, 1e-9))))
+                look_around = self.step + stride
                 self._history["seconds"] += now - clock
                 clock = now
                 if self._stop:
@@ -178,10 +180,9 @@ class Run:
     def _finish(self, keep_checkpoint: bool) -> None:
         if keep_checkpoint:
             self.save()
-            self.store.keep(self.checkpoint, self.store.checkpoint(self.spec.key))
-        entry = self.store.metrics(self.spec)
-        write_metrics(entry, self.metrics, self.about())
-        self.store.restore(entry, self.output)
+            self.store.keep_checkpoint(self.checkpoint, self.spec.key)
+        write_metrics(self.store.metrics(self.spec), self.metrics, self.about())
+        self.store.restore_metrics(self.spec, self.output)
 
     def about(self) -> dict[str, Any]:
         """The run's provenance: the JSON document in the metadata of its metrics."""

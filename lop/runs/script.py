@@ -1,11 +1,10 @@
 """For scripts that the workflow runs: bad input is one line, there and in the log."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lop.errors import InputError
+from lop.errors import InputError, told_in_one_line
 
 
 @contextmanager
@@ -14,9 +13,9 @@ def logged(log: str) -> Iterator[None]:
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
-    try:
-        yield
-    except InputError as error:
-        path.write_text(f"error: {error}\n")
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    with told_in_one_line():
+        try:
+            yield
+        except InputError as error:
+            path.write_text(f"error: {error}\n")
+            raise

@@ -4,9 +4,12 @@ Snakemake deletes a job's outputs before it runs the job again. Undoing a change
 harmless change to a rule, brings a run back from here within a second.
 """
 
+import shutil
 from pathlib import Path
 
-from lop.files import link_or_copy
+from lop.errors import InputError
+from lop.files import atomic_file, link_or_copy
+from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 
 
@@ -25,16 +28,25 @@ class Store:
     def _entry(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    @staticmethod
-    def keep(file: Path, entry: Path) -> None:
-        """Have `file` under the name `entry` too."""
-        link_or_copy(file, entry)
+    def restore_metrics(self, spec: RunSpec, output: Path) -> bool:
+        """Bring a finished run's metrics back; False if there are none, or damaged ones.
 
-    @staticmethod
-    def restore(entry: Path, file: Path) -> bool:
-        """Bring `entry` back as `file`, as new as if it had just been written; False if there is none."""
-        if not entry.is_file():
+        A copy, as new as if it had just been written: what is made from it has to be made again.
+        """
+        entry = self.metrics(spec)
+        try:
+            read_about(entry)
+        except InputError:
             return False
-        link_or_copy(entry, file)
-        file.touch()
+        with atomic_file(output) as temporary:
+            shutil.copyfile(entry, temporary)
         return True
+
+    def keep_checkpoint(self, file: Path, key: str) -> None:
+        """Have a run's checkpoint here too."""
+        link_or_copy(file, self.checkpoint(key))
+
+    def restore_checkpoint(self, key: str, file: Path) -> None:
+        """Bring a run's checkpoint back, if there is one."""
+        if self.checkpoint(key).is_file():
+            link_or_copy(self.checkpoint(key), file)

@@ -193,10 +193,18 @@ def flipped(content: bytes) -> bytes:
 def test_a_damaged_result_is_refused(tmp_path):
     run = train(tmp_path)
     content = run.output.read_bytes()
-    run.output.unlink()  # a link of the store's file
     run.output.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"metrics\.parquet: truncated, damaged"):
         train(tmp_path)
+    run.output.unlink()
+    assert table(train(tmp_path, interrupt_at(0, how=cut_power))).num_rows > 0
+
+
+def test_a_damaged_store_is_mended_from_the_checkpoint(tmp_path, uninterrupted):
+    run = train(tmp_path)
+    run.output.unlink()
+    run.store.metrics(run.spec).write_bytes(b"PAR1")
+    assert table(train(tmp_path, interrupt_at(0, how=cut_power))).equals(uninterrupted)
 
 
 def test_two_processes_share_no_run(tmp_path):

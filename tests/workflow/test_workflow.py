@@ -262,7 +262,6 @@ def test_bad_input_is_told_in_one_line(tmp_path, change, arguments, message):
 def test_a_damaged_result_is_named_and_nothing_is_lost(project, damage, message):
     path = project.metrics("ant/cbp", 1)
     content = path.read_bytes()
-    path.unlink()
     path.write_bytes(damage(content))
     done = project.snakemake("figures/fig4a.pdf", "--cores", "1")
     assert done.returncode != 0

@@ -5,7 +5,7 @@ import os
 import sys
 from functools import cache, wraps
 
-from lop.errors import InputError
+from lop import errors
 
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
@@ -30,11 +30,11 @@ def told_in_one_line(function):
     @wraps(function)
     def told(*arguments):
         try:
-            return function(*arguments)
-        except InputError as error:
+            with errors.told_in_one_line():
+                return function(*arguments)
+        except SystemExit as ended:
             logging.shutdown()
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            os._exit(2)
+            os._exit(ended.code)  # Snakemake would wrap the exit, and tell its traceback
 
     return told
 
