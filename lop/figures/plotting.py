@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -70,9 +71,15 @@ def plot_panel(
 
 def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> None:
     """One method's mean as a line, its band behind; `place` keeps its markers off those of other curves."""
-    ax.plot(
-        rows["step"],
-        rows["mean"].where(np.isfinite(rows["mean"])),
+    finite = np.isfinite(rows["mean"])
+    seaborn.lineplot(
+        rows[finite].assign(stretch=(~finite).cumsum()),  # a run that diverged leaves a gap in the line
+        x="step",
+        y="mean",
+        units="stretch",
+        estimator=None,
+        ax=ax,
+        legend=False,
         label=method.label,
         color=method.colour,
         linestyle=(0, LINES[method.line]) if LINES[method.line] else "solid",
