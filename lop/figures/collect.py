@@ -18,8 +18,8 @@ from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
 from lop.paths import shown
+from lop.runs.metrics import read_about, read_schema, read_table
 
-METRICS = {"step": pa.int64(), "layer": pa.int16(), "value": pa.float64()}
 COLLECTED = pa.schema(
     [
         ("panel", pa.int16()),
@@ -73,7 +73,7 @@ def differs(path: Path, expected: Mapping[str, Any]) -> str:
 
     InputError if the file is missing, damaged or of another layout.
     """
-    found = _about(path)
+    found = read_about(path)
     differences = (_difference(key, found.get(key), value) for key, value in expected.items())
     return next(filter(None, differences), "")
 
@@ -83,7 +83,7 @@ def read_metric(path: Path, panel: Panel) -> pa.Table:
     rows = (pc.field("metric") == panel.metric) & (pc.field("step") <= panel.to)
     if panel.layers is not None:
         rows &= pc.field("layer").isin(list(panel.layers))
-    table = _read(path, columns=list(METRICS), filters=rows)
+    table = read_table(path, columns=["step", "layer", "value"], filters=rows)
     if not len(table):
         _check_metric(path, panel)
     return table
@@ -116,11 +116,11 @@ def write_collected(table: pd.DataFrame, path: Path, about: Mapping[str, Any] | 
 
 def read_collected(path: Path) -> pd.DataFrame:
     """A collected table from its file; InputError if the file is missing, damaged or another table."""
-    schema = _schema(path)
+    schema = read_schema(path)
     if not schema.remove_metadata().equals(COLLECTED):
         found, allowed = ", ".join(schema.names), ", ".join(COLLECTED.names)
         raise InputError(f"{shown(path)}: columns: found {found}, allowed: {allowed}, as lop writes them")
-    return _frame(_read(path))
+    return _frame(read_table(path))
 
 
 def _labelled(means: pa.Table, panel: int, run: RunFile) -> pa.Table:
@@ -134,45 +134,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(types_mapper={pa.int16(): pd.Int16Dtype()}.get)
 
 
-def _schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _read(path: Path, **what: Any) -> pa.Table:
-    try:
-        return pq.read_table(path, use_threads=False, **what)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:120]
-    return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and make it again")
-
-
-def _about(path: Path) -> dict[str, Any]:
-    """The document about the run, once the columns are known to be right."""
-    schema = _schema(path)
-    types = {name: schema.field(name).type for name in schema.names}
-    for name, allowed in METRICS.items():
-        if types.get(name) != allowed:
-            raise InputError(f"{shown(path)}: column `{name}`: found {types.get(name)}, allowed: {allowed}")
-    metric = types.get("metric")
-    if getattr(metric, "value_type", metric) != pa.string():
-        raise InputError(f"{shown(path)}: column `metric`: found {metric}, allowed: a dictionary of strings")
-    try:
-        return dict(json.loads((schema.metadata or {})[b"lop"]))
-    except (KeyError, ValueError, TypeError):
-        raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
-
-
 def _check_metric(path: Path, panel: Panel) -> None:
-    metrics = _read(path, columns=["metric"])["metric"].cast(pa.string())
+    metrics = read_table(path, columns=["metric"])["metric"].cast(pa.string())
     names = sorted(pc.unique(metrics).to_pylist())
     if panel.metric not in names:
         raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, wanted: {panel.metric}")

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from lop.errors import InputError
 from lop.files import atomic_file
@@ -80,12 +79,15 @@ class MetricsLog:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def state_dict(self) -> dict:
+        import torch  # only runs need it, not who reads their metrics
+
         if not len(self):
             return {"names": []}
-        rows = {
-            name: torch.frombuffer(getattr(self, name), dtype=dtype).clone() for name, dtype in self._dtypes.items()
+        columns = {
+            name: torch.frombuffer(getattr(self, name), dtype=getattr(torch, dtype)).clone()
+            for name, dtype in self._dtypes.items()
         }
-        return {"names": list(self.names)} | rows
+        return {"names": list(self.names)} | columns
 
     def load_state_dict(self, state: dict) -> None:
         self.names = list(state["names"])
@@ -96,7 +98,7 @@ class MetricsLog:
                 values.frombytes(state[name].numpy().tobytes())
             setattr(self, name, values)
 
-    _dtypes = {"metric": torch.int32, "step": torch.int64, "layer": torch.int16, "value": torch.float64}
+    _dtypes = {"metric": "int32", "step": "int64", "layer": "int16", "value": "float64"}
 
 
 def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
@@ -107,17 +109,37 @@ def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What the file's metadata says of its run; InputError if the file is damaged or not one of ours."""
+    """What a file's metadata says of its run; InputError if the file is damaged or not one of ours."""
+    schema = read_schema(path)
+    for field in SCHEMA:
+        found = schema.field(field.name).type if field.name in schema.names else None
+        if found != field.type:
+            raise InputError(f"{shown(path)}: column `{field.name}`: found {found}, allowed: {field.type}")
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        return json.loads(metadata[b"lop"])
+        return dict(json.loads((schema.metadata or {})[b"lop"]))
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The schema of a Parquet file; InputError if it is missing or damaged."""
+    try:
+        return pq.read_schema(path)
     except FileNotFoundError:
         raise InputError(f"{shown(path)}: no such file") from None
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{shown(path)}: truncated, damaged or not written by lop ({_short(error)}); move it away and run again"
-        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from None
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
+def read_table(path: Path, **what: Any) -> pa.Table:
+    """`pyarrow.parquet.read_table` on one thread; InputError if the file is damaged."""
+    try:
+        return pq.read_table(path, use_threads=False, **what)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """The error that tells of a file that cannot be read."""
+    reason = " ".join(str(error).split())[:120]
+    return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and run again")

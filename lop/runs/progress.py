@@ -4,13 +4,16 @@ import sys
 import time
 from typing import TextIO
 
+TEN_MINUTES = 600.0
+
 
 class Progress:
     """Tells on a stream how far a run is.
 
     Args:
         name: of the run. total: steps it has. unit: what a step is.
-        every: seconds between two lines of a log; on a terminal the line is redrawn every second.
+        every: least seconds between two lines of a log, which come at each percent or every ten minutes; on a terminal
+            the line is redrawn every second.
         stream: where to; by default standard error.
     """
 
@@ -20,11 +23,11 @@ class Progress:
         self.redraw = self.stream.isatty()
         self.every = 1.0 if self.redraw else every
         self.started = self.last = time.monotonic()
-        self.first_step = 0
+        self.first_step = self.last_step = 0
 
     def begin(self, step: int) -> None:
         """Called once, with the step that the run starts or goes on from."""
-        self.first_step = step
+        self.first_step = self.last_step = step
         self.started = self.last = time.monotonic()
         if step:
             self._write(f"{self.name}: goes on from {step:,} of {self.total:,} {self.unit}", ends=True)
@@ -32,8 +35,9 @@ class Progress:
     def update(self, step: int, facts: str = "") -> None:
         """Tell, if it is time to."""
         now = time.monotonic()
-        if now - self.last >= self.every:
-            self.last = now
+        silent, much = now - self.last, step - self.last_step >= self.total / 100
+        if silent >= self.every and (much or self.redraw or silent >= TEN_MINUTES):
+            self.last, self.last_step = now, step
             self._write(self.line(step, now - self.started, facts), ends=False)
 
     def line(self, step: int, seconds: float, facts: str) -> str:

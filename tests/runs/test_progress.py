@@ -31,4 +31,14 @@ def test_lines_of_a_log_come_now_and_then():
     progress.update(7)
     progress.end("done")
     assert stream.getvalue().count("\n") == 2
-    assert stream.getvalue().endswith("a: done\n")
+
+
+def test_lines_of_a_long_run_come_at_each_percent_or_every_ten_minutes():
+    stream = io.StringIO()
+    progress = Progress("a", 1000, "steps", every=1, stream=stream)
+    progress.begin(0)
+    for step, silent, lines in ((5, 20, 0), (10, 20, 1), (12, 20, 1), (13, 700, 2)):
+        progress.last -= silent
+        progress.update(step)
+        assert stream.getvalue().count("\n") == lines
+        progress.last += silent

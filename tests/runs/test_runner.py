@@ -194,7 +194,7 @@ def test_a_damaged_result_is_refused(tmp_path):
     run = train(tmp_path)
     content = run.output.read_bytes()
     run.output.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"metrics\.parquet: truncated, damaged"):
+    with pytest.raises(InputError, match=r"metrics\.parquet: truncated or damaged"):
         train(tmp_path)
     run.output.unlink()
     assert table(train(tmp_path, interrupt_at(0, how=cut_power))).num_rows > 0
