@@ -8,7 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
-.PHONY: help setup figures test test-all lint benchmark clean
+.PHONY: help setup figures test test-slow test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -46,8 +46,10 @@ FORCE:
 test: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
-test-all: $(READY)
-	$(BIN)/python -m pytest -n $(CORES)
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(CORES) -m slow
+
+test-all: test test-slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

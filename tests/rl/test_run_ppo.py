@@ -43,22 +43,45 @@ def uninterrupted(tmp_path_factory):
     return pq.read_table(finished(results))
 
 
-def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, uninterrupted):
-    rng = random.Random(int(time.time()))
+def run_under_fire(results: Path, most_kills: int, **options) -> int:
+    """Start a run again and again, killing it at random points, until it ends; how often it was killed."""
+    rng = random.Random(time.time())
     kills = 0
     while True:
-        process = start(tmp_path)
+        process = start(results, **options)
         try:
-            process.communicate(timeout=rng.uniform(1.5, 3.0) if kills < 4 else None)
-            break
+            process.communicate(timeout=rng.uniform(1.5, 3.0) if kills < most_kills else None)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             kills += 1
-    assert process.returncode == 0
-    assert kills >= 2
+            continue
+        assert process.returncode == 0
+        return kills
+
+
+def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, uninterrupted):
+    assert run_under_fire(tmp_path, most_kills=4) >= 2
     assert pq.read_table(finished(tmp_path)).equals(uninterrupted)
     assert read_about(finished(tmp_path))["resumed"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "extra"),
+    [
+        ("std", ["--env_name", "Hopper-v3"]),
+        ("ns", ["--env_name", "Walker2d-v3", "--act_type", "Tanh"]),
+        ("l2", ["--h_dim", "[256, 256]", "--u_epi_ups", "1"]),
+        ("cbp", ["--redo", "1", "--reset_period", "20", "--threshold", "0.2"]),
+        ("cbp", ["--util_type_pol", "random", "--bootstrap_time_limit", "1", "--move_mean_to_bias", "1"]),
+    ],
+)
+def test_every_kind_of_run_survives_kills(tmp_path, config, extra):
+    longer = [*extra, "--n_steps", "30000", "--rr", "0.01"]
+    assert start(tmp_path / "whole", config=config, extra=longer).wait() == 0
+    assert run_under_fire(tmp_path / "killed", most_kills=8, config=config, extra=longer) >= 3
+    assert pq.read_table(finished(tmp_path / "killed")).equals(pq.read_table(finished(tmp_path / "whole")))
 
 
 def test_asked_to_stop_it_saves_and_can_be_requeued(tmp_path, uninterrupted):
