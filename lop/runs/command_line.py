@@ -1,11 +1,12 @@
 """The command line of every run_*.py: which run, where, and any parameter by its name."""
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from pydantic.fields import FieldInfo
@@ -57,7 +58,12 @@ def config_name(problem: Problem, path: Path) -> str:
 
 
 def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        usage="%(prog)s -c CONFIG [-s SEED] [-d DEVICE] [options] [--<parameter> VALUE ...]",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add = parser.add_argument
     add("-c", "--config", type=Path, required=True, help="cfg file, e.g. cfg/ant/std.yml")
     add("-s", "--seed", type=int, default=0, help="random seed (default 0)")
@@ -84,14 +90,31 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     for key, field in problem.model.model_fields.items():
         group.add_argument(
-            f"--{key}", dest=f"p_{key}", type=yaml.safe_load, metavar="VALUE", help=_help(field).replace("%", "%%")
+            f"--{key}", dest=f"p_{key}", type=_value, metavar="VALUE", help=_help(field).replace("%", "%%")
         )
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, without the usage of forty options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        words = [option for action in self._actions for option in action.option_strings]
+        wrong = next((word for word in message.split() if word.startswith("-")), "")
+        near = difflib.get_close_matches(wrong, words, n=1) if "unrecognized" in message else []
+        raise InputError(f"command line: {message}; " + (f"did you mean {near[0]}? " if near else "") + "see --help")
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a value as in a cfg file") from None
+
+
 def _help(field: FieldInfo) -> str:
     default = field.get_default()
-    suffix = "" if default is PydanticUndefined or default is None else f" (default {default})"
+    suffix = "" if default in (PydanticUndefined, None, "") else f" (default {default})"
     return f"{field.description}{suffix}"
 
 

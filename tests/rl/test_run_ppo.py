@@ -154,6 +154,10 @@ def test_what_made_a_run_is_written_into_it(tmp_path):
         (["-c", "cfg/ant/stt.yml"], "cfg/ant/stt.yml: no such file; did you mean std.yml?"),
         (["-s", "-3"], "seed: found -3, allowed: 0 and more"),
         (["-d", "tpu"], "device: found 'tpu', which is not available here"),
+        (["--lerning_rate", "1"], "command line: unrecognized arguments: --lerning_rate 1; "),
+        (["--decayrate", "1"], "did you mean --decay_rate? see --help"),
+        (["--h_dim", "[1"], "command line: argument --h_dim: found '[1', allowed: a value as in a cfg file"),
+        (["-s", "one"], "command line: argument -s/--seed: invalid int value: 'one'"),
         (["--setting", "lr=1"], "setting: found 'lr=1', allowed: default"),
     ],
 )
