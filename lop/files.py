@@ -29,6 +29,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `atomic_file` left in a folder when its process was killed."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, by a hard link where the file system has them."""
     with atomic_file(target) as temporary:

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import torch
 
+from lop.files import remove_leftovers
 from lop.runs import checkpoint
 from lop.runs.lock import locked
 from lop.runs.metrics import MetricsLog, read_about, write_metrics
@@ -83,6 +84,7 @@ class Run:
     def execute(self, train: Callable[["Run"], None]) -> None:
         """Do whatever is left to do of this run: nothing, restore it from the store, or train."""
         with locked(self.folder):
+            remove_leftovers(self.folder)
             if self._is_done():
                 print(f"{self.spec.name}: already done: {self.output}", file=sys.stderr)
                 return

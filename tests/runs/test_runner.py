@@ -87,6 +87,14 @@ def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(tmp_path, uninter
     assert table(run).equals(uninterrupted)
 
 
+def test_leftovers_of_a_kill_are_removed(tmp_path):
+    folder = toy_run(tmp_path).folder
+    folder.mkdir(parents=True)
+    (folder / ".checkpoint.pt.123.tmp").write_bytes(b"half")
+    train(tmp_path)
+    assert not list(folder.glob(".*.tmp"))
+
+
 def test_saving_more_or_less_often_changes_nothing(tmp_path, uninterrupted):
     run = train(tmp_path, lambda step, run: run.save() if step % 13 == 0 else None)
     assert table(run).equals(uninterrupted)
