@@ -51,6 +51,16 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -
     return nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs))
 
 
+def forward_logged(net: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Outputs of a network made by `mlp`, and its hidden activations, one tensor (batch, units) a hidden layer."""
+    hidden = []
+    for module in net:
+        x = module(x)
+        if not isinstance(module, nn.Linear):
+            hidden.append(x)
+    return x, hidden
+
+
 def _own_gradient(parameter: Tensor) -> Tensor:
     gradient = parameter.grad = torch.zeros_like(parameter, requires_grad=False)
     return gradient

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from lop.nets.initialisation import initialise
-from lop.nets.mlp import activation_named, mlp
+from lop.nets.mlp import activation_named, forward_logged, mlp
 
 
 class MLPPolicy(nn.Module):
@@ -40,21 +40,30 @@ class MLPPolicy(nn.Module):
         initialise(self.mean_net, init, act_type)
         self.log_std = nn.Parameter(torch.full((a_dim,), float(log_std)))
         self.to(device)
+        self._activations: list[Tensor] = []
         self._sampler: _Sampler | None = None
 
-    def dist(self, x: Tensor) -> Normal:
-        """Distribution of actions for observations (batch, o_dim)."""
-        return Normal(self.mean_net(x.to(self.device)), self.log_std.exp())
+    def dist(self, x: Tensor, to_log_features: bool = False) -> Normal:
+        """Distribution of actions for observations (batch, o_dim); `get_activations` then has the hidden activations
+        if `to_log_features`."""
+        mean, hidden = forward_logged(self.mean_net, x.to(self.device))
+        if to_log_features:
+            self._activations = hidden
+        return Normal(mean, self.log_std.exp())
 
-    def logp_dist(self, x: Tensor, a: Tensor) -> tuple[Tensor, Normal]:
+    def get_activations(self) -> list[Tensor]:
+        """Hidden activations (batch, units) of the last pass with `to_log_features`, one tensor a layer."""
+        return self._activations
+
+    def logp_dist(self, x: Tensor, a: Tensor, to_log_features: bool = False) -> tuple[Tensor, Normal]:
         """Log probability (batch, 1) of actions (batch, a_dim), and the distribution."""
-        dist = self.dist(x)
+        dist = self.dist(x, to_log_features)
         return dist.log_prob(torch.as_tensor(a, device=self.device)).sum(1, keepdim=True), dist
 
     @torch.no_grad()
-    def action(self, x: Tensor) -> tuple[Tensor, Tensor, Normal]:
+    def action(self, x: Tensor, to_log_features: bool = False) -> tuple[Tensor, Tensor, Normal]:
         """Actions (batch, a_dim) drawn for observations (batch, o_dim), log probabilities (batch, 1), distribution."""
-        dist = self.dist(x)
+        dist = self.dist(x, to_log_features)
         action = dist.sample()
         return action, dist.log_prob(action).sum(-1, keepdim=True), dist
 

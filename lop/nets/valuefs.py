@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from lop.nets.initialisation import initialise
-from lop.nets.mlp import mlp
+from lop.nets.mlp import forward_logged, mlp
 
 
 class MLPVF(nn.Module):
@@ -24,7 +24,16 @@ class MLPVF(nn.Module):
         self.v_net = mlp(o_dim, h_dim, 1, act_type)
         initialise(self.v_net, init, act_type)
         self.to(device)
+        self._activations: list[Tensor] = []
 
-    def value(self, x: Tensor) -> Tensor:
-        """Values (batch, 1) of observations (batch, o_dim)."""
-        return self.v_net(x)
+    def value(self, x: Tensor, to_log_features: bool = False) -> Tensor:
+        """Values (batch, 1) of observations (batch, o_dim); `get_activations` then has the hidden activations if
+        `to_log_features`."""
+        value, hidden = forward_logged(self.v_net, x)
+        if to_log_features:
+            self._activations = hidden
+        return value
+
+    def get_activations(self) -> list[Tensor]:
+        """Hidden activations (batch, units) of the last pass with `to_log_features`, one tensor a layer."""
+        return self._activations

@@ -70,6 +70,17 @@ def test_sampling_is_the_distributions(monkeypatch):
             policy.mean_net[0].weight *= 1.5
 
 
+def test_activations_are_kept_when_asked():
+    policy, value = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7)), MLPVF(6, act_type="ReLU", h_dim=(8, 7))
+    x = torch.randn(5, 6)
+    policy.dist(x, to_log_features=True)
+    value.value(x, to_log_features=True)
+    policy.dist(2 * x)
+    value.value(2 * x)
+    for net, activations in ((policy.mean_net, policy.get_activations()), (value.v_net, value.get_activations())):
+        torch.testing.assert_close(activations, [net[:2](x), net[:4](x)])
+
+
 def test_unknown_activation_is_named():
     with pytest.raises(ValueError, match="Invalid activation: 'Swoosh'"):
         MLPVF(3, act_type="Swoosh")
