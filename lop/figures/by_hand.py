@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lop.errors import InputError, told_in_one_line
-from lop.figures.collect import collect, differs
+from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
 from lop.paths import CONFIG, RESULTS, ROOT, shown
 from lop.runs.parameters import read_mapping
-from lop.runs.spec import PROBLEMS, resolve
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
@@ -50,14 +49,6 @@ def ranges(numbers: Iterable[int]) -> str:
     steps = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
     runs = [[n for _, n in run] for _, run in steps]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def as_configured(run: RunFile) -> dict[str, Any]:
-    """What a run's metadata says if it was made with the parameters that the configuration gives it now."""
-    if run.problem not in PROBLEMS:
-        raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
-    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
-    return {"parameters": spec.parameters.identity()}
 
 
 def _out_of_date(run: RunFile, results: Path) -> str:

@@ -19,6 +19,7 @@ from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
 from lop.paths import shown
 from lop.runs.metrics import read_about, read_schema, read_table
+from lop.runs.spec import PROBLEMS, resolve
 
 COLLECTED = pa.schema(
     [
@@ -66,6 +67,14 @@ def collect(
                 raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")
             tables.append(_labelled(bin_means(read_metric(path, panel), panel.bin), index, run))
     return _frame(pa.concat_tables(tables))
+
+
+def as_configured(run: RunFile) -> dict[str, Any]:
+    """What a run's metadata says if it was made with the parameters that the configuration gives it now."""
+    if run.problem not in PROBLEMS:
+        raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
+    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
+    return {"parameters": spec.parameters.identity()}
 
 
 def differs(path: Path, expected: Mapping[str, Any]) -> str:

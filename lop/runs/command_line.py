@@ -37,7 +37,12 @@ def main(problem_name: str, description: str, train: Callable[[Run], None], argv
             fresh=options.fresh,
             progress_every=options.progress_every,
         )
-        run.execute(train)
+        try:
+            run.execute(train)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise InputError(f"{error.filename}: {error.strerror}") from None
 
 
 def spec_from(problem: Problem, options: argparse.Namespace) -> RunSpec:
