@@ -11,6 +11,7 @@ Between two steps of that loop, and nowhere else, the run is saved; so a run tha
 times gives the table of an uninterrupted one, bit for bit, on the same machine.
 """
 
+import gc
 import os
 import platform
 import signal
@@ -98,6 +99,7 @@ class Run:
             try:
                 train(self)
             finally:
+                gc.unfreeze()
                 torch.set_flush_denormal(False)
                 for signum, handler in handlers.items():
                     signal.signal(signum, handler)
@@ -127,6 +129,8 @@ class Run:
         longer_run_is_there = self._resume()
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
+        gc.collect()
+        gc.freeze()  # the garbage collector need not walk through all of torch again and again
         clock = saved = time.monotonic()
         stride, look_around = 1, self.step + 1
         while self.step < n:
