@@ -34,7 +34,9 @@ def told_in_one_line(function):
                 return function(*arguments)
         except SystemExit as ended:
             logging.shutdown()
-            os._exit(ended.code)  # Snakemake would wrap the exit, and tell its traceback
+            os._exit(
+                ended.code
+            )  # Snakemake would wrap the exit, and tell its traceback
 
     return told
 
