@@ -34,9 +34,8 @@ def told_in_one_line(function):
                 return function(*arguments)
         except SystemExit as ended:
             logging.shutdown()
-            os._exit(
-                ended.code
-            )  # Snakemake would wrap the exit, and tell its traceback
+            # Snakemake would wrap the exit, and tell its traceback.
+            os._exit(ended.code)
 
     return told
 
