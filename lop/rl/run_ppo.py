@@ -44,41 +44,7 @@ def train(run: Run) -> None:
     # Networks and learner
     policy = MLPPolicy(o_dim, a_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
     value = MLPVF(o_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
-    learner = PPO(
-        policy,
-        Buffer(o_dim, a_dim, p.bs, run.device),
-        p.lr,
-        p.g,
-        value,
-        p.lm,
-        Opt=LeanAdam,
-        device=run.device,
-        u_epi_up=p.u_epi_ups,
-        n_itrs=p.n_itrs,
-        n_slices=p.n_slices,
-        u_adv_scl=p.u_adv_scl,
-        clip_eps=p.clip_eps,
-        max_grad_norm=p.max_grad_norm,
-        util_type_val=p.util_type_val,
-        util_type_pol=p.util_type_pol,
-        replacement_rate=p.rr,
-        decay_rate=p.decay_rate,
-        mt=p.mt,
-        vgnt=p.replaces_value_units,
-        pgnt=p.replaces_policy_units,
-        init=p.init,
-        wd=p.wd,
-        perturb_scale=p.perturb_scale,
-        betas=(p.beta_1, p.beta_2),
-        eps=p.eps,
-        no_clipping=p.no_clipping,
-        redo=p.redo,
-        threshold=p.threshold,
-        reset_period=p.reset_period,
-        move_mean_to_bias=p.move_mean_to_bias,
-        clear_optimizer_state=p.clear_optimizer_state,
-        rng=rng,
-    )
+    learner = make_learner(p, policy, value, Buffer(o_dim, a_dim, p.bs, run.device), rng)
     activity = Activity(p.h_dim, run.device)
 
     # Loop
@@ -109,6 +75,45 @@ def train(run: Run) -> None:
         if (step + 1) % WINDOW == 0:
             log_activity(run, p, activity, step + 1)
             log_weights(run, p, learner, step + 1)
+
+
+def make_learner(p: PPOParameters, policy: MLPPolicy, value: MLPVF, buffer: Buffer, rng: np.random.Generator) -> PPO:
+    """The learner that the parameters ask for, for these networks."""
+    return PPO(
+        policy,
+        buffer,
+        p.lr,
+        p.g,
+        value,
+        p.lm,
+        Opt=LeanAdam,
+        device=buffer.device,
+        u_epi_up=p.u_epi_ups,
+        n_itrs=p.n_itrs,
+        n_slices=p.n_slices,
+        u_adv_scl=p.u_adv_scl,
+        clip_eps=p.clip_eps,
+        max_grad_norm=p.max_grad_norm,
+        util_type_val=p.util_type_val,
+        util_type_pol=p.util_type_pol,
+        replacement_rate=p.rr,
+        decay_rate=p.decay_rate,
+        mt=p.mt,
+        vgnt=p.replaces_value_units,
+        pgnt=p.replaces_policy_units,
+        init=p.init,
+        wd=p.wd,
+        perturb_scale=p.perturb_scale,
+        betas=(p.beta_1, p.beta_2),
+        eps=p.eps,
+        no_clipping=p.no_clipping,
+        redo=p.redo,
+        threshold=p.threshold,
+        reset_period=p.reset_period,
+        move_mean_to_bias=p.move_mean_to_bias,
+        clear_optimizer_state=p.clear_optimizer_state,
+        rng=rng,
+    )
 
 
 def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) -> None:
