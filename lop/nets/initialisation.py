@@ -1,17 +1,25 @@
 """Initial weights: one uniform bound a layer, used when a network is built and when one of its units is replaced."""
 
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
 from torch import nn
 
-# Swish and ELU take ReLU's gain, as the paper's experiments do.
-GAINS = {"relu": sqrt(2), "elu": sqrt(2), "swish": sqrt(2), "leaky_relu": sqrt(2 / (1 + 0.01**2)), "tanh": 5 / 3}
+# Those of PyTorch; Swish and ELU take ReLU's, as the paper's experiments do.
+GAINS = {
+    "relu": sqrt(2),
+    "leaky_relu": sqrt(2 / (1 + 0.01**2)),
+    "tanh": 5 / 3,
+    "elu": sqrt(2),
+    "selu": 3 / 4,
+    "swish": sqrt(2),
+}
 INITS = ("default", "kaiming", "lecun", "xavier")
 
 
 def gain(activation: str) -> float:
-    """Factor by which `activation` (any case) asks for larger weights; 1 for sigmoid, linear and SELU."""
+    """Factor by which `activation` (any case) asks for larger weights; 1 for sigmoid and linear."""
     return GAINS.get(activation.lower(), 1.0)
 
 
@@ -32,7 +40,7 @@ def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> fl
 
 
 @torch.no_grad()
-def initialise(net: nn.Sequential, init: str, activation: str) -> None:
+def initialise(net: Iterable[nn.Module], init: str, activation: str) -> None:
     """Draw the weights of `net`'s linear layers in order, biases 0; the output layer's gain is 1.
 
     `default` keeps what PyTorch drew when the layers were built, and only clears the output layer's bias.
@@ -42,7 +50,17 @@ def initialise(net: nn.Sequential, init: str, activation: str) -> None:
         layers[-1].bias.zero_()
         return
     for layer in layers:
-        hidden_gain = gain(activation) if layer is not layers[-1] else 1.0
-        bound = uniform_bound(layer.in_features, layer.out_features, init, hidden_gain)
-        layer.weight.uniform_(-bound, bound)
-        layer.bias.zero_()
+        initialise_layer(layer, init, activation if layer is not layers[-1] else "linear")
+
+
+@torch.no_grad()
+def initialise_layer(layer: nn.Linear, init: str, activation: str) -> None:
+    """Draw the weights of one layer, for the activation that follows it; its bias becomes 0.
+
+    With `kaiming` a leaky ReLU counts as a ReLU, as `torch.nn.init.kaiming_uniform_` has it.
+    """
+    if init == "kaiming" and activation.lower() == "leaky_relu":
+        activation = "relu"
+    bound = uniform_bound(layer.in_features, layer.out_features, init, gain(activation))
+    layer.weight.uniform_(-bound, bound)
+    layer.bias.zero_()

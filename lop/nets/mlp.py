@@ -5,41 +5,13 @@ cost. `Backpropagation` does the same products on preallocated tensors, on the C
 in `parameter.grad`, where any torch optimizer finds them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-aten = torch.ops.aten
-
-
-class Activation(NamedTuple):
-    module: type[nn.Module]
-    apply_: Callable[[Tensor], Tensor]  # in place
-    backward_: Callable[[Tensor, Tensor], Tensor]  # gradient and *output* of the activation -> gradient, in place
-
-
-ACTIVATIONS = {
-    "relu": Activation(nn.ReLU, torch.relu_, lambda g, h: aten.threshold_backward.grad_input(g, h, 0, grad_input=g)),
-    "tanh": Activation(nn.Tanh, torch.tanh_, lambda g, h: aten.tanh_backward.grad_input(g, h, grad_input=g)),
-    "sigmoid": Activation(
-        nn.Sigmoid, torch.sigmoid_, lambda g, h: aten.sigmoid_backward.grad_input(g, h, grad_input=g)
-    ),
-    "elu": Activation(
-        nn.ELU,
-        nn.functional.elu_,
-        lambda g, h: aten.elu_backward.grad_input(g, 1.0, 1.0, 1.0, True, h, grad_input=g),
-    ),
-}
-
-
-def activation_named(name: str) -> Activation:
-    """The activation of that name in any case; ValueError names the known ones."""
-    if name.lower() not in ACTIVATIONS:
-        raise ValueError(f"Invalid activation: {name!r} (allowed: {', '.join(ACTIVATIONS)})")
-    return ACTIVATIONS[name.lower()]
+from lop.nets.activations import ACTIVATION_MODULES, activation_named
 
 
 def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -> nn.Sequential:
@@ -52,11 +24,11 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -
 
 
 def forward_logged(net: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Outputs of a network made by `mlp`, and its hidden activations, one tensor (batch, units) a hidden layer."""
+    """Outputs of a plain network, and its hidden activations, one tensor (batch, units) a hidden layer."""
     hidden = []
     for module in net:
         x = module(x)
-        if not isinstance(module, nn.Linear):
+        if isinstance(module, ACTIVATION_MODULES):
             hidden.append(x)
     return x, hidden
 
@@ -76,7 +48,10 @@ class Backpropagation:
 
     def __init__(self, net: nn.Sequential, activation: str):
         layers = [module for module in net if isinstance(module, nn.Linear)]
-        self.activation = activation_named(activation)
+        _, self.activate_, backward_ = activation_named(activation)
+        if backward_ is None:
+            raise ValueError(f"Invalid activation: {activation!r} (its output does not determine its derivative)")
+        self.activation_backward_ = backward_
         if any(layer.bias is None for layer in layers):
             raise ValueError("Invalid net: every linear layer needs a bias")
         self.weights = [layer.weight.detach() for layer in layers]  # share memory with the parameters
@@ -105,7 +80,7 @@ class Backpropagation:
         self._inputs = h = x
         *hidden, (output_bias, output_weight, output) = self._forward
         for bias, weight, out in hidden:
-            h = self.activation.apply_(torch.addmm(bias, h, weight, out=out))
+            h = self.activate_(torch.addmm(bias, h, weight, out=out))
         return torch.addmm(output_bias, h, output_weight, out=output)
 
     def backward(self, gradient: Tensor) -> None:
@@ -115,6 +90,6 @@ class Backpropagation:
         ):
             torch.sum(gradient, 0, out=bias_gradient)
             torch.mm(gradient.t(), below, out=weight_gradient)
-            gradient = self.activation.backward_(torch.mm(gradient, weight, out=delta), below)
+            gradient = self.activation_backward_(torch.mm(gradient, weight, out=delta), below)
         torch.sum(gradient, 0, out=self.bias_gradients[0])
         torch.mm(gradient.t(), self._inputs, out=self._input_gradient)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from lop.nets.activations import activation_named
 from lop.nets.initialisation import initialise
-from lop.nets.mlp import activation_named, forward_logged, mlp
+from lop.nets.mlp import forward_logged, mlp
 
 
 class MLPPolicy(nn.Module):

@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
 import torch
+from conftest import golden
 
+from lop.nets.activations import ACTIVATIONS
+from lop.nets.conv_net import ConvNet
+from lop.nets.conv_net2 import ConvNet2
+from lop.nets.deep_ffnn import DeepFFNN
+from lop.nets.ffnn import FFNN
+from lop.nets.fix_ltu_net import FixLTUNet
 from lop.nets.initialisation import gain, uniform_bound
-from lop.nets.mlp import ACTIVATIONS, Backpropagation, mlp
+from lop.nets.linear import MyLinear
+from lop.nets.mlp import Backpropagation, mlp
 from lop.nets.policies import MLPPolicy
+from lop.nets.torchvision_modified_resnet import build_resnet18, kaiming_init_resnet_module
 from lop.nets.valuefs import MLPVF
 
 
@@ -30,7 +39,7 @@ def test_initial_weights_fill_their_bound_and_biases_are_zero(init):
     assert (layers[0].bias.abs().sum() == 0) == (init != "default")
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swish"])
 @pytest.mark.parametrize("columns", [6, 4])
 def test_passes_by_hand_are_autograds(activation, columns):
     torch.manual_seed(0)
@@ -88,3 +97,81 @@ def test_unknown_activation_is_named():
 
 def test_values_have_the_shape_of_a_column():
     assert MLPVF(3, act_type="Tanh", h_dim=()).value(torch.zeros(5, 3)).shape == (5, 1)
+
+
+def test_target_network_is_the_published_one():
+    arrays, _ = golden("learners")
+    net = FixLTUNet(20, 100, beta=0.7)
+    state = {"0.weight": "w1", "0.bias": "b1", "1.weight": "w2", "1.bias": "b2"}
+    net.layers.load_state_dict({name: torch.tensor(arrays[f"ltu_target/{key}"]) for name, key in state.items()})
+    net.tau.copy_(torch.tensor(arrays["ltu_target/tau"]))
+    np.testing.assert_array_equal(net(torch.tensor(arrays["ltu_target/x"])), arrays["ltu_target/y"])
+
+
+def test_thresholds_by_hand():
+    """m = 3 inputs, beta = 0.5: tau = 2 - S, with S the number of -1; the published S counts a bias the wrong way."""
+    for corrected in (False, True):
+        torch.manual_seed(0)
+        net = FixLTUNet(3, 50, beta=0.5, corrected_threshold=corrected)
+        weight, bias = net.layers[0].weight, net.layers[0].bias
+        assert set(weight.flatten().tolist()) == set(bias.tolist()) == {-1.0, 1.0}
+        negatives = (weight == -1).sum(1) + ((bias == -1) if corrected else bias / 2)
+        torch.testing.assert_close(net.tau, 2 - negatives.float())
+        assert not any(p.requires_grad for p in net.parameters())
+
+
+def test_a_target_units_state_is_a_strict_threshold():
+    net = FixLTUNet(2, 1)
+    net.layers.load_state_dict(
+        {"0.weight": torch.ones(1, 2), "0.bias": torch.ones(1), "1.weight": torch.ones(1, 1), "1.bias": torch.zeros(1)}
+    )
+    net.tau.fill_(2.0)
+    assert net(torch.tensor([[1.0, 0.0], [1.0, 1.0]])).tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fully_connected_networks(activation):
+    x = torch.randn(6, 10)
+    out, hidden = FFNN(10, 4, 2, activation).predict(x)
+    assert (out.shape, [h.shape for h in hidden]) == ((6, 2), [(6, 4)])
+    net = DeepFFNN(10, 7, 3, num_hidden_layers=3, act_type=activation)
+    out, hidden = net.predict(x)
+    assert (out.shape, [h.shape for h in hidden]) == ((6, 3), [(6, 7)] * 3)
+    torch.testing.assert_close(out, net.layers(x))
+    assert MyLinear(10, 2)(x).shape == (6, 2)
+
+
+def test_dropout_and_online_normalisation_lie_where_they_should():
+    net = DeepFFNN(10, 7, 3, num_hidden_layers=2, dropout=0.5, online_norm=(0.99, 0.9))
+    kinds = [type(module).__name__ for module in net.layers]
+    assert kinds == ["Linear", "OnlineNorm", "ReLU", "Dropout"] * 2 + ["Linear"]
+    _, hidden = net.predict(torch.randn(200, 10))
+    assert len(hidden) == 2
+    with pytest.raises(ValueError, match="Invalid dropout: 1"):
+        DeepFFNN(10, dropout=1)
+    with pytest.raises(ValueError, match="Invalid num_hidden_layers: 0"):
+        DeepFFNN(10, num_hidden_layers=0)
+
+
+@pytest.mark.parametrize("make", [ConvNet, ConvNet2])
+def test_convolutional_networks(make):
+    torch.manual_seed(0)
+    net = make(num_classes=4)
+    x = torch.randn(2, 3, 32, 32)
+    out, hidden = net.predict(x)
+    assert [tuple(h.shape[1:]) for h in hidden] == [(32, 14, 14), (64, 6, 6), (512,), (128,), (128,)]
+    torch.manual_seed(0)
+    torch.testing.assert_close(out, ConvNet(num_classes=4)(x))
+    assert [type(module).__name__ for module in net.layers[:3]] == ["Conv2d", "ReLU", "Conv2d"]
+
+
+def test_residual_network():
+    net = build_resnet18(5, torch.nn.BatchNorm2d)
+    net.apply(kaiming_init_resnet_module)
+    out, hidden = net.predict(torch.randn(2, 3, 32, 32))
+    assert out.shape == (2, 5)
+    shapes = [(64, 32, 32)] * 5 + [(128, 16, 16)] * 4 + [(256, 8, 8)] * 4 + [(512, 4, 4)] * 3 + [(512,)]
+    assert [tuple(h.shape[1:]) for h in hidden] == shapes
+    torchvisions = 11_689_512 - 1000 * 513 + 5 * 513 - 64 * 3 * (49 - 9)  # with this head and stem
+    assert sum(p.numel() for p in net.parameters()) == torchvisions + 4_800  # biases of the convolutions
+    assert all(m.bias.abs().sum() == 0 for m in net.modules() if isinstance(m, torch.nn.Conv2d))

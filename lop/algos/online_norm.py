@@ -1,0 +1,104 @@
+"""Online normalisation: normalise every unit without a batch (Chiley et al. 2019, arXiv 1905.05894).
+
+Forward, sample by sample, with running mean mu and variance s^2 of every unit (decay a_f):
+
+    y_t = (x_t - mu) / sqrt(s^2 + eps)
+    s^2 = a_f s^2 + a_f (1 - a_f) (x_t - mu)^2;   mu = a_f mu + (1 - a_f) x_t
+
+Backward, the gradient g_t of y_t is freed of what would change the output's scale and mean, by two accumulated errors
+(decay a_b):
+
+    g'_t = g_t - (1 - a_b) e_y y_t;                    e_y += g'_t y_t
+    x'_t = g'_t / sqrt(s^2 + eps) - (1 - a_b) e_1;     e_1 += x'_t
+
+Of a feature map, mu takes in its mean, s^2 in addition (1 - a_f) times its variance, and both errors take in means.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _NormBase
+
+
+class OnlineNorm(_NormBase):
+    """Online normalisation of (batch, units, *space), the samples of a batch one after the other.
+
+    As in the authors' code a scale and a bias by unit follow, then clamping, which bounds what an outlier can do. In
+    evaluation the running statistics normalise and stay as they are.
+
+    Args:
+        num_features: units.
+        alpha_forward, alpha_backward: decay rates a_f and a_b, each from 0 up to, not including, 1.
+        eps: added to the variance.
+        affine: learn a scale and a bias by unit.
+        clamp: outputs are held in [-clamp, clamp]; None for no bound.
+
+    Example::
+
+        net = nn.Sequential(nn.Linear(784, 100), OnlineNorm(100), nn.ReLU(), nn.Linear(100, 10))
+    """
+
+    running_mean: Tensor  # mu, (units,)
+    running_var: Tensor  # s^2, (units,)
+    output_error: Tensor  # e_y, (units,)
+    mean_error: Tensor  # e_1, (units,)
+
+    def __init__(
+        self,
+        num_features: int,
+        alpha_forward: float = 0.999,
+        alpha_backward: float = 0.99,
+        eps: float = 1e-5,
+        affine: bool = True,
+        clamp: float | None = 5.0,
+    ):
+        for name, alpha in (("alpha_forward", alpha_forward), ("alpha_backward", alpha_backward)):
+            if not 0 <= alpha < 1:
+                raise ValueError(f"Invalid {name}: {alpha} (allowed: 0 up to, not including, 1)")
+        super().__init__(num_features, eps, affine=affine)
+        self.alpha_forward, self.alpha_backward, self.clamp = alpha_forward, alpha_backward, clamp
+        self.register_buffer("output_error", torch.zeros(num_features))
+        self.register_buffer("mean_error", torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        by_unit = (1, -1) + (1,) * (x.ndim - 2)
+        if self.training:
+            y = _Normalise.apply(x, self)
+        else:
+            y = (x - self.running_mean.view(by_unit)) / (self.running_var + self.eps).sqrt().view(by_unit)
+        if self.affine:
+            y = y * self.weight.view(by_unit) + self.bias.view(by_unit)
+        return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
+
+
+class _Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norm: OnlineNorm) -> Tensor:
+        a = norm.alpha_forward
+        mean, var = norm.running_mean, norm.running_var
+        flat = x.flatten(2) if x.ndim > 2 else x[..., None]  # (batch, units, space)
+        y, scales = torch.empty_like(flat), flat.new_empty(flat.shape[:2])
+        for t, sample in enumerate(flat):  # (units, space)
+            scales[t] = (var + norm.eps).sqrt()
+            y[t] = (sample - mean[:, None]) / scales[t, :, None]
+            sample_mean = sample.mean(1)
+            var.mul_(a).add_(sample.var(1, unbiased=False), alpha=1 - a)
+            var.add_((sample_mean - mean) ** 2, alpha=a * (1 - a))
+            mean.mul_(a).add_(sample_mean, alpha=1 - a)
+        ctx.save_for_backward(y, scales)
+        ctx.norm = norm
+        return y.view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        y, scales = ctx.saved_tensors
+        norm, (gradient,) = ctx.norm, gradients
+        along_output, along_mean = norm.output_error, norm.mean_error
+        out = torch.empty_like(y)
+        for t, g in enumerate(gradient.reshape(y.shape)):  # (units, space)
+            g = g - (1 - norm.alpha_backward) * along_output[:, None] * y[t]
+            along_output += (g * y[t]).mean(1)
+            out[t] = g / scales[t, :, None] - (1 - norm.alpha_backward) * along_mean[:, None]
+            along_mean += out[t].mean(1)
+        return out.view(gradient.shape), None

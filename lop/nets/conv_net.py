@@ -1,0 +1,42 @@
+"""Three convolutions and three fully connected layers: the learner of Continual ImageNet."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConvNet(nn.Module):
+    """Convolutions 5x5x32, 3x3x64, 3x3x128, each with ReLU and 2x2 max pooling, then 128, 128 and `num_classes` units.
+
+    Takes images (batch, 3, 32, 32). Keeps PyTorch's own initial weights, drawn in the published order.
+    """
+
+    last_filter_output = 2 * 2  # pixels of a last feature map
+    act_type = "relu"
+
+    def __init__(self, num_classes: int = 2):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 32, 5)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.conv3 = nn.Conv2d(64, 128, 3)
+        self.num_conv_outputs = 128 * self.last_filter_output
+        self.fc1 = nn.Linear(self.num_conv_outputs, 128)
+        self.fc2 = nn.Linear(128, 128)
+        self.fc3 = nn.Linear(128, num_classes)
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """Layers with weights at even places and their activations between, as published."""
+        weights = (self.conv1, self.conv2, self.conv3, self.fc1, self.fc2)
+        return [*(module for layer in weights for module in (layer, nn.ReLU())), self.fc3]
+
+    def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Outputs (batch, num_classes) and the five hidden layers' activations, as the next layer receives them."""
+        x1 = F.max_pool2d(F.relu(self.conv1(x)), 2)  # (batch, 32, 14, 14)
+        x2 = F.max_pool2d(F.relu(self.conv2(x1)), 2)  # (batch, 64, 6, 6)
+        x3 = F.max_pool2d(F.relu(self.conv3(x2)), 2).flatten(1)  # (batch, 512)
+        x4 = F.relu(self.fc1(x3))  # (batch, 128)
+        x5 = F.relu(self.fc2(x4))  # (batch, 128)
+        return self.fc3(x5), [x1, x2, x3, x4, x5]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.predict(x)[0]

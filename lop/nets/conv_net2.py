@@ -1,0 +1,40 @@
+"""The convolutional network of Continual ImageNet with continual backpropagation as layers of it."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from lop.algos.cbp_conv import CBPConv
+from lop.algos.cbp_linear import CBPLinear
+from lop.nets.conv_net import ConvNet
+
+
+class ConvNet2(ConvNet):
+    """`ConvNet` whose hidden layers replace their own units: `loss.backward()` is all that it takes.
+
+    Args:
+        replacement_rate: share of mature units replaced per step; 0 replaces none.
+        init: distribution of new weights of linear layers.
+        maturity_threshold: steps that a new unit is left alone.
+    """
+
+    def __init__(
+        self, num_classes: int = 2, replacement_rate: float = 0, init: str = "default", maturity_threshold: int = 100
+    ):
+        super().__init__(num_classes)
+        settings: Any = {"replacement_rate": replacement_rate, "maturity_threshold": maturity_threshold, "init": init}
+        self.cbp1 = CBPConv(self.conv1, self.conv2, **settings)
+        self.cbp2 = CBPConv(self.conv2, self.conv3, **settings)
+        self.cbp3 = CBPConv(self.conv3, self.fc1, **settings)
+        self.cbp4 = CBPLinear(self.fc1, self.fc2, **settings)
+        self.cbp5 = CBPLinear(self.fc2, self.fc3, **settings)
+
+    def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `ConvNet.predict`; the activations pass through the layers that replace units."""
+        x1 = self.cbp1(F.max_pool2d(F.relu(self.conv1(x)), 2))
+        x2 = self.cbp2(F.max_pool2d(F.relu(self.conv2(x1)), 2))
+        x3 = self.cbp3(F.max_pool2d(F.relu(self.conv3(x2)), 2).flatten(1))
+        x4 = self.cbp4(F.relu(self.fc1(x3)))
+        x5 = self.cbp5(F.relu(self.fc2(x4)))
+        return self.fc3(x5), [x1, x2, x3, x4, x5]
