@@ -4,149 +4,213 @@ The core of continual backpropagation (Algorithm 1 and Methods of the paper). Fo
 of the optimizer:
 
 1. ages a += 1;
-2. utilities u = eta u + (1 - eta) y, where y is the instantaneous utility, and their bias-corrected running means
-   u / (1 - eta^a);
+2. utilities u = eta u + (1 - eta) y, with the instantaneous utility y of `lop.algos.utilities`, and their
+   bias-corrected running means u / (1 - eta^a);
 3. a share rho (replacement rate) of the units older than the maturity threshold, those of lowest utility, gets fresh
    incoming weights, zero outgoing weights, zero utility and age zero.
 
-With h a unit's activation, mean over the batch, w_in and w_out its incoming and outgoing weights:
-
-| utility                  | y                                             |
-|--------------------------|-----------------------------------------------|
-| contribution             | mean|h| * mean|w_out|                         |
-| zero_contribution        | mean|h - f| * mean|w_out|, f the running mean of h |
-| adaptable_contribution   | mean|h - f| * mean|w_out| / mean|w_in|        |
-| feature_by_input         | mean|h - f| / mean|w_in|                      |
-| weight                   | mean|w_out|                                   |
-| adaptation               | 1 / mean|w_in|                                |
-| random                   | uniform noise, drawn anew every step          |
+`GenerateAndTest` is all of it, for any layers. `GnT` is its name for plain networks, as published;
+`lop.algos.convGnT`, `lop.algos.res_gnt` and the drop-in layers are others.
 """
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lop.algos.units import HiddenLayer, hidden_layers
+from lop.algos.adam import AdamGnT
+from lop.algos.compiled import runs_compiled, update_statistics
+from lop.algos.units import Draw, HiddenLayer, hidden_layers
+from lop.algos.utilities import UTILITIES
 from lop.nets.initialisation import gain, uniform_bound
 
-UTILITIES = (
-    "contribution",
-    "zero_contribution",
-    "adaptable_contribution",
-    "feature_by_input",
-    "weight",
-    "adaptation",
-    "random",
-)
-CENTRED = ("zero_contribution", "adaptable_contribution", "feature_by_input")
+NOTHING = torch.empty(0, dtype=torch.long)  # indices of no unit
 
 
-class UnitStatistics:
-    """Ages (units,), running utilities (units,) and running mean activations (units, inputs) of one hidden layer."""
+class MatureCounter:
+    """Counts the units of a layer older than a threshold, step by step, and only when their number can have changed."""
 
-    def __init__(self, layer: HiddenLayer, decay_rate: float, utility_type: str, track_mean: bool):
+    def __init__(self, threshold: float):
+        self.threshold, self.n, self.recount_in = threshold, 0, 0.0
+
+    def count(self, statistics: "UnitStatistics") -> int:
+        """To be called once a step."""
+        self.recount_in -= 1
+        if self.recount_in <= 0:
+            ages = statistics.ages
+            young = ages[ages <= self.threshold]
+            self.n = len(ages) - len(young)
+            self.recount_in = int(self.threshold) + 1 - float(young.max()) if len(young) else inf
+        return self.n
+
+
+class Arrays:
+    """Activations, weights and statistics of a fully connected layer as NumPy sees them, for the compiled update.
+
+    Kept from step to step while the tensors are the same: making them costs as much as the update itself.
+    """
+
+    def __init__(self, layer: HiddenLayer):
+        self.layer = layer
+        self.h: Tensor | None = None
+        self.weights: tuple[Tensor, Tensor]
+        self.addresses: tuple[int, int]
+        self.arrays: tuple[Any, ...] = ()
+
+    def __reduce__(self):
+        return Arrays, (self.layer,)  # a copy begins with none
+
+    def of(self, h: Tensor, statistics: "UnitStatistics") -> tuple[Any, ...]:
+        """(h, w_in, w_out, ages, utility, mean activation); () if the compiled update does not take them."""
+        if h is not self.h or not self._weights_are_the_same():
+            layer = self.layer
+            self.h, self.weights = h, (layer.incoming.weight, layer.outgoing[0].weight)
+            self.addresses = (self.weights[0].data_ptr(), self.weights[1].data_ptr())
+            tensors = [h, *self.weights, statistics.ages, statistics.utility, statistics.mean_activation]
+            fit = all(map(runs_compiled, tensors))
+            tensors[0] = layer.samples(h)
+            self.arrays = tuple(tensor.detach().numpy() for tensor in tensors) if fit else ()
+        return self.arrays
+
+    def _weights_are_the_same(self) -> bool:
+        w_in, w_out = self.weights
+        return (
+            self.layer.incoming._parameters.get("weight") is w_in
+            and self.layer.outgoing[0]._parameters.get("weight") is w_out
+            and (w_in.data_ptr(), w_out.data_ptr()) == self.addresses
+        )
+
+
+class UnitStatistics(nn.Module):
+    """Ages, running utilities (both (units,)) and running mean activations (columns,) of one hidden layer."""
+
+    ages: Tensor
+    utility: Tensor
+    mean_activation: Tensor
+
+    def __init__(
+        self,
+        layer: HiddenLayer,
+        decay_rate: float,
+        utility_type: str,
+        maturity_threshold: float,
+        track_mean: bool = False,
+    ):
+        super().__init__()
         self.layer, self.decay_rate, self.utility_type = layer, decay_rate, utility_type
-        self.track_mean = track_mean or utility_type in CENTRED
-        weights = layer.incoming_weights()
-        self.ages = weights.new_zeros(layer.units)
-        self.utility = weights.new_zeros(layer.units)
-        self.mean_activation = torch.zeros_like(layer.outgoing_weights()[0])
-        self.to_replace = 0.0  # the fraction of a unit that is still owed when replacements accumulate
+        self.measure = UTILITIES[utility_type]
+        self.track_mean = track_mean or self.measure.centred
+        self.register_buffer("ages", torch.zeros(layer.units, device=layer.device))
+        self.register_buffer("utility", torch.zeros(layer.units, device=layer.device))
+        self.register_buffer("mean_activation", torch.zeros(layer.columns, device=layer.device))
+        self.mature = MatureCounter(maturity_threshold)
+        self._arrays = Arrays(layer) if layer.is_fully_connected and utility_type != "random" else None
+
+    def update(self, h: Tensor) -> None:
+        """Take in one batch of activations h, as the outgoing layer receives them."""
+        if self._arrays and (arrays := self._arrays.of(h, self)):
+            update_statistics(*arrays, self.decay_rate, self.track_mean, *self.measure)
+        else:
+            self._update(h)
+
+    @torch.no_grad()
+    def _update(self, h: Tensor) -> None:
+        self.ages += 1
+        if self.track_mean:
+            self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)
+        if self.utility_type == "random":
+            self.utility.copy_(torch.rand(self.layer.units))
+        else:
+            self.utility.mul_(self.decay_rate).add_(self._instantaneous_utility(h), alpha=1 - self.decay_rate)
+
+    def _instantaneous_utility(self, h: Tensor) -> Tensor:
+        """The product y (units,) of `lop.algos.utilities`."""
+        layer, y, centre = self.layer, torch.ones_like(self.mean_activation), None
+        if self.measure.centred:  # a unit's mean is one number, also where it feeds many inputs
+            centre = layer.per_column(layer.per_unit(self.mean_activation) / self.bias_correction())
+        if self.measure.activity:
+            y *= layer.activity(h, centre)
+        if self.measure.outgoing:
+            y *= layer.outgoing_magnitude()
+        y = layer.per_unit(y)
+        return y / layer.incoming_magnitude() if self.measure.incoming else y
 
     def bias_correction(self) -> Tensor:
         """1 - eta^a, (units,)."""
         return 1 - self.decay_rate**self.ages
 
-    def update(self, h: Tensor) -> None:
-        """Take in one batch of activations, shaped as `HiddenLayer.fold` says."""
-        self.ages += 1
-        h = self.layer.fold(h)
-        if self.track_mean:
-            self.mean_activation.mul_(self.decay_rate).add_(h.mean(0), alpha=1 - self.decay_rate)
-        self.utility.mul_(self.decay_rate).add_(self._instantaneous_utility(h), alpha=1 - self.decay_rate)
+    def corrected_utility(self) -> Tensor:
+        """Utilities (units,) by which units are compared."""
+        return self.utility if self.utility_type == "random" else self.utility / self.bias_correction()
 
-    def _instantaneous_utility(self, h: Tensor) -> Tensor:
-        """y of the table above, (units,)."""
-        if self.utility_type == "random":
-            return torch.zeros_like(self.utility)
-        if self.utility_type == "adaptation":
-            return 1 / self._incoming_magnitude()
-        magnitude = self.layer.outgoing_weights().abs().mean(0)  # (units, inputs)
-        if self.utility_type == "weight":
-            return magnitude.mean(1)
-        if self.utility_type == "contribution":
-            return (magnitude * h.abs().mean(0)).mean(1)
-        centred = (h - self.mean_activation / self.bias_correction()[:, None]).abs().mean(0)
-        if self.utility_type == "zero_contribution":
-            return (magnitude * centred).mean(1)
-        if self.utility_type == "feature_by_input":
-            return centred.mean(1) / self._incoming_magnitude()
-        return (magnitude * centred).mean(1) / self._incoming_magnitude()
-
-    def _incoming_magnitude(self) -> Tensor:
-        return self.layer.incoming_weights().abs().mean(1)
-
-    def least_useful(self, eligible: Tensor, n: int) -> Tensor:
-        """Indices of the n units of lowest bias-corrected utility among `eligible` (indices)."""
-        utility = torch.rand(self.layer.units).to(self.ages.device) if self.utility_type == "random" else self.utility
-        corrected = utility / self.bias_correction()
-        return eligible[torch.topk(-corrected[eligible], n)[1]]
+    @torch.no_grad()
+    def least_useful(self, n: int) -> Tensor:
+        """Indices of the n mature units of lowest utility."""
+        mature = torch.where(self.ages > self.mature.threshold)[0]
+        return mature[torch.topk(-self.corrected_utility()[mature], n)[1]]
 
     def forget(self, units: Tensor) -> None:
         """Start `units` (indices) anew."""
-        self.utility[units] = 0
-        self.mean_activation[units] = 0
         self.ages[units] = 0
+        self.utility[units] = 0
+        self.mean_activation.view(self.layer.units, -1)[units] = 0
+        self.mature.recount_in = 0
 
-    def state_dict(self) -> dict:
-        return {
-            "ages": self.ages,
-            "utility": self.utility,
-            "mean_activation": self.mean_activation,
-            "to_replace": self.to_replace,
-        }
+    def _apply(self, fn, recurse=True):
+        self._forget_tensors()
+        return super()._apply(fn, recurse)
 
-    def load_state_dict(self, state: dict) -> None:
-        for name in ("ages", "utility", "mean_activation"):
-            getattr(self, name).copy_(state[name])
-        self.to_replace = state["to_replace"]
+    def _load_from_state_dict(self, *args, **kwargs):
+        super()._load_from_state_dict(*args, **kwargs)
+        self._forget_tensors()
+
+    def _forget_tensors(self) -> None:
+        self.mature.recount_in = 0
+        if self._arrays:
+            self._arrays.h = None
 
 
-class GnT:
-    """Generate-and-test for a plain network of linear layers.
+class GenerateAndTest(nn.Module):
+    """Generate-and-test for hidden layers of any kind.
 
     Args:
-        net: modules in order; every pair of neighbouring linear or convolutional layers has a hidden layer between.
-        hidden_activation: its gain scales the bound of new weights (see `lop.nets.initialisation`).
-        opt: the optimizer of `net`'s parameters; anything whose `state[parameter]` holds its state, or None.
-        replacement_rate: share of a layer's mature units that is replaced per step, in [0, 1].
+        layers: the hidden layers.
+        opt: the optimizer of their parameters; anything whose `state[parameter]` holds its state, or None.
+        draws: for each layer, a function that draws fresh incoming weights (n, fan_in).
+        decay_rate: eta of the running means, 0 up to, not including, 1.
+        replacement_rate: share of a layer's units that is replaced per step, 0 to 1.
         maturity_threshold: a unit may be replaced when its age exceeds this number of steps.
+        util_type: see `lop.algos.utilities`.
         accumulate: carry fractions of a unit over to the next step; else replace one unit with that probability.
+        rate_of: "mature": the rate counts a layer's mature units; "all": all of them, from its first mature unit on.
         move_mean_to_bias: add the removed units' mean contribution to the next layer's bias, as the paper's text says.
             The published code zeroes the mean first, so the default moves nothing.
-        clear_optimizer_state: zero the optimizer's momentum and moments of replaced units. The published PPO does not.
+        clear_optimizer_state: zero the optimizer's momentum, moments and per-element counts of replaced units. None
+            does so for `AdamGnT` only, as published.
+        statistics: what is known of a layer's units.
 
     Units are chosen in all layers first and their weights drawn after, layer by layer, from torch's CPU generator.
     """
 
     def __init__(
         self,
-        net: nn.Sequential,
-        hidden_activation: str,
+        layers: Sequence[HiddenLayer],
         opt: Any,
+        draws: Sequence[Draw],
+        *,
         decay_rate: float = 0.99,
         replacement_rate: float = 1e-4,
-        init: str = "kaiming",
-        device: str = "cpu",
-        maturity_threshold: int = 20,
+        maturity_threshold: float = 100,
         util_type: str = "contribution",
-        accumulate: bool = False,
+        accumulate: bool = True,
+        rate_of: str = "mature",
         move_mean_to_bias: bool = False,
-        clear_optimizer_state: bool = False,
+        clear_optimizer_state: bool | None = None,
+        statistics: type[UnitStatistics] = UnitStatistics,
     ):
+        super().__init__()
         if not 0 <= replacement_rate <= 1:
             raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 to 1)")
         if not 0 <= decay_rate < 1:
@@ -155,77 +219,120 @@ class GnT:
             raise ValueError(f"Invalid maturity_threshold: {maturity_threshold} (allowed: 0 and more)")
         if util_type not in UTILITIES:
             raise ValueError(f"Invalid util_type: {util_type!r} (allowed: {', '.join(UTILITIES)})")
-        self.opt, self.device = opt, device
+        if rate_of not in ("mature", "all"):
+            raise ValueError(f"Invalid rate_of: {rate_of!r} (allowed: mature, all)")
+        self.layers, self.opt, self.draws = list(layers), opt, list(draws)
         self.replacement_rate, self.maturity_threshold = replacement_rate, maturity_threshold
-        self.accumulate, self.move_mean_to_bias = accumulate, move_mean_to_bias
-        self.clear_optimizer_state = clear_optimizer_state
-        self.layers = hidden_layers(net)
-        self.statistics = [UnitStatistics(layer, decay_rate, util_type, move_mean_to_bias) for layer in self.layers]
-        self.bounds = [new_weight_bound(layer, init, hidden_activation) for layer in self.layers]
+        self.accumulate, self.rate_of, self.move_mean_to_bias = accumulate, rate_of, move_mean_to_bias
+        self.clear_optimizer_state = (
+            isinstance(opt, AdamGnT) if clear_optimizer_state is None else clear_optimizer_state
+        )
+        self._by_layer = [
+            statistics(layer, decay_rate, util_type, maturity_threshold, move_mean_to_bias) for layer in self.layers
+        ]
+        self.statistics = nn.ModuleList(self._by_layer)
+        self.owed = [0.0] * len(self.layers)  # fractions of a unit carried over
 
     def gen_and_test(self, features: Sequence[Any]) -> list[Tensor]:
-        """One step, with the hidden activations (batch, units) of the forward pass before the optimizer's step.
+        """One step, with each layer's activations in the forward pass before the optimizer's step, as the next layer
+        received them.
 
-        Returns the indices of the units that were replaced, one tensor a hidden layer. A trailing None, which stands
-        for the output layer in published scripts, is ignored.
+        Returns the indices of the units that were replaced, one tensor a layer. What follows the last layer's
+        activations, such as the output's in published scripts, is ignored.
         """
+        chosen = [NOTHING] * len(self.layers)
         if self.replacement_rate == 0:
-            return [_no_units(layer) for layer in self.layers]
-        with torch.no_grad():
-            chosen = [self._test(s, h) for s, h in zip(self.statistics, features, strict=False)]
-            for layer_index, units in enumerate(chosen):
-                if len(units):
-                    self._replace(layer_index, units)
+            return chosen
+        replacing = []
+        for index, (statistics, h) in enumerate(zip(self._by_layer, features, strict=False)):
+            statistics.update(h)
+            n_mature = statistics.mature.count(statistics)
+            n = self._how_many(index, n_mature) if n_mature else 0
+            if n:
+                chosen[index] = statistics.least_useful(n)
+                replacing.append(index)
+        for index in replacing:
+            self._generate(index, chosen[index])
         return chosen
 
-    def _test(self, statistics: UnitStatistics, h: Tensor) -> Tensor:
-        """Update one layer's statistics and choose the units to replace."""
-        statistics.update(h)
-        eligible = torch.where(statistics.ages > self.maturity_threshold)[0]
-        n = self._how_many(statistics, len(eligible))
-        return statistics.least_useful(eligible, n) if n else _no_units(statistics.layer)
+    def _how_many(self, index: int, n_mature: int) -> int:
+        n = self.replacement_rate * (n_mature if self.rate_of == "mature" else self.layers[index].units)
+        if not self.accumulate:
+            return int(torch.rand(1).item() <= n) if n < 1 else min(int(n), n_mature)
+        self.owed[index] += n
+        whole = min(int(self.owed[index]), n_mature)
+        self.owed[index] -= whole
+        return whole
 
-    def _how_many(self, statistics: UnitStatistics, n_eligible: int) -> int:
-        if n_eligible == 0:
-            return 0
-        n = self.replacement_rate * n_eligible
-        if self.accumulate:
-            statistics.to_replace += n
-            n = int(statistics.to_replace)
-            statistics.to_replace -= n
-        elif n < 1:
-            n = float(torch.rand(1)) <= n
-        return int(n)
-
-    def _replace(self, index: int, units: Tensor) -> None:
-        layer, statistics = self.layers[index], self.statistics[index]
-        if self.move_mean_to_bias and layer.outgoing.bias is not None:
-            mean = statistics.mean_activation[units] / statistics.bias_correction()[units, None]  # (n, inputs)
-            layer.outgoing.bias += (layer.outgoing_weights()[:, units] * mean).sum((1, 2))
-        layer.renew(units, uniform_draw(layer, self.bounds[index]))
+    @torch.no_grad()
+    def _generate(self, index: int, units: Tensor) -> None:
+        layer, statistics = self.layers[index], self._by_layer[index]
+        if self.move_mean_to_bias:
+            layer.move_mean_to_bias(units, statistics.mean_activation / layer.per_column(statistics.bias_correction()))
+        layer.renew(units, self.draws[index])
         statistics.forget(units)
         if self.clear_optimizer_state:
             layer.clear_optimizer_state(self.opt, units)
 
-    def state_dict(self) -> dict:
-        return {"layers": [statistics.state_dict() for statistics in self.statistics]}
+    def get_extra_state(self) -> dict:
+        return {"owed": self.owed}
 
-    def load_state_dict(self, state: dict) -> None:
-        for statistics, layer_state in zip(self.statistics, state["layers"], strict=True):
-            statistics.load_state_dict(layer_state)
-
-
-def new_weight_bound(layer: HiddenLayer, init: str, activation: str) -> float:
-    """Bound of the uniform distribution that a new unit's incoming weights come from: the initial one."""
-    weight = layer.incoming.weight
-    return uniform_bound(weight[0].numel(), weight.shape[0], init, gain(activation))
+    def set_extra_state(self, state: dict) -> None:
+        self.owed = list(state["owed"])
 
 
-def uniform_draw(layer: HiddenLayer, bound: float):
-    """A function that draws incoming weights (n, fan_in) for n new units from torch's CPU generator."""
-    fan_in = layer.incoming.weight[0].numel()
-    return lambda n: torch.empty(n, fan_in).uniform_(-bound, bound)
+class GnT(GenerateAndTest):
+    """Generate-and-test for a plain network, in the published signature.
+
+    Args:
+        net: modules in order; every pair of neighbouring linear or convolutional layers has a hidden layer between.
+        hidden_activation: its gain scales the bound of new weights (see `lop.nets.initialisation`).
+        init: distribution of new weights, `default`, `kaiming`, `lecun` or `xavier`.
+        device, loss_func: not used; published scripts name them.
+        others: see `GenerateAndTest`.
+    """
+
+    def __init__(
+        self,
+        net: Sequence[nn.Module] | nn.Sequential | nn.ModuleList,
+        hidden_activation: str,
+        opt: Any,
+        decay_rate: float = 0.99,
+        replacement_rate: float = 1e-4,
+        init: str = "kaiming",
+        device: str = "cpu",
+        maturity_threshold: float = 20,
+        util_type: str = "contribution",
+        loss_func: Any = None,
+        accumulate: bool = False,
+        rate_of: str = "mature",
+        move_mean_to_bias: bool = False,
+        clear_optimizer_state: bool | None = None,
+    ):
+        layers = hidden_layers(net)
+        super().__init__(
+            layers,
+            opt,
+            [uniform_draw(layer, init, hidden_activation) for layer in layers],
+            decay_rate=decay_rate,
+            replacement_rate=replacement_rate,
+            maturity_threshold=maturity_threshold,
+            util_type=util_type,
+            accumulate=accumulate,
+            rate_of=rate_of,
+            move_mean_to_bias=move_mean_to_bias,
+            clear_optimizer_state=clear_optimizer_state,
+        )
 
 
-def _no_units(layer: HiddenLayer) -> Tensor:
-    return torch.empty(0, dtype=torch.long, device=layer.incoming.weight.device)
+def uniform_draw(layer: HiddenLayer, init: str, activation: str) -> Draw:
+    """Draws incoming weights (n, fan_in) for n new units of `layer`: uniform, in the bound of its initial weights.
+
+    A convolution's bound is PyTorch's own whatever the `init`, as published.
+    """
+    if activation.lower() == "selu":
+        init = "lecun"
+    if not isinstance(layer.incoming, nn.Linear):
+        init = "default"
+    bound = uniform_bound(layer.fan_in, layer.units, init, gain(activation))
+    return lambda n: torch.empty(n, layer.fan_in).uniform_(-bound, bound)

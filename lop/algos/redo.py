@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lop.algos.gnt import new_weight_bound, uniform_draw
-from lop.algos.units import hidden_layers
+from lop.algos.gnt import uniform_draw
+from lop.algos.units import HiddenLayer, hidden_layers
 
 
 class ReDo:
@@ -25,7 +25,7 @@ class ReDo:
 
     def __init__(
         self,
-        net: nn.Sequential,
+        net: Sequence[nn.Module] | nn.Sequential | nn.ModuleList,
         hidden_activation: str,
         threshold: float = 0.01,
         init: str = "kaiming",
@@ -36,9 +36,9 @@ class ReDo:
             raise ValueError(f"Invalid threshold: {threshold} (allowed: 0 and more)")
         if reset_period < 1:
             raise ValueError(f"Invalid reset_period: {reset_period} (allowed: 1 and more)")
-        self.threshold, self.reset_period, self.device = threshold, reset_period, device
+        self.threshold, self.reset_period = threshold, reset_period
         self.layers = hidden_layers(net)
-        self.bounds = [new_weight_bound(layer, init, hidden_activation) for layer in self.layers]
+        self.draws = [uniform_draw(layer, init, hidden_activation) for layer in self.layers]
         self.steps_since_last_redo = 0
 
     @torch.no_grad()
@@ -46,16 +46,16 @@ class ReDo:
         """Count one update with these hidden activations; returns the indices of the units reset, a tensor a layer."""
         self.steps_since_last_redo += 1
         if self.steps_since_last_redo < self.reset_period:
-            return [torch.empty(0, dtype=torch.long, device=h.device) for h in features]
+            return [torch.empty(0, dtype=torch.long, device=layer.device) for layer in self.layers]
         self.steps_since_last_redo = 0
-        chosen = [self._dormant(layer.fold(h)) for layer, h in zip(self.layers, features, strict=False)]
-        for layer, bound, units in zip(self.layers, self.bounds, chosen, strict=True):
+        chosen = [self._dormant(layer, h) for layer, h in zip(self.layers, features, strict=False)]
+        for layer, draw, units in zip(self.layers, self.draws, chosen, strict=True):
             if len(units):
-                layer.renew(units, uniform_draw(layer, bound))
+                layer.renew(units, draw)
         return chosen
 
-    def _dormant(self, h: Tensor) -> Tensor:
-        activity = h.abs().mean((0, 2))  # (units,)
+    def _dormant(self, layer: HiddenLayer, h: Tensor) -> Tensor:
+        activity = layer.per_unit(layer.activity(h))  # (units,)
         return torch.where(activity / activity.mean() <= self.threshold)[0]
 
     def state_dict(self) -> dict:

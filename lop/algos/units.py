@@ -1,85 +1,172 @@
-"""Where the units of a hidden layer lie in the tensors around it: all that generate-and-test knows of layer types.
+"""Where the units of a hidden layer lie in the tensors around it: all that the algorithms know of layer types.
 
-A hidden layer is two neighbouring modules. Unit i is row i of the incoming weights (filter i of a convolution) and
-one column, or group of columns, of the outgoing ones. Three views make every layer type look the same to the
-algorithms; `inputs` are the outgoing layer's inputs that one unit feeds: 1, or height x width of the feature map where
-a convolution is flattened into a linear layer.
+A hidden layer is the module whose output its units are, the modules that they feed, and normalisation in between. Unit
+i is row i of the incoming weights (filter i of a convolution) and, in the outgoing ones, a group of neighbouring
+columns: one, or height x width of the feature map where a convolution is flattened into a linear layer.
 
-| outgoing            | activations h                     | samples                  | outgoing weights       |
-|---------------------|-----------------------------------|--------------------------|------------------------|
-| Linear              | (batch, units)                    | batch                    | (outputs, units, 1)    |
-| Linear, flattened   | (batch, units * height * width)   | batch                    | (outputs, units, h * w)|
-| Conv2d              | (batch, units, height, width)     | batch * height * width   | (outputs * taps, units, 1) |
+| outgoing          | activations h                   | samples                | columns                |
+|-------------------|---------------------------------|------------------------|------------------------|
+| Linear            | (..., units)                    | all but the last axis  | units                  |
+| Linear, flattened | (batch, units * height * width) | batch                  | units * height * width |
+| Conv1d, 2d, 3d    | (batch, units, *space)          | batch * space          | units                  |
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import chain, pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from lop.algos.compiled import channel_magnitudes, column_magnitudes, row_magnitudes
+
+Draw = Callable[[int], Tensor]  # fresh incoming weights (n, fan_in) for n units
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+WEIGHT_LAYERS = (nn.Linear, *CONVOLUTIONS)
+NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)  # the first: batch, instance and online normalisation
+NEUTRAL = {"weight": 1, "running_var": 1}  # of normalisation; all else is 0
 
 
-@dataclass(frozen=True)
 class HiddenLayer:
-    """The hidden layer between two neighbouring linear or convolutional modules."""
+    """The units between one linear or convolutional module and the one, or ones, that they feed.
 
-    incoming: nn.Linear | nn.Conv2d
-    outgoing: nn.Linear | nn.Conv2d
+    Args:
+        incoming: its outputs, or channels, are the units.
+        outgoing: the module that they feed; several if they feed several heads in the same shape.
+        norms: normalisation between them, with parameters or statistics by unit.
+
+    Raises:
+        ValueError: the modules do not fit together.
+    """
+
+    def __init__(self, incoming: nn.Module, outgoing: nn.Module | Sequence[nn.Module], norms: Sequence[nn.Module] = ()):
+        # Any, because to a type checker a module's weight may be a module.
+        self.incoming: Any = incoming
+        self.outgoing: list[Any] = [outgoing] if isinstance(outgoing, nn.Module) else list(outgoing)
+        self.norms: list[Any] = list(norms)
+        for module in (self.incoming, *self.outgoing):
+            if not isinstance(module, WEIGHT_LAYERS):
+                raise ValueError(f"Invalid layer: {module} (allowed: Linear, Conv1d, Conv2d, Conv3d)")
+        self.units: int = cast(Tensor, self.incoming.weight).shape[0]
+        self.feeds_convolution = isinstance(self.outgoing[0], CONVOLUTIONS)
+        self.columns = self.outgoing[0].weight.shape[1]
+        for module in self.outgoing:
+            if getattr(module, "groups", 1) != 1:
+                raise ValueError(f"Invalid outgoing layer: {module} (allowed: groups=1, so that every unit feeds it)")
+            fits = module.weight.shape[1] == self.columns and isinstance(module, CONVOLUTIONS) == self.feeds_convolution
+            whole = self.columns == self.units or (not self.feeds_convolution and self.columns % self.units == 0)
+            if not (fits and whole):
+                raise ValueError(f"Invalid layers: {module} does not take the outputs of {incoming}")
+        self.inputs = self.columns // self.units  # of the outgoing layer that one unit feeds
+        for norm in self.norms:
+            if any(p.numel() % self.units for p in norm.parameters(recurse=False)):
+                raise ValueError(f"Invalid normalisation: {norm} is not by the {self.units} units of {incoming}")
 
     @property
-    def units(self) -> int:
-        return self.incoming.weight.shape[0]
+    def is_fully_connected(self) -> bool:
+        """Whether it is a linear layer that feeds just one other."""
+        return isinstance(self.incoming, nn.Linear) and [type(module) for module in self.outgoing] == [nn.Linear]
 
-    def incoming_weights(self) -> Tensor:
-        """View (units, fan_in)."""
-        return self.incoming.weight.detach().flatten(1)
+    @property
+    def device(self) -> torch.device:
+        return self.incoming.weight.device
 
-    def outgoing_weights(self) -> Tensor:
-        """(outputs, units, inputs); for a convolution (outputs * taps, units, 1)."""
-        weights = self.outgoing.weight.detach()
-        if isinstance(self.outgoing, nn.Conv2d):
-            return weights.flatten(2).transpose(1, 2).reshape(-1, self.units, 1)
-        return weights.view(len(weights), self.units, -1)
+    @property
+    def fan_in(self) -> int:
+        return self.incoming.weight[0].numel()
 
-    def fold(self, h: Tensor) -> Tensor:
-        """Activations as (samples, units, inputs)."""
-        if isinstance(self.outgoing, nn.Conv2d):
-            return h.movedim(1, -1).reshape(-1, self.units, 1)
-        return h.reshape(len(h), self.units, -1)
+    def samples(self, h: Tensor) -> Tensor:
+        """Activations h of a layer that feeds linear layers, as these receive them, as (samples, columns)."""
+        return h if h.ndim == 2 else h.reshape(-1, self.columns)
 
-    def by_unit(self, tensor: Tensor) -> Tensor:
-        """View, with units as the second axis, of a tensor shaped like the outgoing weights."""
-        return tensor if isinstance(self.outgoing, nn.Conv2d) else tensor.view(len(tensor), self.units, -1)
+    def per_unit(self, columns: Tensor) -> Tensor:
+        """Mean (units,) of values (columns,) over the columns of each unit."""
+        return columns if self.inputs == 1 else columns.view(self.units, self.inputs).mean(1)
+
+    def per_column(self, units: Tensor) -> Tensor:
+        """Values (units,) repeated as (columns,)."""
+        return units if self.inputs == 1 else units.repeat_interleave(self.inputs)
+
+    def activity(self, h: Tensor, centre: Tensor | None = None) -> Tensor:
+        """mean|h - centre| over the samples, (columns,), of activations h, and centre (columns,), 0 if None."""
+        if self.feeds_convolution:
+            return channel_magnitudes(h if centre is None else h - centre.view(-1, *[1] * (h.ndim - 2)))
+        h = self.samples(h)
+        return column_magnitudes(h if centre is None else h - centre)
+
+    def average(self, h: Tensor) -> Tensor:
+        """mean h over the samples, (columns,)."""
+        return h.transpose(0, 1).flatten(1).mean(1) if self.feeds_convolution else self.samples(h).mean(0)
+
+    def incoming_magnitude(self) -> Tensor:
+        """mean|w_in|, (units,)."""
+        return row_magnitudes(self.incoming.weight.detach().flatten(1))
+
+    def outgoing_magnitude(self) -> Tensor:
+        """mean|w_out| over outputs (and taps of a convolution), (columns,)."""
+        if len(self.outgoing) == 1:
+            return _magnitude_by_column(self.outgoing[0])
+        outputs = [module.weight[:, 0].numel() for module in self.outgoing]
+        means = (_magnitude_by_column(module) * n for module, n in zip(self.outgoing, outputs, strict=True))
+        return sum(means, torch.zeros((), device=self.device)) / sum(outputs)
 
     @torch.no_grad()
-    def renew(self, units: Tensor, draw: Callable[[int], Tensor]) -> None:
-        """Give `units` (indices) fresh incoming weights `draw(n)` (n, fan_in), no bias and no outgoing weights."""
-        weight = self.incoming.weight
-        weight[units] = draw(len(units)).to(weight.device).view(-1, *weight.shape[1:])
+    def renew(self, units: Tensor, draw: Draw) -> None:
+        """Give `units` (indices) fresh incoming weights, no bias, neutral normalisation and no outgoing weights.
+
+        Goes through `.data`: the drop-in layers replace units while autograd still holds the weights.
+        """
+        weight = self.incoming.weight.data
+        weight[units] = draw(len(units)).to(weight).view(-1, *weight.shape[1:])
         if self.incoming.bias is not None:
-            self.incoming.bias[units] = 0
-        self.by_unit(self.outgoing.weight.detach())[:, units] = 0
+            self.incoming.bias.data[units] = 0
+        for norm in self.norms:
+            for name, tensor in chain(norm.named_parameters(recurse=False), norm.named_buffers(recurse=False)):
+                if tensor.ndim:  # all but the number of batches
+                    tensor.data.view(self.units, -1)[units] = NEUTRAL.get(name, 0)
+        for module in self.outgoing:
+            self._columns_of(module.weight.data)[:, units] = 0
 
+    @torch.no_grad()
+    def move_mean_to_bias(self, units: Tensor, mean: Tensor) -> None:
+        """Add what `units` contributed at their mean activation (columns,) to the biases of the layers they feed."""
+        for module in self.outgoing:
+            if module.bias is not None:
+                weights = self._columns_of(module.weight.data)[:, units].flatten(2)  # (outputs, n, inputs or taps)
+                module.bias.data += (weights * mean.view(self.units, self.inputs)[units]).sum((1, 2))
+
+    @torch.no_grad()
     def clear_optimizer_state(self, optimizer: Any, units: Tensor) -> None:
-        """Zero the optimizer's per-element state (momentum, moments) of the weights and biases of `units`."""
-        for parameter in (self.incoming.weight, self.incoming.bias):
-            for tensor in self._state_of(optimizer, parameter):
+        """Zero the optimizer's per-element state (momentum, moments, counts) of all parameters of `units`."""
+        for parameter in self.incoming.parameters(recurse=False):
+            for tensor in _state_of(optimizer, parameter):
                 tensor[units] = 0
-        for tensor in self._state_of(optimizer, self.outgoing.weight):
-            self.by_unit(tensor)[:, units] = 0
+        for parameter in (p for norm in self.norms for p in norm.parameters(recurse=False)):
+            for tensor in _state_of(optimizer, parameter):
+                tensor.view(self.units, -1)[units] = 0
+        for module in self.outgoing:
+            for tensor in _state_of(optimizer, module.weight):
+                self._columns_of(tensor)[:, units] = 0
 
-    @staticmethod
-    def _state_of(optimizer: Any, parameter: Tensor | None) -> list[Tensor]:
-        """Found by the parameter itself, never by its position; scalars such as a step count are left alone."""
-        if parameter is None:
-            return []
-        state = optimizer.state.get(parameter, {})
-        return [value for value in state.values() if torch.is_tensor(value) and value.shape == parameter.shape]
+    def _columns_of(self, tensor: Tensor) -> Tensor:
+        """View (outputs, units, ...) of a tensor shaped as outgoing weights."""
+        return tensor if self.feeds_convolution else tensor.view(len(tensor), self.units, self.inputs)
 
 
-def hidden_layers(net: nn.Sequential) -> list[HiddenLayer]:
-    """Every hidden layer of a plain network, first to last."""
-    layers = [module for module in net if isinstance(module, nn.Linear | nn.Conv2d)]
-    return [HiddenLayer(incoming, outgoing) for incoming, outgoing in pairwise(layers)]
+def _magnitude_by_column(module: Any) -> Tensor:
+    weight = module.weight.detach()
+    return column_magnitudes(weight) if weight.ndim == 2 else channel_magnitudes(weight)
+
+
+def _state_of(optimizer: Any, parameter: Tensor) -> list[Tensor]:
+    """Found by the parameter itself, never by its position; scalars such as a step count are left alone."""
+    state = optimizer.state.get(parameter, {})
+    return [value for value in state.values() if torch.is_tensor(value) and value.shape == parameter.shape]
+
+
+def hidden_layers(net: Sequence[nn.Module] | nn.Sequential | nn.ModuleList) -> list[HiddenLayer]:
+    """Every hidden layer of modules in order of their use, such as `nn.Sequential` or the networks' `layers`."""
+    modules = [module for module in net if isinstance(module, WEIGHT_LAYERS + NORMALISATIONS)]
+    at = [i for i, module in enumerate(modules) if isinstance(module, WEIGHT_LAYERS)]
+    return [HiddenLayer(modules[i], modules[j], modules[i + 1 : j]) for i, j in pairwise(at)]

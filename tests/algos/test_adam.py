@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from lop.algos.adam import LeanAdam
+from lop.algos.adam import AdamGnT, LeanAdam
 from lop.nets.mlp import mlp
 
 SETTINGS = {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.1, "eps": 1e-6}
@@ -60,9 +60,69 @@ def test_impossible_values_are_named(name, value):
 def test_a_run_does_not_import_torchs_compiler():
     """Starting a run would take 0.8 s longer."""
     script = (
-        "import sys, torch; from lop.algos.adam import LeanAdam\n"
+        "import sys, torch; from lop.algos.adam import AdamGnT, LeanAdam\n"
         "p = torch.nn.Parameter(torch.ones(2)); p.grad = torch.ones(2)\n"
         "opt = LeanAdam([p]); opt.step(); opt.load_state_dict(opt.state_dict())\n"
         "print('torch._dynamo' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
+
+
+def adam_gnt(shape=(3, 2), **settings):
+    torch.manual_seed(0)
+    p = torch.nn.Parameter(torch.randn(shape))
+    return p, AdamGnT([p], lr=0.1, betas=(0.9, 0.99), **settings)
+
+
+def test_published_bias_correction_by_hand():
+    """w -= lr (1 - b2^t) m / (sqrt(v) + eps): at t = 1 m = 0.1 g, v = 0.01 g^2."""
+    p, opt = adam_gnt((1,))
+    p.data.fill_(1.0)
+    p.grad = torch.tensor([2.0])
+    opt.step()
+    assert p.item() == pytest.approx(1 - 0.1 * 0.01 * 0.2 / 0.2)
+    opt.step()  # m = 0.9 * 0.2 + 0.2 = 0.38, v = 0.99 * 0.04 + 0.04 = 0.0796, 1 - 0.99^2 = 0.0199
+    assert p.item() == pytest.approx(0.999 - 0.1 * 0.0199 * 0.38 / 0.0796**0.5)
+
+
+@pytest.mark.parametrize("weight_decay", [0, 0.1])
+def test_corrected_it_is_torchs_adam(weight_decay):
+    p, opt = adam_gnt(corrected=True, weight_decay=weight_decay, eps=0)
+    q = torch.nn.Parameter(p.detach().clone())
+    expected = torch.optim.Adam([q], lr=0.1, betas=(0.9, 0.99), eps=0, weight_decay=weight_decay)
+    for _ in range(20):
+        p.grad = q.grad = torch.randn(3, 2)
+        opt.step()
+        expected.step()
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_are_counted_by_weight():
+    """A row whose state is cleared goes on as a parameter that is new."""
+    p, opt = adam_gnt(corrected=True)
+    for _ in range(5):
+        p.grad = torch.randn(3, 2)
+        opt.step()
+    for tensor in opt.state[p].values():
+        tensor[1] = 0
+    fresh = torch.nn.Parameter(p.detach()[1:2].clone())
+    new = AdamGnT([fresh], lr=0.1, betas=(0.9, 0.99), corrected=True)
+    for _ in range(3):
+        p.grad = torch.randn(3, 2)
+        fresh.grad = p.grad[1:2]
+        opt.step()
+        new.step()
+    torch.testing.assert_close(p[1:2], fresh)
+    assert opt.state[p]["step"].tolist() == [[8, 8], [3, 3], [8, 8]]
+
+
+def test_largest_second_moment_and_closure():
+    p, opt = adam_gnt(amsgrad=True)
+    for scale in (10.0, 0.1):
+        p.grad = torch.full((3, 2), scale)
+        before = p.sum().item()
+        assert opt.step(lambda: p.sum()).item() == before
+    assert (opt.state[p]["max_exp_avg_sq"] >= opt.state[p]["exp_avg_sq"]).all()
+    assert opt.state[p]["max_exp_avg_sq"].min() == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="Invalid eps: -1"):
+        AdamGnT([p], eps=-1)

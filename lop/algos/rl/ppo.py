@@ -13,6 +13,7 @@ Both networks' gradients are computed by hand (`lop.nets.mlp.Backpropagation`).
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import Tensor
 from lop.algos.gnt import GnT
 from lop.algos.redo import ReDo
 from lop.algos.rl.buffer import Buffer
+from lop.algos.shrink_and_perturb import perturb
 from lop.nets.mlp import Backpropagation
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
@@ -191,17 +193,12 @@ class PPO:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.opt.step()
         if self.perturb_scale:
-            self._perturb()
+            for net in (self.policy_net, self.value_net):
+                perturb(chain.from_iterable(zip(net.biases, net.weights, strict=True)), self.perturb_scale)
         if self.pol_gnt:
             self.pol_gnt.gen_and_test(self.policy_net.hidden)
         if self.val_gnt:
             self.val_gnt.gen_and_test(self.value_net.hidden)
-
-    def _perturb(self) -> None:
-        for net in (self.policy_net, self.value_net):
-            for weight, bias in zip(net.weights, net.biases, strict=True):
-                for tensor in (bias, weight):
-                    tensor += (torch.randn(tensor.shape) * self.perturb_scale).to(tensor.device)
 
     def state_dict(self) -> dict:
         """All that `learn` depends on: networks, optimizer, unit utilities and ages, buffer, shuffling."""

@@ -1,0 +1,118 @@
+"""What continual backpropagation spends its time on, compiled for the CPU.
+
+Torch takes two passes and a temporary matrix for a mean absolute value, and a microsecond or two for every operation on
+the few hundred numbers of a small layer. These loops take one pass, in a third to a tenth of the time.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+# Sums in another order than written let the compiler use vector instructions; NaN and infinity keep their meaning.
+_compiled: Any = njit(cache=True, fastmath={"reassoc", "contract"})
+
+
+def runs_compiled(x: Tensor) -> bool:
+    """Whether the loops below take this tensor; others go through torch."""
+    return x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous()
+
+
+def column_magnitudes(x: Tensor) -> Tensor:
+    """mean_i |x_ij|, (columns,), of x (rows, columns), on any device."""
+    if not runs_compiled(x):
+        return x.abs().mean(0)
+    out = torch.zeros(x.shape[1])
+    add_column_magnitudes(x.numpy(), out.numpy())
+    return out
+
+
+def channel_magnitudes(x: Tensor) -> Tensor:
+    """Mean |x| over all axes but the second, (channels,), of x (batch, channels, *space), on any device."""
+    if not runs_compiled(x):  # a view where channels lie last in memory
+        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]))
+    return torch.from_numpy(_channel_magnitudes(x.flatten(2).numpy()))
+
+
+def row_magnitudes(x: Tensor) -> Tensor:
+    """mean_j |x_ij|, (rows,), of x (rows, columns), on any device."""
+    if not runs_compiled(x):
+        return x.abs().mean(1)
+    return torch.from_numpy(_row_magnitudes(x.numpy()))
+
+
+@_compiled
+def add_column_magnitudes(x, out):
+    """out_j += mean_i |x_ij|."""
+    total = np.zeros_like(out)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            total[j] += abs(x[i, j])
+    out += total * np.float32(1 / max(x.shape[0], 1))
+
+
+@_compiled
+def _channel_magnitudes(x):
+    out = np.zeros(x.shape[1], np.float32)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            total = np.float32(0)
+            for k in range(x.shape[2]):
+                total += abs(x[i, j, k])
+            out[j] += total
+    return out * np.float32(1 / max(x.shape[0] * x.shape[2], 1))
+
+
+@_compiled
+def _row_magnitudes(x):
+    out = np.empty(x.shape[0], np.float32)
+    for i in range(x.shape[0]):
+        total = np.float32(0)
+        for j in range(x.shape[1]):
+            total += abs(x[i, j])
+        out[i] = total / np.float32(x.shape[1])
+    return out
+
+
+@_compiled
+def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
+    """`lop.algos.gnt.UnitStatistics.update` for a fully connected layer.
+
+    h (samples, units), w_in (units, fan_in), w_out (outputs, units); ages, utility, mean (units,) are updated. The last
+    four are a `lop.algos.utilities.Utility`.
+    """
+    keep, take = np.float32(decay), np.float32(1 - decay)
+    samples, units = h.shape
+    y = np.ones(units, np.float32)
+    ages += np.float32(1)
+    if track_mean:
+        total = np.zeros(units, np.float32)
+        for i in range(samples):
+            for j in range(units):
+                total[j] += h[i, j]
+        for j in range(units):
+            mean[j] = keep * mean[j] + take * (total[j] / np.float32(samples))
+    if activity:
+        y[:] = 0
+        if centred:
+            centre = np.empty(units, np.float32)
+            for j in range(units):
+                centre[j] = mean[j] / (np.float32(1) - keep ** ages[j])
+            for i in range(samples):
+                for j in range(units):
+                    y[j] += abs(h[i, j] - centre[j])
+        else:
+            for i in range(samples):
+                for j in range(units):
+                    y[j] += abs(h[i, j])
+        y /= np.float32(samples)
+    if outgoing:
+        magnitude = np.zeros(units, np.float32)
+        add_column_magnitudes(w_out, magnitude)
+        y *= magnitude
+    if incoming:
+        y /= _row_magnitudes(w_in)
+    for j in range(units):
+        utility[j] = keep * utility[j] + take * y[j]

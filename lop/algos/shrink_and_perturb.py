@@ -1,0 +1,20 @@
+"""Shrink and perturb (Ash and Adams 2020, arXiv 1910.08475), a little after every step.
+
+L2 regularisation shrinks all weights, and noise of a small standard deviation is added to them:
+
+    w = (1 - lr * weight_decay) w - lr * gradient + N(0, scale^2)
+
+The optimizer's `weight_decay` does the first part, `perturb` the second.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def perturb(parameters: Iterable[Tensor], scale: float) -> None:
+    """Add Gaussian noise of standard deviation `scale`, drawn from torch's CPU generator, parameter by parameter."""
+    for p in parameters:
+        p += torch.empty(p.shape, dtype=p.dtype).normal_(0, scale).to(p.device)

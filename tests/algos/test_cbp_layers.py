@@ -1,0 +1,126 @@
+"""Continual backpropagation as layers of a network."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from conftest import golden, images
+from torch import nn
+from torch.nn import functional as F
+
+from lop.algos.cbp_conv import CBPConv
+from lop.algos.cbp_linear import CBPLinear
+from lop.nets.conv_net2 import ConvNet2
+
+ARRAYS, SETTINGS = golden("recorded")
+
+
+class Net(nn.Module):
+    def __init__(self, **settings):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
+        self.fc1, self.fc2 = nn.Linear(4 * 9, 6), nn.Linear(6, 3)
+        self.cbp1 = CBPConv(self.conv, self.fc1, bn_layer=self.norm, **settings)
+        self.cbp2 = CBPLinear(self.fc1, self.fc2, **settings)
+
+    def forward(self, x):
+        x = self.cbp1(F.relu(self.norm(self.conv(x))).flatten(1))
+        return self.fc2(self.cbp2(F.relu(self.fc1(x))))
+
+
+def train(net, steps, seed=1):
+    torch.manual_seed(seed)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    losses = []
+    for _ in range(steps):
+        loss = F.cross_entropy(net(torch.randn(8, 1, 5, 5)), torch.randint(0, 3, (8,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_meets_the_published_numbers():
+    s = SETTINGS["conv_net2"]
+    torch.manual_seed(0)
+    net = ConvNet2(s["classes"], s["replacement_rate"], maturity_threshold=s["maturity_threshold"])
+    optimizer = torch.optim.SGD(net.parameters(), s["lr"], momentum=s["momentum"])
+    torch.manual_seed(1)
+    losses = []
+    for x, y in images(20, s["batch"], s["classes"]):
+        loss = F.cross_entropy(net.predict(x)[0], y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(losses, ARRAYS["conv_net2/loss"], rtol=1e-4)
+    for i in range(1, 6):
+        np.testing.assert_array_equal(getattr(net, f"cbp{i}").ages, ARRAYS[f"conv_net2/ages_{i}"])
+
+
+def test_backward_alone_replaces_units_and_only_in_training():
+    net = Net(replacement_rate=0.25, maturity_threshold=0)
+    x = torch.randn(8, 1, 5, 5)
+    net.eval()
+    net(x).sum().backward()
+    with torch.no_grad():
+        net.train()(x)
+    assert net.cbp1.ages.tolist() == [0] * 4
+    before = net.fc1.weight.clone()
+    net(x).sum().backward()
+    assert sorted(net.cbp1.ages.tolist()) == [0, 1, 1, 1]
+    (unit,) = torch.where(net.cbp1.ages == 0)[0]
+    silent = net.fc1.weight.view(6, 4, 9).abs().sum((0, 2)) == 0
+    assert silent.nonzero().flatten().tolist() == [unit]
+    assert net.norm.running_var[unit] == 1
+    (renewed,) = torch.where((net.fc1.weight != before).view(6, 4, 9)[:, (unit + 1) % 4].any(1))[0]
+    assert net.cbp2.ages[renewed] == 0
+
+
+def test_gradients_do_not_change():
+    """A layer passes gradients through; with rate 0 it leaves no trace at all."""
+    plain, layered = Net(replacement_rate=0), Net(replacement_rate=1e-9, maturity_threshold=0)
+    assert train(plain, 5) == train(layered, 5)
+    assert plain.cbp1.ages.tolist() == [0] * 4
+    assert layered.cbp1.ages.tolist() == [5] * 4
+
+
+def test_state_is_saved_with_the_network_and_restored_exactly(tmp_path):
+    settings = {"replacement_rate": 0.1, "maturity_threshold": 3, "decay_rate": 0.9}
+    whole = Net(**settings)
+    train(whole, 20)
+    losses = train(whole, 20, seed=2)
+    part = Net(**settings)
+    train(part, 20)
+    torch.save(part.state_dict(), tmp_path / "net.pt")
+    resumed = Net(**settings)
+    resumed.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
+    copied = deepcopy(part)
+    assert train(resumed, 20, seed=2) == losses
+    assert train(copied, 20, seed=2) == losses
+    assert part.cbp2.ages.max() < resumed.cbp2.ages.max()  # copies have ages of their own
+    torch.testing.assert_close(resumed.cbp1.util, whole.cbp1.util)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiled_networks_learn_the_same(backend):
+    net, compiled = (Net(replacement_rate=0.1, maturity_threshold=2) for _ in range(2))
+    expected = train(net, 12)
+    torch._dynamo.reset()
+    assert train(torch.compile(compiled, backend=backend), 12) == pytest.approx(expected, rel=1e-5)
+    assert compiled.cbp2.ages.tolist() == net.cbp2.ages.tolist()
+
+
+def test_wrong_layers_and_settings_are_told():
+    conv, fc = nn.Conv2d(1, 4, 3), nn.Linear(5, 2)
+    with pytest.raises(ValueError, match="Invalid in_layer: Conv2d"):
+        CBPLinear(conv, fc)
+    with pytest.raises(ValueError, match="Invalid in_layer: Linear"):
+        CBPConv(fc, conv)
+    with pytest.raises(ValueError, match="does not take the outputs"):
+        CBPConv(conv, fc)
+    with pytest.raises(ValueError, match="Invalid replacement_rate: -1"):
+        CBPLinear(nn.Linear(2, 3), nn.Linear(3, 1), replacement_rate=-1)

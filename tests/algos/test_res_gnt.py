@@ -1,0 +1,97 @@
+"""Generate-and-test of residual networks."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import golden, images
+from torch import nn
+from torch.nn import functional as F
+
+from lop.algos.res_gnt import ResGnT, layers_in_order
+from lop.nets.torchvision_modified_resnet import ResNet, build_resnet18, kaiming_init_resnet_module
+
+ARRAYS, SETTINGS = golden("recorded")
+
+
+@pytest.mark.parametrize("case", ["res_gnt_weight", "res_gnt_contribution"])
+def test_meets_the_published_numbers(case):
+    """Weights of a seed, losses, and replaced units of a ResNet-18."""
+    s = SETTINGS[case]
+    torch.manual_seed(0)
+    net = build_resnet18(s["classes"], nn.BatchNorm2d)
+    net.apply(kaiming_init_resnet_module)
+    units = ResGnT(net, "relu", s["decay_rate"], s["replacement_rate"], s["util_type"], s["maturity_threshold"])
+    opt = torch.optim.SGD(net.parameters(), s["lr"], momentum=s["momentum"], weight_decay=s["weight_decay"])
+    torch.manual_seed(1)
+    losses, replaced = [], []
+    for t, (x, y) in enumerate(images(len(ARRAYS[f"{case}/loss"]), s["batch"], s["classes"])):
+        features: list[torch.Tensor] = []
+        loss = F.cross_entropy(net(x, features), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+        chosen = units.gen_and_test(features)
+        replaced += [(t, layer, int(unit)) for layer, indices in enumerate(chosen) for unit in indices]
+    np.testing.assert_allclose(losses, ARRAYS[f"{case}/loss"], rtol=1e-4)
+    np.testing.assert_array_equal(replaced, ARRAYS[f"{case}/replaced"])
+
+
+def small() -> ResNet:
+    torch.manual_seed(0)
+    return ResNet((1, 1, 1, 1), num_classes=3, width=2)
+
+
+def test_utilities_by_hand():
+    """The sum over steps of (1 - eta) mean|h|, times the mean |w_out| of the moment; nothing decays."""
+    net = small()
+    units = ResGnT(net, "relu", decay_rate=0.75, util_type="contribution")
+    layer = units.layers[0]
+    assert layer.outgoing == [net.layer1[0].conv1]
+    net.layer1[0].conv1.weight.data.zero_()
+    net.layer1[0].conv1.weight.data[0, :, 0, 0] = torch.tensor([9.0, -36.0])  # of 2 x 9 each: means 0.5 and 2
+    h = torch.zeros(1, 2, 2, 2)
+    h[0, 0, 0, 0], h[0, 1] = -4, 3  # mean|h| = 1 and 3
+    units.statistics[0].update(h)
+    units.statistics[0].update(2 * h)
+    assert units.statistics[0].utility.tolist() == [0.25 * (1 + 2), 0.25 * (3 + 6)]
+    assert units.statistics[0].corrected_utility().tolist() == [0.75 * 0.5, 2.25 * 2]
+    units.statistics[0].forget(torch.tensor([1]))
+    assert units.statistics[0].utility.tolist() == [0.75, 2.25]  # as published; its age is new
+    assert units.statistics[0].ages.tolist() == [2, 0]
+    weight = ResGnT(net, "relu", util_type="weight").statistics[0]
+    weight.update(h)
+    assert weight.corrected_utility().tolist() == [0.5, 2]
+
+
+def test_a_new_unit_is_normalised_afresh_and_silent():
+    net = small()
+    units = ResGnT(net, "relu", replacement_rate=0.5, maturity_threshold=0)
+    features: list[torch.Tensor] = []
+    net(torch.randn(4, 3, 32, 32), features)
+    assert [h.shape[1] for h in features] == [layer.units for layer in units.layers]
+    chosen = units.gen_and_test(features)
+    for index, (layer, unit) in enumerate(zip(units.layers, chosen, strict=True)):
+        assert len(unit) == layer.units // 2
+        old = torch.ones(len(layer.outgoing[0].weight), dtype=torch.bool)
+        if index + 1 < len(chosen):
+            old[chosen[index + 1]] = False  # a new unit listens to new ones, too, and nobody listens to it
+        assert layer.outgoing[0].weight[old][:, unit].abs().sum() == 0
+        (norm,) = layer.norms
+        for zero in (norm.running_mean, norm.bias, layer.incoming.bias):
+            assert zero[unit].abs().sum() == 0
+        assert (norm.running_var[unit] == 1).all()
+    assert net.layer2[0].downsample[0].weight.abs().min() > 0
+    std = torch.cat([units.draws[-1](200).flatten()]).std()
+    assert std.item() == pytest.approx((2 / units.layers[-1].fan_in) ** 0.5, rel=0.01)
+
+
+def test_without_normalisation_and_with_running_averages():
+    net = ResNet((1, 1, 1, 1), num_classes=3, width=2, norm_layer=nn.Identity)
+    assert all(not layer.norms for layer in layers_in_order(net))
+    with pytest.raises(ValueError, match=r"Invalid util_type: 'adaptation' \(allowed: weight, contribution\)"):
+        ResGnT(net, "relu", util_type="adaptation")
+    units = ResGnT(
+        net, "relu", util_type="adaptation", running_average=True, maturity_threshold=0, replacement_rate=0.5
+    )
+    assert len(units.gen_and_test(net.predict(torch.randn(2, 3, 32, 32))[1])[0]) == 1

@@ -1,0 +1,141 @@
+"""Where units lie in every type of layer, and how the layers of a network are found."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lop.algos.online_norm import OnlineNorm
+from lop.algos.tracing import find_hidden_layers
+from lop.algos.units import HiddenLayer, hidden_layers
+from lop.nets.conv_net import ConvNet
+from lop.nets.torchvision_modified_resnet import ResNet
+
+
+def test_columns_of_a_convolution():
+    layer = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 3, 2))
+    h = torch.randn(2, 2, 3, 3)
+    assert (layer.units, layer.columns, layer.inputs, layer.fan_in) == (2, 2, 1, 1)
+    torch.testing.assert_close(layer.activity(h), h.abs().mean((0, 2, 3)))
+    torch.testing.assert_close(layer.activity(h.to(memory_format=torch.channels_last)), h.abs().mean((0, 2, 3)))
+    torch.testing.assert_close(layer.average(h), h.mean((0, 2, 3)))
+    centre = torch.tensor([1.0, -2.0])
+    torch.testing.assert_close(layer.activity(h, centre), (h - centre.view(1, 2, 1, 1)).abs().mean((0, 2, 3)))
+    torch.testing.assert_close(layer.outgoing_magnitude(), layer.outgoing[0].weight.detach().abs().mean((0, 2, 3)))
+    torch.testing.assert_close(layer.incoming_magnitude(), layer.incoming.weight.detach().abs().flatten())
+
+
+def test_columns_of_a_flattened_convolution():
+    layer = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Linear(2 * 4, 5))
+    h = torch.randn(3, 2, 2, 2)
+    assert (layer.units, layer.columns, layer.inputs) == (2, 8, 4)
+    torch.testing.assert_close(layer.activity(h.flatten(1)), h.abs().mean(0).flatten())
+    torch.testing.assert_close(layer.per_unit(layer.activity(h.flatten(1))), h.abs().mean((0, 2, 3)))
+    torch.testing.assert_close(layer.per_column(torch.tensor([1.0, 2.0])), torch.tensor([1.0] * 4 + [2.0] * 4))
+
+
+def test_sequences_and_several_heads():
+    heads = nn.Linear(3, 1), nn.Linear(3, 4)
+    layer = HiddenLayer(nn.Linear(2, 3), heads)
+    h = torch.randn(2, 5, 3)  # (batch, time, units)
+    torch.testing.assert_close(layer.activity(h), h.abs().mean((0, 1)))
+    together = torch.cat([head.weight for head in heads]).detach()
+    torch.testing.assert_close(layer.outgoing_magnitude(), together.abs().mean(0))
+    layer.renew(torch.tensor([1]), lambda n: torch.full((n, 2), 7.0))
+    assert all(head.weight[:, 1].abs().sum() == 0 for head in heads)
+
+
+@pytest.mark.parametrize(
+    ("outgoing", "columns"), [(nn.Conv2d(2, 3, 2), [1]), (nn.Linear(2 * 4, 5), [4, 5, 6, 7]), (nn.Linear(2, 5), [1])]
+)
+def test_renewing_a_unit_touches_it_and_nothing_else(outgoing, columns):
+    conv, norm = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)
+    for parameter in [*norm.parameters(), norm.running_mean, norm.running_var]:
+        parameter.data.fill_(3)
+    before = conv.weight[0].item(), conv.bias[0].item()
+    HiddenLayer(conv, outgoing, [norm]).renew(torch.tensor([1]), lambda n: torch.full((n, 1), 7.0))
+    assert (conv.weight[0].item(), conv.bias[0].item()) == before
+    assert (conv.weight[1].item(), conv.bias[1].item()) == (7, 0)
+    assert norm.weight.tolist() == norm.running_var.tolist() == [3, 1]
+    assert norm.bias.tolist() == norm.running_mean.tolist() == [3, 0]
+    silent = torch.zeros(outgoing.weight.shape[1], dtype=torch.bool)
+    silent[columns] = True
+    assert outgoing.weight[:, silent].abs().sum() == 0
+    assert outgoing.weight[:, ~silent].abs().min() > 0
+
+
+def test_normalisations_over_columns_and_of_a_stream():
+    conv, flat_norm, online = nn.Conv2d(1, 2, 1), nn.BatchNorm1d(8), OnlineNorm(2)
+    flat_norm.running_mean.fill_(3)
+    online.output_error.fill_(3)
+    HiddenLayer(conv, nn.Linear(8, 1), [flat_norm, online]).renew(torch.tensor([1]), lambda n: torch.zeros(n, 1))
+    assert flat_norm.running_mean.tolist() == [3] * 4 + [0] * 4
+    assert online.output_error.tolist() == [3, 0]
+    assert online.running_var.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ((nn.Linear(2, 3), nn.Linear(4, 5)), "does not take the outputs"),
+        ((nn.Conv2d(1, 3, 1), nn.Linear(7, 5)), "does not take the outputs"),
+        ((nn.Linear(2, 3), nn.ReLU()), "allowed: Linear, Conv1d"),
+        ((nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=4)), "allowed: groups=1"),
+        ((nn.Linear(2, 3), nn.Linear(3, 1), [nn.BatchNorm1d(4)]), "Invalid normalisation"),
+    ],
+)
+def test_layers_that_do_not_fit_are_told(modules, message):
+    with pytest.raises(ValueError, match=message):
+        HiddenLayer(*modules)
+
+
+def test_layers_in_order():
+    norm = nn.LayerNorm(4)
+    layers = hidden_layers([nn.Linear(3, 4), norm, nn.ReLU(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1)])
+    assert [(layer.units, layer.norms) for layer in layers] == [(4, [norm]), (5, [])]
+
+
+class Branches(nn.Module):
+    """A trunk with a residual block, two heads, a layer used twice, and attention-like mixing."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.up, self.down = nn.Linear(6, 8), nn.Linear(8, 16), nn.Linear(16, 8)
+        self.shared, self.last = nn.Linear(8, 8), nn.Linear(8, 12)
+        self.policy, self.value = nn.Linear(12, 3), nn.Linear(12, 1)
+        self.mixed, self.after = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x, scale=None):
+        h = torch.relu(self.trunk(x))
+        h = h + self.down(F.gelu(self.up(h)))
+        h = self.shared(torch.tanh(self.shared(h)))
+        weights = torch.softmax(self.mixed(h), -1)
+        if scale is not None:
+            h = h * scale
+        last = F.dropout(F.leaky_relu(self.last(h)), 0.1).view(x.size(0), -1)
+        return self.policy(last), self.value(last), self.after(weights)
+
+
+def test_tracing_finds_what_can_be_replaced_and_says_why_not():
+    net = Branches()
+    found, left_out = find_hidden_layers(net)
+    assert list(found) == ["up", "last"]
+    assert found["up"].outgoing == [net.down]
+    assert found["last"].outgoing == [net.policy, net.value]
+    assert "`add`" in left_out["trunk"]
+    assert "`shared` is used more than once" in left_out["shared"]
+    assert "`softmax`" in left_out["mixed"]
+    assert "outputs of the network" in left_out["policy"]
+
+
+def test_tracing_of_convolutions():
+    net = ConvNet()
+    found, _ = find_hidden_layers(net)
+    assert list(found) == ["conv1", "conv2", "conv3", "fc1", "fc2"]
+    assert found["conv3"].inputs == 4
+    found, left_out = find_hidden_layers(ResNet(width=2))
+    assert list(found) == [f"layer{stage}.{block}.conv1" for stage in range(1, 5) for block in range(2)]
+    assert found["layer1.0.conv1"].norms
+    assert "`add`" in left_out["conv1"]
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2))  # acts on the last axis of the image
+    assert "last axis" in find_hidden_layers(pooled)[1]["0"]
