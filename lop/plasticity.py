@@ -1,7 +1,21 @@
-"""Measures of plasticity, from a matrix of hidden activations h (samples, units) or from weights."""
+"""Measures of plasticity: of hidden activations h (samples, units), of weights, and of any network at once.
 
+for layer in measure(net, x):
+    print(layer.name, layer.dormant, layer.effective_rank)
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules import activation
+
+from lop.algos.units import WEIGHT_LAYERS
+
+ACTIVATIONS = tuple(getattr(activation, name) for name in activation.__all__ if name != "MultiheadAttention")
 
 
 def singular_values(h: Tensor) -> Tensor:
@@ -9,21 +23,67 @@ def singular_values(h: Tensor) -> Tensor:
 
     From the eigenvalues of the Gram matrix in float64: as exact as an SVD in float32, and several times as fast.
     """
-    live = h[:, h.any(0)].double()
-    gram = live.t() @ live if live.shape[1] <= len(live) else live @ live.t()
-    return torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().flip(0)
+    live = h.detach()[:, h.any(0)].double()
+    if live.shape[1] > len(live):
+        live = live.t()
+    return torch.linalg.eigvalsh(_gram(live)).clamp_min(0).sqrt().flip(0)
+
+
+def _gram(h: Tensor) -> Tensor:
+    """h^T h, its lower triangle at least; the CPU's BLAS computes no more than that."""
+    if h.device.type != "cpu":
+        return h.t() @ h
+    from scipy.linalg.blas import dsyrk  # 0.2 s that a run without ranks need not wait
+
+    return torch.from_numpy(np.ascontiguousarray(dsyrk(1.0, h.t().contiguous().numpy().T, trans=1, lower=1)))
+
+
+def rank(h: Tensor, tolerance: float | None = None) -> int:
+    """Number of singular values of h (samples, units) above `tolerance` times the largest.
+
+    The default, the larger side of h times float32's precision, is what `torch.linalg.matrix_rank` takes.
+    """
+    values = singular_values(h)
+    if tolerance is None:
+        tolerance = max(h.shape) * torch.finfo(torch.float32).eps
+    return int((values > tolerance * values.max()).sum()) if len(values) else 0
+
+
+def effective_rank(h: Tensor) -> float:
+    """exp of the entropy of the singular values of h divided by their sum (Roy and Vetterli 2007); 0 for zeros."""
+    return _effective_rank(singular_values(h))
+
+
+def approximate_rank(h: Tensor, share: float = 0.99) -> int:
+    """Smallest k such that the k largest *squared* singular values of h reach `share` of the sum of all; 0 for zeros.
+
+    Yang et al. 2020 (arXiv 1909.12255).
+    """
+    return _reaching(singular_values(h) ** 2, share)
 
 
 def stable_rank(h: Tensor, share: float = 0.99) -> int:
-    """The smallest k such that the k largest singular values of h reach `share` of the sum of all (not squared).
+    """Smallest k such that the k largest singular values of h reach `share` of the sum of all (not squared); 0 for
+    zeros. This is what the paper's figures call stable rank."""
+    return _reaching(singular_values(h), share)
 
-    0 for a matrix of zeros. This is what the paper's figures call stable rank.
-    """
-    values = singular_values(h)
+
+def _effective_rank(values: Tensor) -> float:
+    if len(values) == 0:
+        return 0.0
+    p = values / values.sum()
+    return float(torch.special.entr(p).sum().exp())
+
+
+def _reaching(values: Tensor, share: float) -> int:
     if len(values) == 0:
         return 0
-    cumulative = values.cumsum(0) / values.sum()
-    return int((cumulative < share).sum()) + 1
+    return min(int((values.cumsum(0) / values.sum() < share).sum()) + 1, len(values))
+
+
+def dead_share(h: Tensor) -> float:
+    """Share of units (columns) whose activation is 0 in all samples (rows)."""
+    return float((~h.any(0)).float().mean())
 
 
 def dormant_share(h: Tensor, threshold: float = 0.01) -> float:
@@ -31,6 +91,83 @@ def dormant_share(h: Tensor, threshold: float = 0.01) -> float:
     return float(((h > 0).float().mean(0) <= threshold).float().mean())
 
 
-def weight_magnitude(weight: Tensor) -> float:
-    """Mean absolute value of a layer's weights."""
-    return float(weight.abs().mean())
+def weight_magnitude(weights: Tensor | Iterable[Tensor]) -> float:
+    """Mean absolute value of all weights: of one tensor, or of several together."""
+    weights = [weights] if isinstance(weights, Tensor) else list(weights)
+    return float(sum(w.detach().abs().sum(dtype=torch.float64) for w in weights)) / sum(w.numel() for w in weights)
+
+
+class LayerPlasticity(NamedTuple):
+    """What `measure` tells of one hidden layer."""
+
+    name: str
+    units: int
+    dead: float  # share of units that are 0 for all samples
+    dormant: float  # share of units that are active in at most 1% of the samples
+    rank: int
+    effective_rank: float
+    approximate_rank: int
+    stable_rank: int
+
+
+@contextmanager
+def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
+    """Collects (name, activations) of every hidden layer during the forward passes of a `with` block, in their order.
+
+    Hidden layers are the outputs of the modules named in `modules`; if None, those of the network's activation modules
+    (`nn.ReLU`, ...); in a network without any, the inputs of its linear and convolutional layers, but of the first.
+    """
+    by_name = dict(net.named_modules())
+    unknown = [name for name in modules or () if name not in by_name]
+    if unknown:
+        raise ValueError(f"Invalid modules: {', '.join(unknown)} (allowed: {', '.join(filter(None, by_name))})")
+    names = modules or [name for name, module in by_name.items() if isinstance(module, ACTIVATIONS)]
+    found: list[tuple[str, Tensor]] = []
+
+    def keep(name: str, h: Tensor) -> None:
+        found.append((name, h.detach()))
+
+    hooks = [by_name[name].register_forward_hook(lambda m, i, h, name=name: keep(name, h)) for name in names]
+    if not names:
+        fed = [name for name, module in by_name.items() if isinstance(module, WEIGHT_LAYERS)][1:]
+        hooks = [by_name[name].register_forward_pre_hook(lambda m, i, name=name: keep(name, i[0])) for name in fed]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> list[LayerPlasticity]:
+    """Measures of every hidden layer of `net` on inputs x (samples, ...), in evaluation mode.
+
+    Activations of feature maps (samples, channels, *space) count every place as a sample. `modules`: see `recorded`.
+    """
+    training = net.training
+    net.eval()
+    try:
+        with recorded(net, modules) as found:
+            net(x)
+    finally:
+        net.train(training)
+    return [_measure(name, as_samples(h)) for name, h in found]
+
+
+def as_samples(h: Tensor) -> Tensor:
+    """Activations as (samples, units): feature maps (samples, channels, *space) with every place a sample."""
+    return h.movedim(1, -1).reshape(-1, h.shape[1]) if h.ndim > 2 else h
+
+
+def _measure(name: str, h: Tensor) -> LayerPlasticity:
+    values = singular_values(h)
+    return LayerPlasticity(
+        name,
+        h.shape[1],
+        dead_share(h),
+        dormant_share(h),
+        int((values > max(h.shape) * torch.finfo(torch.float32).eps * values[:1]).sum()),
+        _effective_rank(values),
+        _reaching(values**2, 0.99),
+        _reaching(values, 0.99),
+    )

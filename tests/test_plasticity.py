@@ -1,28 +1,67 @@
 import pytest
 import torch
 from conftest import golden
+from torch import nn
 
-from lop.plasticity import dormant_share, singular_values, stable_rank, weight_magnitude
+from lop.nets.conv_net import ConvNet
+from lop.nets.torchvision_modified_resnet import ResNet
+from lop.plasticity import (
+    approximate_rank,
+    dead_share,
+    dormant_share,
+    effective_rank,
+    measure,
+    rank,
+    recorded,
+    singular_values,
+    stable_rank,
+    weight_magnitude,
+)
 
-ARRAYS, SETTINGS = golden("generate_and_test")
+ARRAYS, SETTINGS = golden("learners")
 
 
-def test_by_hand():
-    assert stable_rank(torch.eye(4)) == 4
-    assert stable_rank(torch.diag(torch.tensor([98.0, 1.5, 0.5]))) == 2  # 98% of the sum, then 99.5%
-    assert stable_rank(torch.zeros(5, 3)) == 0
-    assert stable_rank(torch.ones(5, 3)) == 1
-    assert weight_magnitude(torch.tensor([[1.0, -3.0]])) == 2
+def test_ranks_by_hand():
+    assert rank(torch.eye(4)) == approximate_rank(torch.eye(4)) == stable_rank(torch.eye(4)) == 4
+    assert effective_rank(torch.eye(4)) == pytest.approx(4)
+    uneven = torch.diag(torch.tensor([98.0, 1.5, 0.5]))
+    assert stable_rank(uneven) == 2  # 98% of the sum, then 99.5%
+    assert approximate_rank(uneven) == 1  # 9604 of 9606.5
+    halves = torch.diag(torch.tensor([2.0, 1.0, 1.0]))  # p = 1/2, 1/4, 1/4: entropy 1.5 ln 2
+    assert effective_rank(halves) == pytest.approx(2**1.5)
+    ones = torch.ones(5, 3)
+    assert rank(ones) == stable_rank(ones) == approximate_rank(ones) == 1
+    assert effective_rank(ones) == pytest.approx(1, abs=1e-5)
+    zeros = torch.zeros(5, 3)
+    assert rank(zeros) == effective_rank(zeros) == stable_rank(zeros) == approximate_rank(zeros) == 0
+
+
+def test_rank_has_a_tolerance():
+    torch.manual_seed(0)
+    h = torch.randn(100, 30) @ torch.randn(30, 80)
+    assert int(torch.count_nonzero(torch.linalg.svdvals(h))) > 30  # what counting says
+    assert rank(h) == 30
+    assert rank(torch.diag(torch.tensor([1.0, 0.1, 0.01])), tolerance=0.05) == 2
+
+
+def test_shares_by_hand():
     h = torch.zeros(200, 4)
     h[:2, 0] = 1  # active in 1% of the samples: dormant
     h[:3, 1] = 1  # in 1.5%: not
     h[:, 2] = -1  # never above zero: dormant
     assert dormant_share(h) == pytest.approx(3 / 4)
+    assert dead_share(h) == pytest.approx(1 / 4)
+    assert weight_magnitude(torch.tensor([[1.0, -3.0]])) == 2
+    assert weight_magnitude([torch.tensor([[1.0, -3.0]]), torch.tensor([5.0])]) == 3
 
 
 @pytest.mark.parametrize("j", [0, 1, 2])
-def test_stable_rank_is_the_published_one(j):
-    assert stable_rank(torch.tensor(ARRAYS[f"rank/{j}/matrix"])) == SETTINGS[f"rank/{j}"]["abs_approximate_rank"]
+def test_ranks_are_the_published_ones(j):
+    h, expected = torch.tensor(ARRAYS[f"rank/{j}/matrix"]), SETTINGS[f"rank/{j}"]
+    assert rank(h) == (7 if j == 1 else expected["rank"])  # the published count has no tolerance: 40 for j = 1
+    assert effective_rank(h) == pytest.approx(expected["effective_rank"], rel=1e-5)
+    assert approximate_rank(h) == expected["approximate_rank"]
+    assert stable_rank(h) == expected["abs_approximate_rank"]
 
 
 @pytest.mark.parametrize("shape", [(50, 20), (20, 50), (30, 30)])
@@ -33,3 +72,36 @@ def test_singular_values_are_those_of_an_svd(shape):
     expected = torch.linalg.svdvals(h.double())
     found = singular_values(h)
     torch.testing.assert_close(found[: min(len(found), len(expected))], expected[: len(found)], rtol=1e-6, atol=1e-6)
+
+
+def test_measures_of_a_network():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1))
+    with torch.no_grad():
+        net[0].weight[0], net[0].bias[0] = 0, -1  # a dead unit
+    x = torch.randn(64, 3)
+    first, second = measure(net, x)
+    hidden = torch.relu(net[0](x))
+    assert (first.name, first.units, first.dead) == ("1", 4, 0.25)
+    assert first.effective_rank == pytest.approx(effective_rank(hidden))
+    assert (second.name, second.units, second.dead) == ("4", 5, 0)
+    assert second.stable_rank == stable_rank(torch.tanh(net[3](hidden)))  # dropout is off while measuring
+    assert net.training
+    assert not net[1]._forward_hooks
+
+
+def test_measures_of_networks_without_activation_modules():
+    """Inputs of layers with weights, feature maps with every place a sample."""
+    names = [layer.name for layer in measure(ConvNet(), torch.randn(20, 3, 32, 32))]
+    assert names == ["conv2", "conv3", "fc1", "fc2", "fc3"]
+    first = measure(ResNet(width=2, num_classes=3), torch.randn(4, 3, 32, 32))[0]
+    assert (first.name, first.units) == ("layer1.0.conv1", 2)
+
+
+def test_a_shared_activation_is_recorded_each_time_and_unknown_names_are_told():
+    relu = nn.ReLU()
+    net = nn.Sequential(nn.Linear(2, 3), relu, nn.Linear(3, 4), relu)
+    with recorded(net) as found:
+        net(torch.randn(5, 2))
+    assert [(name, h.shape[1]) for name, h in found] == [("1", 3), ("1", 4)]
+    with pytest.raises(ValueError, match=r"Invalid modules: 7 \(allowed: 0, 1, 2\)"), recorded(net, ["7"]):
+        pass

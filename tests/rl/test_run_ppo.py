@@ -43,21 +43,31 @@ def uninterrupted(tmp_path_factory):
     return pq.read_table(finished(results))
 
 
+def last_save(results: Path) -> float:
+    return max((path.stat().st_mtime for path in results.glob("paper/**/checkpoint.pt")), default=0.0)
+
+
 def run_under_fire(results: Path, most_kills: int, **options) -> int:
-    """Start a run again and again, killing it at random points, until it ends; how often it was killed."""
+    """Start a run again and again, killing it at random points, until it ends; how often it was killed.
+
+    Every third kill comes at any time, while the run starts, say; the others after it has saved once more.
+    """
     rng = random.Random(time.time())
     kills = 0
     while True:
+        saved = last_save(results)
         process = start(results, **options)
-        try:
-            process.communicate(timeout=rng.uniform(1.5, 3.0) if kills < most_kills else None)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
-        assert process.returncode == 0
-        return kills
+        if kills < most_kills:
+            while kills % 3 < 2 and last_save(results) == saved and process.poll() is None:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 1.0))
+            if process.poll() is None:
+                process.kill()
+                kills += 1
+        _, errors = process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, errors
+            return kills
 
 
 def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, uninterrupted):

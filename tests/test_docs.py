@@ -1,0 +1,24 @@
+"""The code in the documentation, run as a reader would."""
+
+import re
+import subprocess
+import sys
+
+from lop.paths import ROOT
+
+
+def test_the_page_for_ones_own_network(tmp_path):
+    """All of its code in one go, from elsewhere; what it prints is what the page promises."""
+    page = (ROOT / "docs" / "your_network.md").read_text()
+    script = tmp_path / "page.py"
+    script.write_text(
+        "import torch\n\ntorch.set_num_threads(1)\n" + "\n".join(re.findall(r"```python\n(.*?)```", page, re.S))
+    )
+    ran = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    adam, kept, names, *measures = ran.stdout.splitlines()
+    last = {name: int(re.search(r"last ten (\d+)%", line)[1]) for name, line in (("adam", adam), ("kept", kept))}
+    assert last["adam"] < 40
+    assert last["kept"] > 95
+    assert names == "['1.conv1', '2.conv1']"
+    assert [line.split(":")[0] for line in measures] == ["layers.1", "layers.3", "layers.5"]
