@@ -3,7 +3,6 @@
 from torch import nn
 
 from lop.algos.cbp_linear import CBPLayer
-from lop.algos.units import HiddenLayer
 
 
 class CBPConv(CBPLayer):
@@ -37,7 +36,9 @@ class CBPConv(CBPLayer):
         if isinstance(in_layer, nn.Linear):
             raise ValueError(f"Invalid in_layer: {in_layer} (allowed: a convolution)")
         super().__init__(
-            HiddenLayer(in_layer, out_layer, [norm for norm in (ln_layer, bn_layer) if norm is not None]),
+            in_layer,
+            out_layer,
+            (ln_layer, bn_layer),
             init,
             act_type,
             replacement_rate=replacement_rate,

@@ -21,8 +21,17 @@ from lop.algos.units import HiddenLayer
 class CBPLayer(nn.Module):
     """What `CBPLinear` and `lop.algos.cbp_conv.CBPConv` share: replaces the units between two modules in `backward`."""
 
-    def __init__(self, layer: HiddenLayer, init: str, act_type: str, **settings: Any):
+    def __init__(
+        self,
+        in_layer: nn.Module,
+        out_layer: nn.Module,
+        norms: tuple[nn.Module | None, ...],
+        init: str,
+        act_type: str,
+        **settings: Any,
+    ):
         super().__init__()
+        layer = HiddenLayer(in_layer, out_layer, [norm for norm in norms if norm is not None])
         self.gnt = GenerateAndTest([layer], None, [uniform_draw(layer, init, act_type)], **settings)
         self._activations: Tensor | None = None
         if self.gnt.replacement_rate > 0:
@@ -92,7 +101,9 @@ class CBPLinear(CBPLayer):
             if not isinstance(layer, nn.Linear):
                 raise ValueError(f"Invalid {name}: {layer} (allowed: Linear)")
         super().__init__(
-            HiddenLayer(in_layer, out_layer, [norm for norm in (ln_layer, bn_layer) if norm is not None]),
+            in_layer,
+            out_layer,
+            (ln_layer, bn_layer),
             init,
             act_type,
             replacement_rate=replacement_rate,

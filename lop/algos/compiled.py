@@ -78,7 +78,7 @@ def _row_magnitudes(x):
 
 @_compiled
 def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
-    """`lop.algos.gnt.UnitStatistics.update` for a fully connected layer.
+    """`lop.algos.unit_statistics.UnitStatistics.update` for a fully connected layer.
 
     h (samples, units), w_in (units, fan_in), w_out (outputs, units); ages, utility, mean (units,) are updated. The last
     four are a `lop.algos.utilities.Utility`.

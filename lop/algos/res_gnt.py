@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lop.algos.gnt import GenerateAndTest, UnitStatistics
+from lop.algos.gnt import GenerateAndTest
+from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import NORMALISATIONS, WEIGHT_LAYERS, Draw, HiddenLayer
 from lop.nets.initialisation import gain
 

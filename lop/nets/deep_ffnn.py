@@ -4,10 +4,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from lop.algos.online_norm import OnlineNorm
 from lop.nets.activations import activation_named
 from lop.nets.initialisation import initialise_layer
 from lop.nets.mlp import forward_logged
+from lop.nets.online_norm import OnlineNorm
 
 
 class DeepFFNN(nn.Module):

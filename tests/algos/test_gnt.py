@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lop.algos.gnt import GnT, UnitStatistics
+from lop.algos.gnt import GnT
 from lop.algos.redo import ReDo
+from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import hidden_layers
 from lop.algos.utilities import UTILITIES
 from lop.nets.mlp import mlp
@@ -133,7 +134,7 @@ def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
             out = net(x)
             net[0].weight[chosen], net[0].bias[chosen] = 5, -3  # whatever they compute, nobody listens
             assert torch.equal(net(x), out)
-    assert abs(replaced - owed) <= 1
+    assert abs(replaced - owed) <= 1 + 1e-6
 
 
 def test_expected_number_of_probabilistic_replacements():

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lop.algos.online_norm import OnlineNorm
 from lop.algos.tracing import find_hidden_layers
 from lop.algos.units import HiddenLayer, hidden_layers
 from lop.nets.conv_net import ConvNet
+from lop.nets.online_norm import OnlineNorm
 from lop.nets.torchvision_modified_resnet import ResNet
 
 

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from lop.algos.online_norm import OnlineNorm
+from lop.nets.online_norm import OnlineNorm
 
 
 def by_definition(x, gradient, a_f, a_b, eps):
-    """Equations of lop/algos/online_norm.py for x, gradient (batch, units, space), sample by sample in NumPy."""
+    """Equations of lop/nets/online_norm.py for x, gradient (batch, units, space), sample by sample in NumPy."""
     units = x.shape[1]
     mean, var, e_y, e_1 = np.zeros(units), np.ones(units), np.zeros(units), np.zeros(units)
     outputs, gradients, scales = [], [], []

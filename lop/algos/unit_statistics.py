@@ -1,0 +1,159 @@
+"""Ages, utilities and mean activations of a hidden layer's units, kept up to date step by step.
+
+With decay rate eta and instantaneous utility y (`lop.algos.utilities`):
+
+    a += 1;    u = eta u + (1 - eta) y;    units are compared by u / (1 - eta^a)
+"""
+
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lop.algos.compiled import runs_compiled, update_statistics
+from lop.algos.units import HiddenLayer
+from lop.algos.utilities import UTILITIES
+
+
+class MatureCounter:
+    """Counts the units of a layer older than a threshold, step by step, and only when their number can have changed."""
+
+    def __init__(self, threshold: float):
+        self.threshold, self.n, self.recount_in = threshold, 0, 0.0
+
+    def count(self, statistics: "UnitStatistics") -> int:
+        """To be called once a step."""
+        self.recount_in -= 1
+        if self.recount_in <= 0:
+            ages = statistics.ages
+            young = ages[ages <= self.threshold]
+            self.n = len(ages) - len(young)
+            self.recount_in = int(self.threshold) + 1 - float(young.max()) if len(young) else inf
+        return self.n
+
+
+class Arrays:
+    """Activations, weights and statistics of a fully connected layer as NumPy sees them, for the compiled update.
+
+    Kept from step to step while the tensors are the same: making them costs as much as the update itself.
+    """
+
+    def __init__(self, layer: HiddenLayer):
+        self.layer = layer
+        self.h: Tensor | None = None
+        self.weights: tuple[Tensor, Tensor]
+        self.addresses: tuple[int, int]
+        self.arrays: tuple[Any, ...] = ()
+
+    def __reduce__(self):
+        return Arrays, (self.layer,)  # a copy begins with none
+
+    def of(self, h: Tensor, statistics: "UnitStatistics") -> tuple[Any, ...]:
+        """(h, w_in, w_out, ages, utility, mean activation); () if the compiled update does not take them."""
+        if h is not self.h or not self._weights_are_the_same():
+            layer = self.layer
+            self.h, self.weights = h, (layer.incoming.weight, layer.outgoing[0].weight)
+            self.addresses = (self.weights[0].data_ptr(), self.weights[1].data_ptr())
+            tensors = [h, *self.weights, statistics.ages, statistics.utility, statistics.mean_activation]
+            fit = all(map(runs_compiled, tensors))
+            tensors[0] = layer.samples(h)
+            self.arrays = tuple(tensor.detach().numpy() for tensor in tensors) if fit else ()
+        return self.arrays
+
+    def _weights_are_the_same(self) -> bool:
+        w_in, w_out = self.weights
+        return (
+            self.layer.incoming._parameters.get("weight") is w_in
+            and self.layer.outgoing[0]._parameters.get("weight") is w_out
+            and (w_in.data_ptr(), w_out.data_ptr()) == self.addresses
+        )
+
+
+class UnitStatistics(nn.Module):
+    """Ages, running utilities (both (units,)) and running mean activations (columns,) of one hidden layer."""
+
+    ages: Tensor
+    utility: Tensor
+    mean_activation: Tensor
+
+    def __init__(
+        self,
+        layer: HiddenLayer,
+        decay_rate: float,
+        utility_type: str,
+        maturity_threshold: float,
+        track_mean: bool = False,
+    ):
+        super().__init__()
+        self.layer, self.decay_rate, self.utility_type = layer, decay_rate, utility_type
+        self.measure = UTILITIES[utility_type]
+        self.track_mean = track_mean or self.measure.centred
+        self.register_buffer("ages", torch.zeros(layer.units, device=layer.device))
+        self.register_buffer("utility", torch.zeros(layer.units, device=layer.device))
+        self.register_buffer("mean_activation", torch.zeros(layer.columns, device=layer.device))
+        self.mature = MatureCounter(maturity_threshold)
+        self._arrays = Arrays(layer) if layer.is_fully_connected and utility_type != "random" else None
+
+    def update(self, h: Tensor) -> None:
+        """Take in one batch of activations h, as the outgoing layer receives them."""
+        if self._arrays and (arrays := self._arrays.of(h, self)):
+            update_statistics(*arrays, self.decay_rate, self.track_mean, *self.measure)
+        else:
+            self._update(h)
+
+    @torch.no_grad()
+    def _update(self, h: Tensor) -> None:
+        self.ages += 1
+        if self.track_mean:
+            self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)
+        if self.utility_type == "random":
+            self.utility.copy_(torch.rand(self.layer.units))
+        else:
+            self.utility.mul_(self.decay_rate).add_(self._instantaneous_utility(h), alpha=1 - self.decay_rate)
+
+    def _instantaneous_utility(self, h: Tensor) -> Tensor:
+        """The product y (units,) of `lop.algos.utilities`."""
+        layer, y, centre = self.layer, torch.ones_like(self.mean_activation), None
+        if self.measure.centred:  # a unit's mean is one number, also where it feeds many inputs
+            centre = layer.per_column(layer.per_unit(self.mean_activation) / self.bias_correction())
+        if self.measure.activity:
+            y *= layer.activity(h, centre)
+        if self.measure.outgoing:
+            y *= layer.outgoing_magnitude()
+        y = layer.per_unit(y)
+        return y / layer.incoming_magnitude() if self.measure.incoming else y
+
+    def bias_correction(self) -> Tensor:
+        """1 - eta^a, (units,)."""
+        return 1 - self.decay_rate**self.ages
+
+    def corrected_utility(self) -> Tensor:
+        """Utilities (units,) by which units are compared."""
+        return self.utility if self.utility_type == "random" else self.utility / self.bias_correction()
+
+    @torch.no_grad()
+    def least_useful(self, n: int) -> Tensor:
+        """Indices of the n mature units of lowest utility."""
+        mature = torch.where(self.ages > self.mature.threshold)[0]
+        return mature[torch.topk(-self.corrected_utility()[mature], n)[1]]
+
+    def forget(self, units: Tensor) -> None:
+        """Start `units` (indices) anew."""
+        self.ages[units] = 0
+        self.utility[units] = 0
+        self.mean_activation.view(self.layer.units, -1)[units] = 0
+        self.mature.recount_in = 0
+
+    def _apply(self, fn, recurse=True):
+        self._forget_tensors()
+        return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        super()._load_from_state_dict(*args, **kwargs)
+        self._forget_tensors()
+
+    def _forget_tensors(self) -> None:
+        self.mature.recount_in = 0
+        if self._arrays:
+            self._arrays.h = None
