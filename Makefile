@@ -15,7 +15,7 @@ help:
 	@echo "make figures/fig4a.pdf   build a figure (set-up included); see config/figures.yaml for their names"
 	@echo "make figures             build all of them"
 	@echo "make test                run the tests; make test-all also the long ones; make lint the linters"
-	@echo "make benchmark           measure environment steps per second against bare physics"
+	@echo "make benchmark           measure what algorithms cost, and environment steps per second against bare physics"
 	@echo "make clean               remove figures; results stay"
 
 setup: $(READY)
@@ -61,6 +61,7 @@ lint: $(READY)
 	$(BIN)/codespell
 
 benchmark: $(READY)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/algos.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/rl.py
 
 clean:

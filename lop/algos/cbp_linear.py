@@ -54,12 +54,12 @@ class CBPLayer(nn.Module):
     @property
     def util(self) -> Tensor:
         """Running utilities (units,)."""
-        return self.gnt.statistics[0].get_buffer("utility")
+        return self.gnt.util[0]
 
     @property
     def ages(self) -> Tensor:
         """Steps since a unit was new, (units,)."""
-        return self.gnt.statistics[0].get_buffer("ages")
+        return self.gnt.ages[0]
 
 
 class CBPLinear(CBPLayer):

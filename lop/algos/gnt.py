@@ -90,6 +90,16 @@ class GenerateAndTest(nn.Module):
         self.statistics = nn.ModuleList(self._by_layer)
         self.owed = [0.0] * len(self.layers)  # fractions of a unit carried over
 
+    @property
+    def ages(self) -> list[Tensor]:
+        """Steps since a unit was new, (units,) a layer."""
+        return [statistics.ages for statistics in self._by_layer]
+
+    @property
+    def util(self) -> list[Tensor]:
+        """Running utilities, (units,) a layer."""
+        return [statistics.utility for statistics in self._by_layer]
+
     def gen_and_test(self, features: Sequence[Any]) -> list[Tensor]:
         """One step, with each layer's activations in the forward pass before the optimizer's step, as the next layer
         received them.
