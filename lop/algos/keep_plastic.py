@@ -94,7 +94,8 @@ class KeepPlastic(GenerateAndTest):
 
     def _listen(self, index: int) -> Callable:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            if module.training and torch.is_grad_enabled():
+            own = module is self.layers[index].outgoing[0]  # a deep copy of the network has this hook, too
+            if own and module.training and torch.is_grad_enabled():
                 self._activations[index] = inputs[0].detach()
 
         return hook

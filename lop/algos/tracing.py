@@ -123,9 +123,10 @@ def hidden_layer(name: str, path: Path, modules: dict[str, nn.Module], calls: li
         raise ValueError(path.blocked_by)
     if not path.consumers:
         raise ValueError("nothing uses them")
+    weights = [getattr(modules[call], "weight", None) for call in calls]
     for shared in (name, *path.consumers):
-        if calls.count(shared) > 1:
-            raise ValueError(f"`{shared}` is used more than once")
+        if sum(weight is modules[shared].weight for weight in weights) > 1:
+            raise ValueError(f"`{shared}`, or its weight, is used more than once")
     outgoing = [modules[consumer] for consumer in path.consumers]
     if isinstance(incoming, CONVOLUTIONS) and isinstance(outgoing[0], nn.Linear) and not path.flattened:
         raise ValueError(f"`{path.consumers[0]}` acts on the last axis of feature maps, not on units")

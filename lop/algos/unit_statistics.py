@@ -59,6 +59,8 @@ class Arrays:
             fit = all(map(runs_compiled, tensors))
             tensors[0] = layer.samples(h)
             self.arrays = tuple(tensor.detach().numpy() for tensor in tensors) if fit else ()
+            if (len(self.weights[0]), self.weights[1].shape[1]) != (layer.units, layer.units):  # no loop checks bounds
+                raise ValueError(f"Invalid layers: their weights no longer have {layer.units} units")
         return self.arrays
 
     def _weights_are_the_same(self) -> bool:

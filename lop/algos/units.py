@@ -48,6 +48,8 @@ class HiddenLayer:
         for module in (self.incoming, *self.outgoing):
             if not isinstance(module, WEIGHT_LAYERS):
                 raise ValueError(f"Invalid layer: {module} (allowed: Linear, Conv1d, Conv2d, Conv3d)")
+            if module._parameters.get("weight") is None:  # writing to it would change nothing
+                raise ValueError(f"Invalid layer: {module} (allowed: no parametrized or pruned weight)")
         self.units: int = cast(Tensor, self.incoming.weight).shape[0]
         self.feeds_convolution = isinstance(self.outgoing[0], CONVOLUTIONS)
         self.columns = self.outgoing[0].weight.shape[1]
@@ -55,8 +57,8 @@ class HiddenLayer:
             if getattr(module, "groups", 1) != 1:
                 raise ValueError(f"Invalid outgoing layer: {module} (allowed: groups=1, so that every unit feeds it)")
             fits = module.weight.shape[1] == self.columns and isinstance(module, CONVOLUTIONS) == self.feeds_convolution
-            whole = self.columns == self.units or (not self.feeds_convolution and self.columns % self.units == 0)
-            if not (fits and whole):
+            flattened = isinstance(self.incoming, CONVOLUTIONS) and not self.feeds_convolution
+            if not fits or self.columns % self.units or (self.columns != self.units and not flattened):
                 raise ValueError(f"Invalid layers: {module} does not take the outputs of {incoming}")
         self.inputs = self.columns // self.units  # of the outgoing layer that one unit feeds
         for norm in self.norms:
@@ -78,6 +80,8 @@ class HiddenLayer:
 
     def samples(self, h: Tensor) -> Tensor:
         """Activations h of a layer that feeds linear layers, as these receive them, as (samples, columns)."""
+        if h.shape[-1] != self.columns:
+            raise ValueError(f"Invalid activations: shape {tuple(h.shape)} (allowed: (..., {self.columns}))")
         return h if h.ndim == 2 else h.reshape(-1, self.columns)
 
     def per_unit(self, columns: Tensor) -> Tensor:
@@ -91,6 +95,10 @@ class HiddenLayer:
     def activity(self, h: Tensor, centre: Tensor | None = None) -> Tensor:
         """mean|h - centre| over the samples, (columns,), of activations h, and centre (columns,), 0 if None."""
         if self.feeds_convolution:
+            if h.ndim < 3 or h.shape[1] != self.units:
+                raise ValueError(
+                    f"Invalid activations: shape {tuple(h.shape)} (allowed: (batch, {self.units}, *space))"
+                )
             return channel_magnitudes(h if centre is None else h - centre.view(-1, *[1] * (h.ndim - 2)))
         h = self.samples(h)
         return column_magnitudes(h if centre is None else h - centre)

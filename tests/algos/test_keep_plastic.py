@@ -1,5 +1,7 @@
 """Continual backpropagation wrapped around networks of any kind."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -169,3 +171,16 @@ def test_new_weights_come_from_the_distribution_asked_for():
     kaiming.step()
     bound = 5 / 3 * (3 / 50) ** 0.5
     assert 0.98 * bound < net[0].weight.abs().max() <= bound
+
+
+def test_copies_of_the_network_are_not_listened_to():
+    net, _, plastic = build(mlp)
+    target = deepcopy(net)
+    x = torch.randn(4, 3, 6, 6)
+    net(x)
+    target(100 * x)
+    plastic.step()
+    alone, _, expected = build(mlp)
+    alone(x)
+    expected.step()
+    torch.testing.assert_close(plastic.util, expected.util)

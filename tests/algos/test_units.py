@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 from lop.algos.tracing import find_hidden_layers
+from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import HiddenLayer, hidden_layers
 from lop.nets.conv_net import ConvNet
 from lop.nets.online_norm import OnlineNorm
@@ -79,7 +81,9 @@ def test_normalisations_over_columns_and_of_a_stream():
     [
         ((nn.Linear(2, 3), nn.Linear(4, 5)), "does not take the outputs"),
         ((nn.Conv2d(1, 3, 1), nn.Linear(7, 5)), "does not take the outputs"),
+        ((nn.Linear(2, 3), nn.Linear(6, 5)), "does not take the outputs"),
         ((nn.Linear(2, 3), nn.ReLU()), "allowed: Linear, Conv1d"),
+        ((weight_norm(nn.Linear(2, 3)), nn.Linear(3, 1)), "no parametrized or pruned weight"),
         ((nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, groups=4)), "allowed: groups=1"),
         ((nn.Linear(2, 3), nn.Linear(3, 1), [nn.BatchNorm1d(4)]), "Invalid normalisation"),
     ],
@@ -123,7 +127,7 @@ def test_tracing_finds_what_can_be_replaced_and_says_why_not():
     assert found["up"].outgoing == [net.down]
     assert found["last"].outgoing == [net.policy, net.value]
     assert "`add`" in left_out["trunk"]
-    assert "`shared` is used more than once" in left_out["shared"]
+    assert "is used more than once" in left_out["shared"]
     assert "`softmax`" in left_out["mixed"]
     assert "outputs of the network" in left_out["policy"]
 
@@ -139,3 +143,27 @@ def test_tracing_of_convolutions():
     assert "`add`" in left_out["conv1"]
     pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2))  # acts on the last axis of the image
     assert "last axis" in find_hidden_layers(pooled)[1]["0"]
+
+
+def test_tied_weights_are_left_alone():
+    net = nn.Sequential(
+        nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1)
+    )
+    net[4].weight = net[0].weight
+    found, left_out = find_hidden_layers(net)
+    assert not found
+    assert "its weight, is used more than once" in left_out["2"]
+
+
+def test_activations_of_another_shape_are_told():
+    flat, conv = HiddenLayer(nn.Linear(2, 3), nn.Linear(3, 1)), HiddenLayer(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 1, 1))
+    with pytest.raises(ValueError, match=r"Invalid activations: shape \(5, 6\) \(allowed: \(..., 3\)\)"):
+        flat.activity(torch.zeros(5, 6))
+    with pytest.raises(ValueError, match=r"Invalid activations: shape \(5, 3, 4, 4\)"):
+        conv.activity(torch.zeros(5, 3, 4, 4))
+    statistics = UnitStatistics(flat, 0.9, "contribution", 1)
+    with pytest.raises(ValueError, match="Invalid activations"):
+        statistics.update(torch.zeros(5, 6))
+    flat.outgoing[0].weight.data = torch.zeros(1, 2)
+    with pytest.raises(ValueError, match="no longer have 3 units"):
+        statistics.update(torch.zeros(5, 3))
