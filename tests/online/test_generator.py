@@ -1,0 +1,39 @@
+"""Torch's random numbers without torch."""
+
+import numpy as np
+import pytest
+import torch
+
+from lop.nets.ffnn import FFNN
+from lop.online import generator
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**31 - 2])
+def test_words_uniforms_and_signs_are_torchs(seed):
+    torch.manual_seed(seed)
+    state = generator.seeded(seed)
+    found = np.empty(3000, np.float32)
+    generator.uniform(state, found, 0.3)
+    np.testing.assert_array_equal(found, torch.empty(3000).uniform_(-0.3, 0.3))
+    assert generator.unit(state) == torch.rand(1).item()
+    found = np.empty(50, np.float32)
+    generator.signs(state, found)
+    np.testing.assert_array_equal(found, torch.randint(0, 2, (50,), dtype=torch.float) * 2 - 1)
+
+
+def test_initial_weights_are_the_networks():
+    torch.manual_seed(7)
+    net = FFNN(20, 5)
+    state = generator.seeded(7)
+    generator.linear(state, 20, 5)
+    generator.linear(state, 5, 1)
+    np.testing.assert_array_equal(generator.kaiming(state, 20, 5, 2**0.5), net.layers[0].weight.detach())
+    np.testing.assert_array_equal(generator.kaiming(state, 5, 1, 1.0), net.layers[2].weight.detach())
+
+
+def test_normal_numbers():
+    state = generator.seeded(0)
+    numbers = np.array([generator.normal_pair(state) for _ in range(20_000)])
+    np.testing.assert_allclose(numbers.mean(0), 0, atol=0.03)
+    np.testing.assert_allclose(np.cov(numbers.T), np.eye(2), atol=0.03)
+    assert abs((numbers**4).mean() - 3) < 0.15

@@ -1,0 +1,188 @@
+"""The compiled learner against the published numbers and against the torch learners, step by step."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import golden
+
+from lop.algos.bp import Backprop
+from lop.algos.cbp import ContinualBackprop
+from lop.algos.utilities import UTILITIES
+from lop.nets.deep_ffnn import DeepFFNN
+from lop.nets.ffnn import FFNN
+from lop.nets.linear import MyLinear
+from lop.online.generator import seeded
+from lop.online.kernel import ACTIVATIONS
+from lop.online.learner import OnlineLearner, examples
+
+ARRAYS, SETTINGS = golden("learners")
+SHALLOW = [case for case, settings in SETTINGS.items() if settings.get("net", "").startswith("FFNN")]
+REPLACING = ("replacement_rate", "decay_rate", "maturity_threshold", "util_type", "init", "accumulate")
+
+
+@pytest.fixture(autouse=True)
+def _flush_denormals():
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
+
+
+def network(net):
+    layers = [module for module in net.layers if isinstance(module, torch.nn.Linear)]
+    return [(layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy()) for layer in layers]
+
+
+@pytest.mark.parametrize("case", SHALLOW)
+def test_meets_the_published_numbers(case):
+    s = SETTINGS[case]
+    opt = "adam_gnt" if s["opt"] == "adam" and "replacement_rate" in s else s["opt"]
+    more = {name: s[name] for name in REPLACING if name in s}
+    layers = [(ARRAYS[f"{case}/init/layers/{i}/weight"], ARRAYS[f"{case}/init/layers/{i}/bias"]) for i in (0, 2)]
+    learner = OnlineLearner(
+        layers, seeded(1), s["step_size"], s["act"], opt, weight_decay=s.get("weight_decay", 0), **more
+    )
+    stream = examples(ARRAYS[f"{case}/x"][:, 0], ARRAYS[f"{case}/y"][:, 0, 0])
+    losses, replaced, fresh = [], [], [np.empty(0)]
+    for t in range(400):
+        losses.append(learner.learn(stream, np.array([t]))[0])
+        if "replacement_rate" in s:
+            for unit in np.flatnonzero(learner.ages(0) == 0):
+                replaced.append((t, 0, unit))
+                fresh.append(learner.layer(0)[0][unit].copy())
+    np.testing.assert_allclose(losses, ARRAYS[f"{case}/loss"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(np.array(replaced).reshape(-1, 3), ARRAYS[f"{case}/replaced"])
+    if replaced:
+        np.testing.assert_array_equal(np.concatenate(fresh), ARRAYS[f"{case}/new_incoming_weights"])
+    for index, name in enumerate((0, 2)):
+        weights, biases = learner.layer(index)
+        np.testing.assert_allclose(weights, ARRAYS[f"{case}/final/layers/{name}/weight"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(biases, ARRAYS[f"{case}/final/layers/{name}/bias"], rtol=1e-4, atol=1e-5)
+
+
+def side_by_side(net, make, steps=300, **settings):
+    """Errors and networks of a torch learner and of the compiled one, on the same stream."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(steps, net.layers[0].in_features)).astype(np.float32)
+    x[rng.random(x.shape) < 0.4] = 0
+    y = rng.normal(size=steps).astype(np.float32)
+    compiled = OnlineLearner(network(net), seeded(1), **settings)
+    errors = compiled.learn(examples(x, y), np.arange(steps))
+    torch.manual_seed(1)
+    learner = make(net)
+    expected = [
+        learner.learn(torch.tensor(x[t : t + 1]), torch.tensor(y[t].reshape(1, 1))).item() for t in range(steps)
+    ]
+    np.testing.assert_allclose(errors, expected, rtol=2e-3, atol=1e-5)
+    for index, (weights, biases) in enumerate(network(net)):
+        np.testing.assert_allclose(compiled.layer(index)[0], weights, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(compiled.layer(index)[1], biases, rtol=1e-3, atol=1e-4)
+    return learner, compiled
+
+
+@pytest.mark.parametrize(
+    ("activation", "opt", "weight_decay"),
+    [
+        *((name, "sgd", 0.0) for name in ACTIVATIONS if name != "linear"),
+        *(("tanh", opt, decay) for opt in ("sgd", "adam") for decay in (0.0, 0.01) if (opt, decay) != ("sgd", 0.0)),
+    ],
+)
+def test_deep_networks_learn_as_torchs(activation, opt, weight_decay):
+    torch.manual_seed(0)
+    net = DeepFFNN(10, 11, 1, num_hidden_layers=3, act_type=activation)
+    settings = {"step_size": 0.003, "opt": opt, "weight_decay": weight_decay}
+    side_by_side(net, lambda net: Backprop(net, **settings), activation=activation, **settings)
+
+
+@pytest.mark.parametrize("opt", ["sgd", "adam"])
+def test_linear_networks(opt):
+    torch.manual_seed(0)
+    side_by_side(MyLinear(10), lambda net: Backprop(net, step_size=0.01, opt=opt), step_size=0.01, opt=opt)
+
+
+@pytest.mark.parametrize(
+    ("utility", "opt", "accumulate"),
+    [
+        *((name, "sgd", True) for name in UTILITIES),
+        *(("adaptable_contribution", *more) for more in (("sgd", False), ("adam", True), ("adam", False))),
+    ],
+)
+def test_units_are_replaced_as_torchs_learner_does(utility, opt, accumulate):
+    torch.manual_seed(0)
+    net = DeepFFNN(10, 9, 1, num_hidden_layers=2, act_type="tanh")
+    settings = {"step_size": 0.003, "util_type": utility, "replacement_rate": 0.01, "decay_rate": 0.9}
+    settings |= {"maturity_threshold": 20, "accumulate": accumulate}
+    learner, compiled = side_by_side(
+        net,
+        lambda net: ContinualBackprop(net, opt=opt, **settings),
+        activation="tanh",
+        opt="sgd" if opt == "sgd" else "adam_gnt",
+        **settings,
+    )
+    assert compiled.log[2].sum() > 20
+    for layer, ages in enumerate(learner.gnt.ages):
+        np.testing.assert_array_equal(compiled.ages(layer), ages)
+
+
+def test_several_units_at_once_in_the_order_of_their_utility():
+    torch.manual_seed(0)
+    net = FFNN(6, 12, hidden_activation="tanh")
+    settings = {"step_size": 0.01, "replacement_rate": 0.3, "maturity_threshold": 5, "accumulate": True}
+    settings["decay_rate"] = 0.9
+    make = lambda net: ContinualBackprop(net, **settings)  # noqa: E731
+    learner, compiled = side_by_side(net, make, steps=60, activation="tanh", **settings)
+    np.testing.assert_array_equal(compiled.ages(0), learner.gnt.ages[0])
+
+
+def test_chunks_and_saved_states_change_nothing():
+    torch.manual_seed(0)
+    layers = network(DeepFFNN(10, 9, 1, num_hidden_layers=2))
+    rng = np.random.default_rng(0)
+    stream = examples(rng.random((50, 10)) * (rng.random((50, 10)) < 0.5), rng.random(50))
+    order = rng.integers(0, 50, 1000)
+    settings = {"step_size": 0.01, "replacement_rate": 0.02, "maturity_threshold": 5, "opt": "adam_gnt"}
+    settings |= {"perturb_scale": 1e-4, "weight_decay": 1e-3, "logs": True}
+    whole = OnlineLearner(layers, seeded(3), **settings)
+    expected = whole.learn(stream, order)
+    first = OnlineLearner(layers, seeded(3), **settings)
+    errors = [first.learn(stream, order[:333])]
+    second = OnlineLearner(layers, seeded(4), **settings)
+    second.load_state_dict({name: array.copy() for name, array in first.state_dict().items()})
+    errors += [second.learn(stream, order[333:334]), second.learn(stream, order[334:])]
+    np.testing.assert_array_equal(np.concatenate(errors), expected)
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(second.state_dict()[name], array, err_msg=name)
+
+
+def test_noise_has_the_scale_asked_for():
+    """With a step size of 0 nothing but noise moves the weights, every one of them, and never the padding."""
+    learner = OnlineLearner(
+        [(np.zeros((7, 30), np.float32), np.zeros(7, np.float32))] * 1
+        + [(np.zeros((1, 7), np.float32), np.zeros(1, np.float32))],
+        seeded(0),
+        0.0,
+        perturb_scale=0.1,
+    )
+    learner.learn(examples(np.zeros((1, 30)), np.zeros(1)), np.zeros(400, int))
+    moved = np.concatenate([array.flatten() for layer in (0, 1) for array in learner.layer(layer)])
+    assert moved.std() == pytest.approx(0.1 * 400**0.5, rel=0.15)
+    assert abs(moved.mean()) < 0.5
+    assert np.count_nonzero(learner.weights) == len(moved)
+
+
+def test_gradients_and_inactive_units_are_logged():
+    """One example by hand: h = relu([1 * 2, -1 * 2]), y = 3 h_0 = 6, error 5, gradients 2 * 5 * h and 2 * 5 * 3 * x."""
+    layers = [(np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32))]
+    layers += [(np.array([[3.0, 0.0]], np.float32), np.zeros(1, np.float32))]
+    learner = OnlineLearner(layers, seeded(0), 0.0, logs=True)
+    assert learner.learn(examples(np.array([[2.0]]), np.array([1.0])), np.array([0])).tolist() == [25]
+    assert learner.log[0, :2].tolist() == [10 * 3 * 2 / 2, 10 * 2 / 2]
+    assert learner.log[1, 0] == 0.5
+    assert learner.weight_magnitudes() == [1, 1.5]
+
+
+def test_unknown_names_are_told():
+    layers = network(FFNN(2))
+    with pytest.raises(ValueError, match="Invalid activation: 'step'"):
+        OnlineLearner(layers, seeded(0), 0.1, activation="step")
+    with pytest.raises(ValueError, match="Invalid opt: 'lion'"):
+        OnlineLearner(layers, seeded(0), 0.1, opt="lion")
