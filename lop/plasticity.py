@@ -6,6 +6,7 @@ for layer in measure(net, x):
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import activation
 
-from lop.algos.units import WEIGHT_LAYERS
+from lop.algos.units import CONVOLUTIONS, WEIGHT_LAYERS
 
 ACTIVATIONS = tuple(getattr(activation, name) for name in activation.__all__ if name != "MultiheadAttention")
 
@@ -112,10 +113,11 @@ class LayerPlasticity(NamedTuple):
 
 @contextmanager
 def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
-    """Collects (name, activations) of every hidden layer during the forward passes of a `with` block, in their order.
+    """Collects (name, activations (..., units)) of every hidden layer in the forward passes of a `with` block.
 
     Hidden layers are the outputs of the modules named in `modules`; if None, those of the network's activation modules
-    (`nn.ReLU`, ...); in a network without any, the inputs of its linear and convolutional layers, but of the first.
+    (`nn.ReLU`, ...); in a network without any, the inputs of its linear and convolutional layers, but for the first
+    that is called.
     """
     by_name = dict(net.named_modules())
     unknown = [name for name in modules or () if name not in by_name]
@@ -123,14 +125,23 @@ def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[l
         raise ValueError(f"Invalid modules: {', '.join(unknown)} (allowed: {', '.join(filter(None, by_name))})")
     names = modules or [name for name, module in by_name.items() if isinstance(module, ACTIVATIONS)]
     found: list[tuple[str, Tensor]] = []
+    weight_layers = [name for name, module in by_name.items() if isinstance(module, WEIGHT_LAYERS)]
+    last: list[nn.Module] = []  # layers with weights in the order of their calls
 
-    def keep(name: str, h: Tensor) -> None:
-        found.append((name, h.detach()))
+    def keep(name: str, h: Tensor, layer: nn.Module | None) -> None:
+        units_second = isinstance(layer, CONVOLUTIONS) and h.ndim > 2
+        found.append((name, (h.movedim(1, -1) if units_second else h).detach().clone()))
 
-    hooks = [by_name[name].register_forward_hook(lambda m, i, h, name=name: keep(name, h)) for name in names]
-    if not names:
-        fed = [name for name, module in by_name.items() if isinstance(module, WEIGHT_LAYERS)][1:]
-        hooks = [by_name[name].register_forward_pre_hook(lambda m, i, name=name: keep(name, i[0])) for name in fed]
+    def listen(module: nn.Module, inputs: tuple[Tensor, ...], name: str) -> None:
+        last.append(module)
+        if not names and module is not last[0]:
+            keep(name, inputs[0], module)
+
+    hooks = [
+        by_name[name].register_forward_hook(lambda m, i, h, name=name: keep(name, h, last[-1] if last else None))
+        for name in names
+    ]
+    hooks += [by_name[name].register_forward_pre_hook(partial(listen, name=name)) for name in weight_layers]
     try:
         yield found
     finally:
@@ -142,21 +153,17 @@ def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[l
 def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> list[LayerPlasticity]:
     """Measures of every hidden layer of `net` on inputs x (samples, ...), in evaluation mode.
 
-    Activations of feature maps (samples, channels, *space) count every place as a sample. `modules`: see `recorded`.
+    Every place of a feature map, and every time step of a sequence, counts as a sample. `modules`: see `recorded`.
     """
-    training = net.training
+    modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
         with recorded(net, modules) as found:
             net(x)
     finally:
-        net.train(training)
-    return [_measure(name, as_samples(h)) for name, h in found]
-
-
-def as_samples(h: Tensor) -> Tensor:
-    """Activations as (samples, units): feature maps (samples, channels, *space) with every place a sample."""
-    return h.movedim(1, -1).reshape(-1, h.shape[1]) if h.ndim > 2 else h
+        for module, training in modes.items():
+            module.training = training
+    return [_measure(name, h.reshape(-1, h.shape[-1])) for name, h in found]
 
 
 def _measure(name: str, h: Tensor) -> LayerPlasticity:

@@ -105,3 +105,41 @@ def test_a_shared_activation_is_recorded_each_time_and_unknown_names_are_told():
     assert [(name, h.shape[1]) for name, h in found] == [("1", 3), ("1", 4)]
     with pytest.raises(ValueError, match=r"Invalid modules: 7 \(allowed: 0, 1, 2\)"), recorded(net, ["7"]):
         pass
+
+
+def test_measuring_sequences_and_heads_that_come_first():
+    net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+    assert measure(net, torch.randn(9, 5, 6))[0].units == 16
+    maps = nn.Sequential(nn.Conv1d(6, 7, 3), nn.ReLU(), nn.Conv1d(7, 3, 1))
+    assert measure(maps, torch.randn(9, 6, 5))[0].units == 7
+
+    class HeadFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.body = nn.Linear(16, 3), nn.Linear(6, 16)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.body(x)))
+
+    assert [(layer.name, layer.units) for layer in measure(HeadFirst(), torch.randn(9, 6))] == [("head", 16)]
+
+
+def test_measuring_leaves_the_network_as_it_was():
+    net = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    net[1].eval()
+    measure(net, torch.randn(9, 6))
+    assert [module.training for module in net] == [True, False, True, True]
+
+
+def test_what_is_done_to_activations_later_is_not_measured():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.act, self.head = nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3)
+
+        def forward(self, x):
+            h = self.act(self.body(x) - 1000)
+            h += 1
+            return self.head(h)
+
+    assert measure(InPlace(), torch.randn(9, 6))[0].dead == 1

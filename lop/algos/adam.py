@@ -144,6 +144,7 @@ class AdamGnT(torch.optim.Optimizer):
         if not state:
             names = ["step", "exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
             state.update({name: zeros(p) for name in names})
+            state["step"] = state["step"].float()  # 16 bits could not count to 257
         (beta_1, beta_2), m, v = group["betas"], state["exp_avg"], state["exp_avg_sq"]
         if group["weight_decay"]:
             grad = grad.add(p, alpha=group["weight_decay"])
@@ -155,7 +156,7 @@ class AdamGnT(torch.optim.Optimizer):
         correction = bias_correction(state["step"], beta_2)
         if self.corrected:
             correction.sqrt_().div_(bias_correction(state["step"], beta_1))
-        p.addcdiv_(correction.mul_(m), v.sqrt().add_(group["eps"]), value=-group["lr"])
+        p.addcdiv_(correction.to(p.dtype).mul_(m), v.sqrt().add_(group["eps"]), value=-group["lr"])
 
 
 def bias_correction(step: Tensor, beta: float) -> Tensor:

@@ -5,8 +5,8 @@ and utilities of the units before it and replaces some of them (`lop.algos.gnt`)
 is in the network's `state_dict` and moves with it to another device.
 
 That is before the optimizer's step, as published: a fresh unit's outgoing weights are zero, and then take that one step
-with the gradient of the unit it replaced. `lop.algos.keep_plastic.KeepPlastic` acts after the step, and clears the
-optimizer's state.
+with the gradient of the unit it replaced; and the layers below get their gradient through its fresh incoming weights.
+`lop.algos.keep_plastic.KeepPlastic` acts after the step, and clears the optimizer's state.
 """
 
 from typing import Any

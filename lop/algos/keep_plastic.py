@@ -22,7 +22,7 @@ from lop.algos.gnt import GenerateAndTest, uniform_draw
 from lop.algos.tracing import find_hidden_layers
 from lop.algos.units import Draw, HiddenLayer
 
-Initialiser = Callable[[Tensor], Any]  # fills a tensor (n, ...) shaped as incoming weights, as torch.nn.init does
+Initialiser = Callable[[Tensor], Any]  # fills a tensor shaped as incoming weights, as torch.nn.init does
 
 
 class KeepPlastic(GenerateAndTest):
@@ -47,7 +47,8 @@ class KeepPlastic(GenerateAndTest):
         ValueError: no layer can be replaced, tracing fails, or an impossible setting.
 
     Utilities are of the last forward pass in training mode with gradients on. A `state_dict` holds all of the state but
-    torch's random generator, from which new weights are drawn.
+    torch's random generator, from which new weights are drawn. Frozen layers, and parameters that are used in more than
+    one place, are left alone. Arguments of `forward` that have defaults keep them while the network is traced.
     """
 
     def __init__(
@@ -125,8 +126,8 @@ def draw_by(layer: HiddenLayer, init: str | Initialiser, activation: str) -> Dra
         return uniform_draw(layer, init, activation)
 
     def draw(n: int) -> Tensor:
-        weights = torch.empty(n, *layer.incoming.weight.shape[1:])
+        weights = torch.empty(layer.incoming.weight.shape)  # whole: an initialiser looks at its shape
         init(weights)
-        return weights
+        return weights[:n]
 
     return draw

@@ -56,7 +56,7 @@ class ReDo:
 
     def _dormant(self, layer: HiddenLayer, h: Tensor) -> Tensor:
         activity = layer.per_unit(layer.activity(h))  # (units,)
-        return torch.where(activity / activity.mean() <= self.threshold)[0]
+        return torch.where(activity <= self.threshold * activity.mean())[0]
 
     def state_dict(self) -> dict:
         return {"steps_since_last_redo": self.steps_since_last_redo}

@@ -5,9 +5,11 @@ the layers that use it, every operation must act on each unit alone (an activati
 flattening). Units that are added to something, as on a residual stream, or mixed by attention, are left out.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from inspect import signature
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -18,13 +20,12 @@ from torch.nn.modules import activation, dropout, pooling
 from lop.algos.units import CONVOLUTIONS, NORMALISATIONS, WEIGHT_LAYERS, HiddenLayer
 
 MIXING = ("GLU", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "LogSoftmax")
-UNIT_WISE_MODULES = (
+ELEMENT_WISE_MODULES = (
     *(getattr(activation, name) for name in activation.__all__ if name not in MIXING),
     *(getattr(dropout, name) for name in dropout.__all__),
-    *(getattr(pooling, name) for name in pooling.__all__ if "Unpool" not in name),
     nn.Identity,
-    nn.Flatten,
 )
+POOLING_MODULES = tuple(getattr(pooling, name) for name in pooling.__all__ if "Unpool" not in name)
 # Functions of torch and torch.nn.functional, and methods of tensors, by name.
 ELEMENT_WISE = {
     *("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "elu", "elu_", "selu", "selu_", "celu", "rrelu", "gelu"),
@@ -34,9 +35,9 @@ ELEMENT_WISE = {
 }
 POOLING = {f"{kind}_pool{n}d" for kind in ("max", "avg", "lp", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)}
 OVER_SPACE = {"mean", "amax"}
-FLATTENING = {"flatten", "view", "reshape", *OVER_SPACE}
-UNIT_WISE_FUNCTIONS = ELEMENT_WISE | POOLING | FLATTENING
-SHAPE_ONLY = {"size", "dim", "numel", "getattr"}
+VIEWS = {"view", "reshape"}
+SHAPE_ONLY = {"size", "dim", "numel"}
+SHAPE_ATTRIBUTES = {"shape", "ndim", "device", "dtype"}
 
 
 class Tracer(fx.Tracer):
@@ -63,7 +64,9 @@ def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str
         ValueError: the forward pass cannot be traced by `torch.fx` (it depends on data, say).
     """
     net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
+    modes = {module: module.training for module in net.modules()}
     try:
+        net.train()  # it may have other outputs in evaluation
         arguments = signature(net.forward).parameters.values()
         defaults = {p.name: p.default for p in arguments if p.default is not p.empty}
         graph = Tracer().trace(net, concrete_args=defaults or None)
@@ -72,19 +75,36 @@ def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str
             f"Invalid net: torch.fx cannot trace {type(net).__name__}.forward ({error}); "
             "name the hidden layers yourself: layers=[(incoming, outgoing), ...]"
         ) from error
+    finally:
+        for module, training in modes.items():
+            module.training = training
     modules = dict(net.named_modules())
     calls = [
         node for node in graph.nodes if node.op == "call_module" and isinstance(modules[node.target], WEIGHT_LAYERS)
     ]
-    found, left_out = {}, {}
+    found: dict[str, HiddenLayer] = {}
+    left_out = {}
+    uses = _uses(graph, net, modules)
     for node in calls:
         name = str(node.target)
         path = follow(node, modules)
         try:
-            found[name] = hidden_layer(name, path, modules, [str(call.target) for call in calls])
+            found[name] = hidden_layer(name, path, modules, uses)
         except ValueError as error:
             left_out[name] = str(error)
     return found, left_out
+
+
+def _uses(graph: fx.Graph, net: nn.Module, modules: dict[str, nn.Module]) -> Counter:
+    """How often each parameter is used, by whatever module or by its name."""
+    uses: Counter = Counter()
+    for node in graph.nodes:
+        if node.op == "call_module":
+            uses.update(set(modules[str(node.target)].parameters()))
+        elif node.op == "get_attr":
+            value = attrgetter(str(node.target))(net)
+            uses.update([value] if isinstance(value, nn.Parameter) else ())
+    return uses
 
 
 def follow(start: fx.Node, modules: dict[str, nn.Module]) -> Path:
@@ -105,29 +125,28 @@ def follow(start: fx.Node, modules: dict[str, nn.Module]) -> Path:
             elif isinstance(module, NORMALISATIONS):
                 path.norms.append(module)
                 ahead.append(user)
-            elif isinstance(module, UNIT_WISE_MODULES) or _unit_wise(user):
-                path.flattened |= isinstance(module, nn.Flatten) or _name(user) in FLATTENING
+            elif _acts_on_each_unit(user, module, modules[str(start.target)]):
+                path.flattened |= isinstance(module, nn.Flatten) or _name(user) in {"flatten", *VIEWS, *OVER_SPACE}
                 ahead.append(user)
             else:
                 what = type(module).__name__ if module is not None else _name(user)
-                path.blocked_by = (
-                    path.blocked_by or f"they pass through `{what}`, which does not act on each unit alone"
-                )
+                path.blocked_by = path.blocked_by or f"they go through `{what}`, which does not act on each unit alone"
     return path
 
 
-def hidden_layer(name: str, path: Path, modules: dict[str, nn.Module], calls: list[str]) -> HiddenLayer:
+def hidden_layer(name: str, path: Path, modules: dict[str, nn.Module], uses: Counter) -> HiddenLayer:
     """The hidden layer at the beginning of `path`; ValueError says why there is none."""
     incoming = modules[name]
     if path.blocked_by:
         raise ValueError(path.blocked_by)
     if not path.consumers:
         raise ValueError("nothing uses them")
-    weights = [getattr(modules[call], "weight", None) for call in calls]
-    for shared in (name, *path.consumers):
-        if sum(weight is modules[shared].weight for weight in weights) > 1:
-            raise ValueError(f"`{shared}`, or its weight, is used more than once")
     outgoing = [modules[consumer] for consumer in path.consumers]
+    for module in (incoming, *outgoing, *path.norms):
+        if any(uses[parameter] > 1 for parameter in module.parameters()):
+            raise ValueError(f"a parameter of {module} is used more than once")
+    if not all(module.weight.requires_grad for module in (incoming, *outgoing)):
+        raise ValueError("its weights, or those that it feeds, are frozen")
     if isinstance(incoming, CONVOLUTIONS) and isinstance(outgoing[0], nn.Linear) and not path.flattened:
         raise ValueError(f"`{path.consumers[0]}` acts on the last axis of feature maps, not on units")
     return HiddenLayer(incoming, outgoing, path.norms)
@@ -138,19 +157,40 @@ def _name(node: fx.Node) -> str:
 
 
 def _shape_only(node: fx.Node) -> bool:
+    if _name(node) == "getattr":
+        return node.args[1] in SHAPE_ATTRIBUTES
     return node.op in ("call_method", "call_function") and _name(node) in SHAPE_ONLY
 
 
-def _unit_wise(node: fx.Node) -> bool:
-    name = _name(node)
-    if node.op not in ("call_method", "call_function") or name not in UNIT_WISE_FUNCTIONS:
+def _acts_on_each_unit(node: fx.Node, module: nn.Module | None, incoming: nn.Module) -> bool:
+    """Whether an operation leaves each of the units of `incoming` to itself, and in its place."""
+    space = CONVOLUTIONS.index(type(incoming)) + 1 if type(incoming) in CONVOLUTIONS else 0  # axes of space
+    if isinstance(module, POOLING_MODULES):
+        return space > 0
+    if isinstance(module, nn.Flatten):
+        return not space or (module.start_dim, module.end_dim) == (1, -1)
+    if module is not None:
+        return isinstance(module, ELEMENT_WISE_MODULES)
+    name, arguments = _name(node), node.args[1:]
+    if node.op not in ("call_method", "call_function") or len(list(_tensors(node))) != 1:
         return False
+    if node.op == "call_function" and node.target not in _torch_functions(name):
+        return False
+    if name in POOLING:
+        return space > 0
+    if name == "flatten":
+        first = node.kwargs.get("start_dim", arguments[0] if arguments else 0)
+        last = node.kwargs.get("end_dim", arguments[1] if len(arguments) > 1 else -1)
+        return not space or (first, last) == (1, -1)
+    if name in VIEWS:
+        sizes = arguments[0] if arguments and isinstance(arguments[0], tuple | list) else arguments
+        return not space or len(sizes) == 2
     if name in OVER_SPACE:
-        axes = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else ())
+        axes = node.kwargs.get("dim", arguments[0] if arguments else ())
         axes = axes if isinstance(axes, tuple | list) else (axes,)
-        return bool(axes) and set(axes) <= {2, 3, 4, -1, -2, -3}
-    is_torch = node.op == "call_method" or node.target in _torch_functions(name)
-    return is_torch and len(list(_tensors(node))) == 1
+        allowed = {axis for n in range(2, space + 2) for axis in (n, n - space - 2)} if space else {1, -2, -3}
+        return bool(axes) and set(axes) <= allowed
+    return name in ELEMENT_WISE
 
 
 def _torch_functions(name: str) -> Iterator[Any]:

@@ -148,8 +148,15 @@ class UnitStatistics(nn.Module):
         self.mature.recount_in = 0
 
     def _apply(self, fn, recurse=True):
+        """To another device, say; but 16 bits could not count to 257."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            new = self._buffers[name]
+            if old is not None and new is not None and new.dtype.itemsize < 4:
+                self._buffers[name] = old.to(new.device)
         self._forget_tensors()
-        return super()._apply(fn, recurse)
+        return self
 
     def _load_from_state_dict(self, *args, **kwargs):
         super()._load_from_state_dict(*args, **kwargs)

@@ -48,8 +48,7 @@ class HiddenLayer:
         for module in (self.incoming, *self.outgoing):
             if not isinstance(module, WEIGHT_LAYERS):
                 raise ValueError(f"Invalid layer: {module} (allowed: Linear, Conv1d, Conv2d, Conv3d)")
-            if module._parameters.get("weight") is None:  # writing to it would change nothing
-                raise ValueError(f"Invalid layer: {module} (allowed: no parametrized or pruned weight)")
+        self._refuse_computed_weights()
         self.units: int = cast(Tensor, self.incoming.weight).shape[0]
         self.feeds_convolution = isinstance(self.outgoing[0], CONVOLUTIONS)
         self.columns = self.outgoing[0].weight.shape[1]
@@ -62,8 +61,16 @@ class HiddenLayer:
                 raise ValueError(f"Invalid layers: {module} does not take the outputs of {incoming}")
         self.inputs = self.columns // self.units  # of the outgoing layer that one unit feeds
         for norm in self.norms:
-            if any(p.numel() % self.units for p in norm.parameters(recurse=False)):
+            if _features(norm) not in self._feature_shapes():
                 raise ValueError(f"Invalid normalisation: {norm} is not by the {self.units} units of {incoming}")
+
+    def _feature_shapes(self) -> list[tuple]:
+        """What a normalisation may be over: units, columns once flattened; () stands for the sizes of space."""
+        return [
+            (self.units,),
+            (self.columns,),
+            *([(self.units, ())] if isinstance(self.incoming, CONVOLUTIONS) else []),
+        ]
 
     @property
     def is_fully_connected(self) -> bool:
@@ -125,6 +132,7 @@ class HiddenLayer:
 
         Goes through `.data`: the drop-in layers replace units while autograd still holds the weights.
         """
+        self._refuse_computed_weights()
         weight = self.incoming.weight.data
         weight[units] = draw(len(units)).to(weight).view(-1, *weight.shape[1:])
         if self.incoming.bias is not None:
@@ -135,6 +143,12 @@ class HiddenLayer:
                     tensor.data.view(self.units, -1)[units] = NEUTRAL.get(name, 0)
         for module in self.outgoing:
             self._columns_of(module.weight.data)[:, units] = 0
+
+    def _refuse_computed_weights(self) -> None:
+        """Writing to a weight that is computed from something else would change nothing."""
+        for module in (self.incoming, *self.outgoing):
+            if module._parameters.get("weight") is None:
+                raise ValueError(f"Invalid layer: {module} (allowed: no parametrized or pruned weight)")
 
     @torch.no_grad()
     def move_mean_to_bias(self, units: Tensor, mean: Tensor) -> None:
@@ -162,6 +176,13 @@ class HiddenLayer:
         return tensor if self.feeds_convolution else tensor.view(len(tensor), self.units, self.inputs)
 
 
+def _features(norm: Any) -> tuple:
+    """The shape that a normalisation is over; all axes behind the first of several, those of space, become ()."""
+    if isinstance(norm, nn.LayerNorm):
+        return norm.normalized_shape if len(norm.normalized_shape) == 1 else (norm.normalized_shape[0], ())
+    return (norm.num_channels if isinstance(norm, nn.GroupNorm) else norm.num_features,)
+
+
 def _magnitude_by_column(module: Any) -> Tensor:
     weight = module.weight.detach()
     return column_magnitudes(weight) if weight.ndim == 2 else channel_magnitudes(weight)
@@ -170,7 +191,13 @@ def _magnitude_by_column(module: Any) -> Tensor:
 def _state_of(optimizer: Any, parameter: Tensor) -> list[Tensor]:
     """Found by the parameter itself, never by its position; scalars such as a step count are left alone."""
     state = optimizer.state.get(parameter, {})
-    return [value for value in state.values() if torch.is_tensor(value) and value.shape == parameter.shape]
+    return [
+        value
+        for name, value in state.items()
+        if torch.is_tensor(value)
+        and value.shape == parameter.shape
+        and name != "step_size"  # that of Rprop is no memory
+    ]
 
 
 def hidden_layers(net: Sequence[nn.Module] | nn.Sequential | nn.ModuleList) -> list[HiddenLayer]:

@@ -126,3 +126,12 @@ def test_largest_second_moment_and_closure():
     assert opt.state[p]["max_exp_avg_sq"].min() == pytest.approx(1.0)
     with pytest.raises(ValueError, match="Invalid eps: -1"):
         AdamGnT([p], eps=-1)
+
+
+def test_sixteen_bit_parameters_count_their_steps():
+    p = torch.nn.Parameter(torch.randn(3, 2).bfloat16())
+    opt = AdamGnT([p], lr=1e-3)
+    for _ in range(300):
+        p.grad = torch.randn(3, 2).bfloat16()
+        opt.step()
+    assert opt.state[p]["step"].tolist() == [[300, 300]] * 3

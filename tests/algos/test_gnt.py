@@ -261,3 +261,21 @@ def test_copies_and_other_types_go_on_by_themselves():
     units.gen_and_test([h.double()])
     assert units.statistics[0].ages.dtype == torch.float64
     assert units.statistics[0].ages[0] == 2
+
+
+def test_sixteen_bit_networks_count_in_thirty_two():
+    net = perceptron(3, 5, 2)
+    units = GnT(net, "relu", None, replacement_rate=0.01, maturity_threshold=300, accumulate=True)
+    units.statistics[0].ages += 257
+    net.bfloat16()
+    units.bfloat16()
+    h = torch.rand(4, 5).bfloat16()
+    counts = [len(units.gen_and_test([h])[0]) for _ in range(100)]
+    assert sum(counts) == int(0.05 * (100 - 43))
+    assert units.ages[0].dtype == torch.float32
+
+
+def test_redo_resets_a_layer_that_is_dead():
+    redo = ReDo(perceptron(6, 16, 3), "relu", reset_period=1)
+    assert len(redo.gen_and_test([torch.zeros(10, 16)])[0]) == 16
+    assert len(redo.gen_and_test([torch.cat([torch.ones(10, 8), torch.zeros(10, 8)], 1)])[0]) == 8

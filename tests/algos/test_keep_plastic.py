@@ -184,3 +184,12 @@ def test_copies_of_the_network_are_not_listened_to():
     alone(x)
     expected.step()
     torch.testing.assert_close(plastic.util, expected.util)
+
+
+def test_initialisers_see_the_whole_layer():
+    """A fan-out of all units, not of those that are replaced."""
+    net = nn.Sequential(nn.Linear(20, 2000), nn.ReLU(), nn.Linear(2000, 1))
+    plastic = KeepPlastic(net, replacement_rate=1 / 2000, maturity_threshold=0, init=nn.init.xavier_uniform_)
+    net(torch.randn(2, 20))
+    (unit,) = plastic.step()["0"]
+    assert net[0].weight[unit].abs().max() <= (6 / 2020) ** 0.5

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
 from lop.algos.tracing import find_hidden_layers
@@ -152,7 +153,7 @@ def test_tied_weights_are_left_alone():
     net[4].weight = net[0].weight
     found, left_out = find_hidden_layers(net)
     assert not found
-    assert "its weight, is used more than once" in left_out["2"]
+    assert "is used more than once" in left_out["2"]
 
 
 def test_activations_of_another_shape_are_told():
@@ -167,3 +168,94 @@ def test_activations_of_another_shape_are_told():
     flat.outgoing[0].weight.data = torch.zeros(1, 2)
     with pytest.raises(ValueError, match="no longer have 3 units"):
         statistics.update(torch.zeros(5, 3))
+
+
+class Net(nn.Module):
+    """Modules by name, and a forward pass as a function of them and the input."""
+
+    def __init__(self, forward, **modules):
+        super().__init__()
+        self.run = forward
+        for name, module in modules.items():
+            setattr(self, name, module)
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def conv(n=8):
+    return nn.Conv2d(3, n, 3, padding=1)
+
+
+def fc(inputs, outputs):
+    return nn.Linear(inputs, outputs)
+
+
+def twice(net, x):
+    h = F.relu(net.a(x))
+    return net.b(h) + h.mT.sum()
+
+
+NOT_SEPARABLE = {
+    "flattened beyond space": (lambda n, x: n.b(F.relu(n.a(x)).flatten(2)), {"a": conv(), "b": fc(64, 5)}),
+    "flattened with the batch": (lambda n, x: n.b(F.relu(n.a(x)).flatten()), {"a": conv(), "b": fc(64, 5)}),
+    "mean of channels": (lambda n, x: n.b(F.relu(n.a(x)).mean(-3)), {"a": conv(), "b": fc(8, 5)}),
+    "mean of units": (lambda n, x: n.b(n.a(x).mean(-1)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "pooled units": (lambda n, x: n.b(F.max_pool1d(n.a(x), 1)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "pooled by a module": (lambda n, x: n.b(n.p(n.a(x))), {"a": fc(6, 8), "p": nn.MaxPool1d(3, 1, 1), "b": fc(8, 5)}),
+    "used transposed": (twice, {"a": fc(6, 8), "b": fc(8, 5)}),
+    "used by its weight": (lambda n, x: (n.b(n.a(x)), F.linear(x, n.a.weight)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "a norm used twice": (
+        lambda n, x: n.c(n.n(n.b(F.relu(n.n(n.a(x)))))),
+        {"a": fc(6, 8), "n": nn.LayerNorm(8), "b": fc(8, 8), "c": fc(8, 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize("why", NOT_SEPARABLE)
+def test_units_that_are_not_separable_are_left_out(why):
+    forward, modules = NOT_SEPARABLE[why]
+    found, left_out = find_hidden_layers(Net(forward, **modules))
+    assert not found
+    assert left_out["a"]
+
+
+def test_tied_embeddings_frozen_layers_and_wrong_norms_are_left_out():
+    tied = Net(
+        lambda n, x: n.out(F.relu(n.fc(n.emb(x)))),
+        emb=nn.Embedding(50, 16),
+        fc=nn.Linear(16, 16),
+        out=nn.Linear(16, 50),
+    )
+    tied.out.weight = tied.emb.weight
+    assert "used more than once" in find_hidden_layers(tied)[1]["fc"]
+    frozen = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 1))
+    frozen[0].requires_grad_(False)
+    found, left_out = find_hidden_layers(frozen)
+    assert list(found) == ["2"]
+    assert "frozen" in left_out["0"]
+    for norm in (nn.LayerNorm((4, 6)), nn.BatchNorm1d(12), nn.BatchNorm1d(12, affine=False)):
+        net = nn.Sequential(nn.Linear(4, 6), norm, nn.ReLU(), nn.Linear(6, 1))
+        assert "Invalid normalisation" in find_hidden_layers(net)[1]["0"]
+    whole_map = nn.Sequential(conv(), nn.LayerNorm((8, 5, 5)), nn.ReLU(), nn.Conv2d(8, 2, 3))
+    assert list(find_hidden_layers(whole_map)[0]) == ["0"]
+
+
+def test_tracing_sees_the_training_pass_and_leaves_modes_alone():
+    def forward(net, x):
+        h = F.relu(net.a(x))
+        return (net.b(h), net.aux(h)) if net.training else net.b(h)
+
+    net = Net(forward, a=nn.Linear(6, 8), b=nn.Linear(8, 3), aux=nn.Linear(8, 2)).eval()
+    net.b.train()
+    found, _ = find_hidden_layers(net)
+    assert found["a"].outgoing == [net.b, net.aux]
+    assert [net.training, net.a.training, net.b.training] == [False, False, True]
+
+
+def test_a_weight_that_is_pruned_later_is_told():
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    (layer,) = hidden_layers(net)
+    prune.l1_unstructured(net[2], "weight", 0.1)
+    with pytest.raises(ValueError, match="no parametrized or pruned weight"):
+        layer.renew(torch.tensor([1]), lambda n: torch.zeros(n, 4))
