@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from lop.nets.initialisation import gain, uniform_bound
 from lop.online.kernel import ACTIVATIONS, OPTIMIZERS, Method, kernel, layout, unit_layout
@@ -144,11 +145,11 @@ class OnlineLearner:
         start = unit_layout(self.sizes)[layer]
         return self.units[3, start : start + self.sizes[layer + 1]]
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self, name) for name in self._state}
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(getattr(self, name)) for name in self._state}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         for name in self._state:
-            getattr(self, name)[...] = state[name]
+            getattr(self, name)[...] = state[name].numpy()
 
     _state = ("weights", "moments", "squares", "decayed", "clock", "units", "owed", "rng", "log")

@@ -4,17 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.runs.parameters import Number, Parameters, Whole
+from lop.runs.parameters import Number, Parameters, Utility, Whole
 
-Utility = Literal[
-    "contribution",
-    "zero_contribution",
-    "adaptable_contribution",
-    "feature_by_input",
-    "weight",
-    "adaptation",
-    "random",
-]
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,29 +30,30 @@ def main(problem_name: str, description: str, train: Callable[[Run], None], argv
         if options.log:
             _log_to(options.log)
         _check_device(options.device)
-        run = Run(
-            spec_from(problem, options),
-            options.results,
-            options.device,
-            checkpoint_every=options.checkpoint_every,
-            fresh=options.fresh,
-            progress_every=options.progress_every,
-        )
-        try:
-            run.execute(train)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            raise InputError(f"{error.filename}: {error.strerror}") from None
+        for spec in [spec_from(problem, options, seed) for seed in options.seed]:
+            run = Run(
+                spec,
+                options.results,
+                options.device,
+                checkpoint_every=options.checkpoint_every,
+                fresh=options.fresh,
+                progress_every=options.progress_every,
+            )
+            try:
+                run.execute(train)
+            except OSError as error:
+                if error.filename is None:
+                    raise
+                raise InputError(f"{error.filename}: {error.strerror}") from None
 
 
-def spec_from(problem: Problem, options: argparse.Namespace) -> RunSpec:
-    """The run that the options name."""
+def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
+    """The run of that seed that the options name."""
     overrides = {
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
     config = config_name(problem, options.config)
-    return resolve(problem, config, options.seed, options.scale, options.setting, options.config, overrides)
+    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides)
 
 
 def config_name(problem: Problem, path: Path) -> str:
@@ -71,7 +73,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-c", "--config", type=Path, required=True, help="cfg file, e.g. cfg/ant/std.yml")
-    add("-s", "--seed", type=int, default=0, help="random seed (default 0)")
+    add("-s", "--seed", type=_seeds, default=[0], help="random seed, or several runs one by one: 0-9 (default 0)")
     add("-d", "--device", default="cpu", help="where the networks are: cpu (default), cuda, cuda:1, ...")
     add("--scale", default="paper", help="a file in config/scales (default paper: the cfg file as published)")
     add("--setting", default="default", help="which point of a cfg file's sweep, e.g. step_size=0.01")
@@ -121,6 +123,15 @@ def _help(field: FieldInfo) -> str:
     default = field.get_default()
     suffix = "" if default in (PydanticUndefined, None, "") else f" (default {default})"
     return f"{field.description}{suffix}"
+
+
+def _seeds(text: str) -> list[int]:
+    matched = re.fullmatch(r"(\d+)-(\d+)|(-?\d+)", text)
+    first, last, single = matched.groups() if matched else ("1", "0", None)
+    seeds = [int(single)] if single else list(range(int(first), int(last) + 1))
+    if not seeds:
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a number, or a range such as 0-9")
+    return seeds
 
 
 def _positive(text: str) -> float:

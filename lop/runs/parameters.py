@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -34,6 +34,15 @@ def _whole(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+Utility = Literal[  # of `lop.algos.utilities`, which this module does not know
+    "contribution",
+    "zero_contribution",
+    "adaptable_contribution",
+    "feature_by_input",
+    "weight",
+    "adaptation",
+    "random",
+]
 
 
 class Parameters(BaseModel):

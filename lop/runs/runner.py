@@ -18,7 +18,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,20 +126,20 @@ class Run:
         """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
         self._tracked |= objects
 
-    def steps(self, n: int, unit: str = "steps") -> Iterator[int]:
-        """The numbers of the steps that are left of n; writes the metrics after the last."""
+    def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
+        """The numbers of the steps that are left of n, every `stride`-th of them, which divides n; writes the metrics
+        after the last."""
         longer_run_is_there = self._resume()
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
-        gc.collect()
         gc.freeze()  # the garbage collector need not walk through all of torch again and again
         clock = saved = time.monotonic()
-        stride, look_around = 1, self.step + 1
+        ahead, look_around = stride, self.step + stride
         while self.step < n:
             if self.step >= look_around or self._stop:
                 now = time.monotonic()
-                stride = max(1, min(2 * stride, int(stride * LOOK_EVERY / max(now - clock, 1e-9))))
-                look_around = self.step + stride
+                ahead = max(stride, min(2 * ahead, int(ahead * LOOK_EVERY / max(now - clock, 1e-9))))
+                look_around = self.step + ahead
                 self._history["seconds"] += now - clock
                 clock = now
                 if self._stop:
@@ -149,7 +151,7 @@ class Run:
                     saved = now
                 progress.update(self.step, self.facts())
             yield self.step
-            self.step += 1
+            self.step += stride
         self._history["seconds"] += time.monotonic() - clock
         self._finish(keep_checkpoint=not longer_run_is_there)
         progress.end(f"done, {n:,} {unit} in {duration(self._history['seconds'])}: {self.output}")
@@ -224,12 +226,16 @@ class Run:
         self._stop = True
 
 
+@cache
 def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas")
-    installed = {distribution.metadata["Name"] for distribution in metadata.distributions()}
-    return {name: metadata.version(name) for name in names if name in installed}
+    versions = {}
+    for name in ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

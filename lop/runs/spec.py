@@ -23,6 +23,7 @@ class Problem:
     name: str
     entry: str  # module that is run; what it imports is the code of its runs
     parameters_class: str  # module:class, importable without torch
+    tens: bool = False  # whether a job of the workflow does ten seeds, because a run is shorter than its start
 
     @property
     def folder(self) -> Path:
@@ -42,7 +43,18 @@ class Problem:
         return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yml"))
 
 
-PROBLEMS = {"rl": Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters")}
+PROBLEMS = {
+    problem.name: problem
+    for problem in (
+        Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters"),
+        Problem(
+            "slowly_changing_regression",
+            "lop.slowly_changing_regression.run_regression",
+            "lop.slowly_changing_regression.parameters:RegressionParameters",
+            tens=True,
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)

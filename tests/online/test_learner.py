@@ -146,7 +146,7 @@ def test_chunks_and_saved_states_change_nothing():
     first = OnlineLearner(layers, seeded(3), **settings)
     errors = [first.learn(stream, order[:333])]
     second = OnlineLearner(layers, seeded(4), **settings)
-    second.load_state_dict({name: array.copy() for name, array in first.state_dict().items()})
+    second.load_state_dict({name: array.clone() for name, array in first.state_dict().items()})
     errors += [second.learn(stream, order[333:334]), second.learn(stream, order[334:])]
     np.testing.assert_array_equal(np.concatenate(errors), expected)
     for name, array in whole.state_dict().items():

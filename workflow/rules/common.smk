@@ -50,13 +50,13 @@ def run_spec(scale, problem, config, setting, seed):
 
 
 def spec_of(wildcards):
-    """The run that a metrics file is of."""
+    """The run that a metrics file is of, or the first of ten."""
     return run_spec(
         wildcards.scale,
         wildcards.problem,
         wildcards.config,
         wildcards.setting,
-        wildcards.seed,
+        wildcards.get("seed") or f"{wildcards.tens}0",
     )
 
 

@@ -1,0 +1,1 @@
+"""Slowly-changing regression: the paper's smallest demonstration that plasticity is lost."""

@@ -1,0 +1,96 @@
+"""One run of slowly-changing regression.
+
+    python run_regression.py -c cfg/flip_one/relu.yml --setting step_size=0.01 -s 0
+
+learns from millions of examples, one at a time, in less than a second, and writes
+results/<scale>/slowly_changing_regression/<config>/<setting>/seed-<seed>/metrics.parquet in the project. `-s 0-9` does
+ten seeds. Interrupt it whenever you like: the same command goes on with the very numbers of an uninterrupted run.
+"""
+
+from typing import cast
+
+import numpy as np
+
+from lop.nets.initialisation import gain
+from lop.online import generator
+from lop.online.learner import Layer, OnlineLearner
+from lop.runs.command_line import main
+from lop.runs.runner import Run
+from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
+from lop.slowly_changing_regression.problem import Stream
+
+
+def train(run: Run) -> None:
+    p = cast(RegressionParameters, run.spec.parameters)
+
+    # Seeds: one of the stream, shared by all methods, and one of the learner
+    stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
+    rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
+
+    # Problem, network and learner
+    stream = Stream(
+        stream_seed, p.num_inputs, p.flip_after, p.num_flipping_bits, p.flip_one, p.num_target_features, p.beta
+    )
+    learner = OnlineLearner(
+        initial_network(p, rng),
+        rng,
+        p.step_size,
+        p.hidden_activation,
+        opt="adam_gnt" if p.agent == "cbp" and p.opt == "adam" else p.opt,
+        betas=(p.beta_1, p.beta_2),
+        weight_decay=p.weight_decay,
+        perturb_scale=p.perturb_scale,
+        replacement_rate=p.replacement_rate if p.agent == "cbp" else 0.0,
+        decay_rate=p.decay_rate,
+        maturity_threshold=p.mt,
+        util_type=p.util_type,
+        accumulate=p.accumulate,
+        init=p.init,
+        logs=bool({"gradient_magnitude", "inactive_units"} & set(p.to_log)),
+    )
+
+    # Loop, from one change of the slow bits to the next
+    run.track(stream=stream, learner=learner)
+    run.facts = lambda: recent_error(run)
+    for step in run.steps(p.num_data_points, unit="examples", stride=p.flip_after):
+        learner.log[:2] = 0
+        errors = learner.learn(*stream.stretch())  # (flip_after,)
+        for i, error in enumerate(errors.reshape(-1, BIN).mean(1, dtype=np.float64)):
+            run.log("squared_error", step + (i + 1) * BIN, float(error))
+        log_layers(run, p, learner, step + p.flip_after)
+
+
+def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
+    """Weights and biases that `lop.nets.ffnn.FFNN`, or `MyLinear`, draws from this generator."""
+    zeros = np.zeros(1, np.float32)
+    if p.agent == "linear":
+        generator.linear(rng, p.num_inputs, 1)
+        return [(generator.kaiming(rng, p.num_inputs, 1, 1.0), zeros)]
+    generator.linear(rng, p.num_inputs, p.num_features)
+    generator.linear(rng, p.num_features, 1)
+    # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
+    factor = gain("relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation)
+    hidden = generator.kaiming(rng, p.num_inputs, p.num_features, factor)
+    return [(hidden, np.zeros(p.num_features, np.float32)), (generator.kaiming(rng, p.num_features, 1, 1.0), zeros)]
+
+
+def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: int) -> None:
+    """Magnitudes of weights now, of gradients, and shares of inactive units, on average since the last change."""
+    if "weight_magnitude" in p.to_log:
+        for layer, magnitude in enumerate(learner.weight_magnitudes()):
+            run.log("weight_magnitude", step, magnitude, layer)
+    n_layers = len(learner.sizes) - 1
+    for row, (metric, n) in enumerate((("gradient_magnitude", n_layers), ("inactive_units", n_layers - 1))):
+        if metric in p.to_log:
+            for layer in range(n):
+                run.log(metric, step, float(learner.log[row, layer]) / p.flip_after, layer)
+
+
+def recent_error(run: Run) -> str:
+    """Of the last 20,000 examples, for the progress line."""
+    errors = run.metrics.recent("squared_error", 20)
+    return f"squared error {np.mean(errors):.3f}" if errors else ""
+
+
+if __name__ == "__main__":
+    main("slowly_changing_regression", __doc__, train)
