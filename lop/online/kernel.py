@@ -269,28 +269,34 @@ def kernel(method: Method) -> Any:
                     n_in, n, n_out = sizes[layer], sizes[layer + 1], sizes[layer + 2]
                     base, width, here = offsets[layer], widths[layer], units_at[layer]
                     next_base, next_width = offsets[layer + 1], widths[layer + 1]
-                    mature = 0
-                    for j in range(n):
+                    if uses_incoming:  # into delta, which has done its work
+                        for j in range(width):
+                            delta[here + j] = np.float32(0)
+                        for i in range(n_in):
+                            for j in range(width):
+                                delta[here + j] += abs(weights[base + i * width + j])
+                    if uses_outgoing:  # into z, likewise
+                        for j in range(n):
+                            magnitude = np.float32(0)
+                            for k in range(n_out):
+                                magnitude += abs(weights[next_base + j * next_width + k])
+                            z[here + j] = magnitude
+                    for j in range(width):  # with the padding, in whole vectors
                         ages[here + j] += one
                         power[here + j] *= eta
-                        mature += ages[here + j] > threshold
                         mean[here + j] = eta * mean[here + j] + (one - eta) * h[here + j]
                         y = one
                         if uses_activity:
                             centre = mean[here + j] / (one - power[here + j]) if centred else np.float32(0)
                             y *= abs(h[here + j] - centre)
                         if uses_outgoing:
-                            magnitude = np.float32(0)
-                            row = next_base + j * next_width
-                            for k in range(next_width):
-                                magnitude += abs(weights[row + k])
-                            y *= magnitude * np.float32(1.0 / n_out)
+                            y *= z[here + j] * np.float32(1.0 / n_out)
                         if uses_incoming:
-                            magnitude = np.float32(0)
-                            for i in range(n_in):
-                                magnitude += abs(weights[base + i * width + j])
-                            y /= magnitude * np.float32(1.0 / n_in)
+                            y *= np.float32(n_in) / delta[here + j]
                         utility[here + j] = eta * utility[here + j] + (one - eta) * y
+                    mature = 0
+                    for j in range(n):
+                        mature += ages[here + j] > threshold
                     if random_utility:
                         for j in range(n):
                             utility[here + j] = unit(rng)

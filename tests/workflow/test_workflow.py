@@ -50,9 +50,9 @@ class Project:
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stderr + done.stdout
 
-    def stale(self) -> set[str]:
+    def stale(self, target="figures/fig4a.pdf") -> set[str]:
         """What a build would do."""
-        done = self.snakemake("-n", "figures/fig4a.pdf")
+        done = self.snakemake("-n", target)
         assert done.returncode == 0, done.stderr + done.stdout
         jobs = re.findall(r"^Job \d+: (.*)$", done.stdout + done.stderr, re.MULTILINE)
         return {job.removeprefix("smoke ").replace(" default", "").replace(" at smoke scale", "") for job in jobs}
