@@ -167,7 +167,7 @@ def test_what_made_a_run_is_written_into_it(tmp_path):
         (["--lerning_rate", "1"], "command line: unrecognized arguments: --lerning_rate 1; "),
         (["--decayrate", "1"], "did you mean --decay_rate? see --help"),
         (["--h_dim", "[1"], "command line: argument --h_dim: found '[1', allowed: a value as in a cfg file"),
-        (["-s", "one"], "command line: argument -s/--seed: invalid int value: 'one'"),
+        (["-s", "one"], "command line: argument -s/--seed: found 'one', allowed: a number, or a range such as 0-9"),
         (["--results", "/dev/null/results"], "Not a directory"),
         (["--setting", "lr=1"], "setting: found 'lr=1', allowed: default"),
     ],
