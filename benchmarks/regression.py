@@ -38,13 +38,13 @@ CASES = [  # name, activation, optimizer, settings, times that it has to be fast
 
 
 def compiled(activation: str, opt: str, settings: dict) -> Callable[[], int]:
-    """A function that learns from 10,000 examples, and returns how many these are."""
+    """A function that learns from 100,000 examples, and returns how many these are."""
     torch.manual_seed(0)
     net = FFNN(20, 5, hidden_activation=activation)
     layers = [(net.layers[i].weight.detach().numpy(), net.layers[i].bias.detach().numpy()) for i in (0, 2)]
-    learner = OnlineLearner(layers, seeded(0), 0.003, activation, opt, **settings)
+    learner = OnlineLearner(layers, seeded(0), 0.003, activation, opt=opt, **settings)
     stream = Stream(np.random.SeedSequence(0), 20, 10_000, 15, True, 100, 0.7)
-    return lambda: len(learner.learn(*stream.stretch()))
+    return lambda: sum(len(learner.learn(*stream.stretch())[0]) for _ in range(10))
 
 
 def torchs(activation: str, opt: str, settings: dict) -> Callable[[], int]:

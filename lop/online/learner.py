@@ -7,7 +7,10 @@ import numpy as np
 import torch
 
 from lop.nets.initialisation import gain, uniform_bound
-from lop.online.kernel import ACTIVATIONS, OPTIMIZERS, Method, kernel, layout, unit_layout
+from lop.online.activations import ACTIVATIONS
+from lop.online.generator import normal_table
+from lop.online.kernel import kernel
+from lop.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
 
@@ -31,18 +34,22 @@ def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
 class OnlineLearner:
     """Backpropagation, L2, shrink and perturb, Adam, and continual backpropagation, one example at a time.
 
-    What `lop.algos.bp.Backprop` and `lop.algos.cbp.ContinualBackprop` compute with squared error and one output, to
-    rounding: with the same initial weights, data and seed the same errors, weights, replaced units and new weights. The
-    noise of shrink and perturb comes from the same generator, but is not torch's.
+    What `lop.algos.bp.Backprop` and `lop.algos.cbp.ContinualBackprop` compute, to rounding: with the same initial
+    weights, data and seed the same losses, weights, replaced units and new weights. The noise of shrink and perturb
+    comes from the same generator, but is not torch's.
 
     Args:
         network: its layers' weights and biases, first to last; none for hidden layers makes a linear network.
-        activation: of hidden units. opt: `sgd`, `adam`, or `adam_gnt` for continual backpropagation's Adam.
+        activation: of hidden units.
+        loss: `mse`, the squared error of one output, or `nll`, the negative log likelihood of classes after softmax.
+        opt: `sgd`, `adam`, or `adam_gnt` for continual backpropagation's Adam.
         perturb_scale: standard deviation of the noise after each step.
         replacement_rate, decay_rate, maturity_threshold, util_type, accumulate, init: see
             `lop.algos.gnt.GenerateAndTest`. Decay rate and utility serve replacement only.
         rng: state of `lop.online.generator`, which new weights and noise come from.
         logs: sum up magnitudes of gradients and shares of inactive units while learning.
+
+    Attributes: `sizes`; `state`, all of its arrays (`lop.online.layout.State`); `settings`, its numbers.
 
     Raises:
         ValueError: an impossible setting.
@@ -54,6 +61,7 @@ class OnlineLearner:
         rng: np.ndarray,
         step_size: float,
         activation: str = "relu",
+        loss: str = "mse",
         opt: str = "sgd",
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -67,15 +75,21 @@ class OnlineLearner:
         init: str = "kaiming",
         logs: bool = False,
     ):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"Invalid activation: {activation!r} (allowed: {', '.join(ACTIVATIONS)})")
-        if opt not in OPTIMIZERS:
-            raise ValueError(f"Invalid opt: {opt!r} (allowed: {', '.join(OPTIMIZERS)})")
+        for name, value, allowed in (
+            ("activation", activation, ACTIVATIONS),
+            ("loss", loss, LOSSES),
+            ("opt", opt, OPTIMIZERS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"Invalid {name}: {value!r} (allowed: {', '.join(allowed)})")
         self.sizes = (network[0][0].shape[1], *(len(weights) for weights, _ in network))
+        if loss == "mse" and self.sizes[-1] != 1:
+            raise ValueError(f"Invalid network: {self.sizes[-1]} outputs (allowed: 1 with loss 'mse')")
         replaces = replacement_rate > 0
         self.method = Method(
             self.sizes,
             activation,
+            loss,
             opt,
             weight_decay > 0,
             perturb_scale > 0,
@@ -84,57 +98,42 @@ class OnlineLearner:
             accumulate,
             logs,
         )
-        settings = (step_size, weight_decay, *betas, eps, perturb_scale, replacement_rate, maturity_threshold)
-        self.settings = np.array([*settings, decay_rate], np.float32)
-        self.rate = replacement_rate
+        numbers = (step_size, weight_decay, *betas, eps, perturb_scale, decay_rate, maturity_threshold)
+        self.settings = Settings._make([*map(np.float32, numbers), replacement_rate])
         pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
         init = "lecun" if activation == "selu" else init
         self.bounds = np.array([uniform_bound(i, o, init, gain(activation)) for i, o in pairs])
-        offsets, widths = layout(self.sizes)
-        self.weights = np.zeros(offsets[-1], np.float32)
-        self._views = [
-            self.weights[start:end].reshape(-1, width)
-            for start, end, width in zip(offsets, offsets[1:], widths, strict=False)
-        ]
-        for view, (weights, biases) in zip(self._views, network, strict=True):
-            view[:-1, : len(weights)] = weights.T
-            view[-1, : len(weights)] = biases
-        size = len(self.weights) if opt != "sgd" else 0
-        self.moments, self.squares = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self.decayed = np.ones(size if opt == "adam_gnt" else 0, np.float32)
-        self.clock = np.array([0.0, 1.0, 1.0])  # examples seen, decay rates to their power
-        self.units = np.zeros((8, unit_layout(self.sizes)[-1]), np.float32)
-        self.units[6] = 1  # decay rate to the power of ages
-        self.owed = np.zeros(len(self.sizes))
-        self.rng = rng
-        self.log = np.zeros((3, len(self.sizes)))
+        self.normal = normal_table() if perturb_scale > 0 else np.zeros(0, np.float32)
+        self.shape = shape_of(self.method)
+        self.state = new_state(self.method, rng)
+        for index, (weights, biases) in enumerate(network):
+            here_weights, here_biases = self.layer(index)
+            here_weights[...], here_biases[...] = weights, biases
 
-    def learn(self, stream: Examples, order: np.ndarray) -> np.ndarray:
-        """Learn from the examples in that order, (n,) int64; returns their squared errors (n,) before learning."""
-        errors = np.empty(len(order), np.float32)
-        kernel(self.method)(
-            order,
-            *stream,
-            self.settings,
-            self.rate,
-            self.weights,
-            self.moments,
-            self.squares,
-            self.decayed,
-            self.clock,
-            self.units,
-            self.owed,
-            self.rng,
-            self.bounds,
-            errors,
-            self.log,
-        )
-        return errors
+    def learn(self, stream: Examples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Learn from the examples in that order, (n,) int64; returns losses (n,) float32 and predicted classes (n,)
+        int16 (-1 without classes), both of before learning."""
+        self._check(stream, order)
+        losses, predicted = np.empty(len(order), np.float32), np.empty(len(order), np.int16)
+        kernel(self.method)(order, stream, self.settings, self.state, self.bounds, self.normal, losses, predicted)
+        return losses, predicted
+
+    def _check(self, stream: Examples, order: np.ndarray) -> None:
+        """Compiled code would read and write beyond its arrays."""
+        classes = self.sizes[-1] if self.shape.classifies else None
+        for name, values, end in (
+            ("order", order, len(stream.targets)),
+            ("stream: input", stream.indices, self.sizes[0]),
+            ("stream: class", stream.targets, classes),
+        ):
+            if end is not None and len(values) and not 0 <= values.min() <= values.max() < end:
+                raise ValueError(f"Invalid {name} {values.min():g} to {values.max():g} (allowed: 0 to {end - 1})")
 
     def layer(self, index: int) -> Layer:
         """Weights (outputs, inputs) and biases (outputs,) of a layer, as views."""
-        view, outputs = self._views[index], self.sizes[index + 1]
-        return view[:-1, :outputs].T, view[-1, :outputs]
+        start, end, width = self.shape.offsets[index], self.shape.offsets[index + 1], self.shape.widths[index]
+        rows, outputs = self.state.weights[start:end].reshape(-1, width), self.sizes[index + 1]
+        return rows[:-1, :outputs].T, rows[-1, :outputs]
 
     def weight_magnitudes(self) -> list[float]:
         """Mean absolute weight of every layer."""
@@ -142,14 +141,12 @@ class OnlineLearner:
 
     def ages(self, layer: int) -> np.ndarray:
         """Steps since a unit of a hidden layer was new, (units,)."""
-        start = unit_layout(self.sizes)[layer]
-        return self.units[3, start : start + self.sizes[layer + 1]]
+        start = self.shape.units_at[layer]
+        return self.state.ages[start : start + self.sizes[layer + 1]]
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(getattr(self, name)) for name in self._state}
+        return {name: torch.from_numpy(array) for name, array in self.state._asdict().items()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        for name in self._state:
-            getattr(self, name)[...] = state[name].numpy()
-
-    _state = ("weights", "moments", "squares", "decayed", "clock", "units", "owed", "rng", "log")
+        for name, array in self.state._asdict().items():
+            array[...] = state[name].numpy()

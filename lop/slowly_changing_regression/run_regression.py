@@ -53,8 +53,8 @@ def train(run: Run) -> None:
     run.track(stream=stream, learner=learner)
     run.facts = lambda: recent_error(run)
     for step in run.steps(p.num_data_points, unit="examples", stride=p.flip_after):
-        learner.log[:2] = 0
-        errors = learner.learn(*stream.stretch())  # (flip_after,)
+        learner.state.log[:2] = 0
+        errors, _ = learner.learn(*stream.stretch())  # (flip_after,)
         for i, error in enumerate(errors.reshape(-1, BIN).mean(1, dtype=np.float64)):
             run.log("squared_error", step + (i + 1) * BIN, float(error))
         log_layers(run, p, learner, step + p.flip_after)
@@ -83,7 +83,7 @@ def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: 
     for row, (metric, n) in enumerate((("gradient_magnitude", n_layers), ("inactive_units", n_layers - 1))):
         if metric in p.to_log:
             for layer in range(n):
-                run.log(metric, step, float(learner.log[row, layer]) / p.flip_after, layer)
+                run.log(metric, step, float(learner.state.log[row, layer]) / p.flip_after, layer)
 
 
 def recent_error(run: Run) -> str:

@@ -11,8 +11,8 @@ from lop.algos.utilities import UTILITIES
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
+from lop.online.activations import ACTIVATIONS
 from lop.online.generator import seeded
-from lop.online.kernel import ACTIVATIONS
 from lop.online.learner import OnlineLearner, examples
 
 ARRAYS, SETTINGS = golden("learners")
@@ -39,12 +39,12 @@ def test_meets_the_published_numbers(case):
     more = {name: s[name] for name in REPLACING if name in s}
     layers = [(ARRAYS[f"{case}/init/layers/{i}/weight"], ARRAYS[f"{case}/init/layers/{i}/bias"]) for i in (0, 2)]
     learner = OnlineLearner(
-        layers, seeded(1), s["step_size"], s["act"], opt, weight_decay=s.get("weight_decay", 0), **more
+        layers, seeded(1), s["step_size"], s["act"], opt=opt, weight_decay=s.get("weight_decay", 0), **more
     )
     stream = examples(ARRAYS[f"{case}/x"][:, 0], ARRAYS[f"{case}/y"][:, 0, 0])
     losses, replaced, fresh = [], [], [np.empty(0)]
     for t in range(400):
-        losses.append(learner.learn(stream, np.array([t]))[0])
+        losses.append(learner.learn(stream, np.array([t]))[0][0])
         if "replacement_rate" in s:
             for unit in np.flatnonzero(learner.ages(0) == 0):
                 replaced.append((t, 0, unit))
@@ -66,7 +66,7 @@ def side_by_side(net, make, steps=300, **settings):
     x[rng.random(x.shape) < 0.4] = 0
     y = rng.normal(size=steps).astype(np.float32)
     compiled = OnlineLearner(network(net), seeded(1), **settings)
-    errors = compiled.learn(examples(x, y), np.arange(steps))
+    errors, _ = compiled.learn(examples(x, y), np.arange(steps))
     torch.manual_seed(1)
     learner = make(net)
     expected = [
@@ -118,7 +118,7 @@ def test_units_are_replaced_as_torchs_learner_does(utility, opt, accumulate):
         opt="sgd" if opt == "sgd" else "adam_gnt",
         **settings,
     )
-    assert compiled.log[2].sum() > 20
+    assert compiled.state.log[2].sum() > 20
     for layer, ages in enumerate(learner.gnt.ages):
         np.testing.assert_array_equal(compiled.ages(layer), ages)
 
@@ -142,12 +142,12 @@ def test_chunks_and_saved_states_change_nothing():
     settings = {"step_size": 0.01, "replacement_rate": 0.02, "maturity_threshold": 5, "opt": "adam_gnt"}
     settings |= {"perturb_scale": 1e-4, "weight_decay": 1e-3, "logs": True}
     whole = OnlineLearner(layers, seeded(3), **settings)
-    expected = whole.learn(stream, order)
+    expected, _ = whole.learn(stream, order)
     first = OnlineLearner(layers, seeded(3), **settings)
-    errors = [first.learn(stream, order[:333])]
+    errors = [first.learn(stream, order[:333])[0]]
     second = OnlineLearner(layers, seeded(4), **settings)
     second.load_state_dict({name: array.clone() for name, array in first.state_dict().items()})
-    errors += [second.learn(stream, order[333:334]), second.learn(stream, order[334:])]
+    errors += [second.learn(stream, part)[0] for part in (order[333:334], order[334:])]
     np.testing.assert_array_equal(np.concatenate(errors), expected)
     for name, array in whole.state_dict().items():
         np.testing.assert_array_equal(second.state_dict()[name], array, err_msg=name)
@@ -166,7 +166,7 @@ def test_noise_has_the_scale_asked_for():
     moved = np.concatenate([array.flatten() for layer in (0, 1) for array in learner.layer(layer)])
     assert moved.std() == pytest.approx(0.1 * 400**0.5, rel=0.15)
     assert abs(moved.mean()) < 0.5
-    assert np.count_nonzero(learner.weights) == len(moved)
+    assert np.count_nonzero(learner.state.weights) == len(moved)
 
 
 def test_gradients_and_inactive_units_are_logged():
@@ -174,10 +174,65 @@ def test_gradients_and_inactive_units_are_logged():
     layers = [(np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32))]
     layers += [(np.array([[3.0, 0.0]], np.float32), np.zeros(1, np.float32))]
     learner = OnlineLearner(layers, seeded(0), 0.0, logs=True)
-    assert learner.learn(examples(np.array([[2.0]]), np.array([1.0])), np.array([0])).tolist() == [25]
-    assert learner.log[0, :2].tolist() == [10 * 3 * 2 / 2, 10 * 2 / 2]
-    assert learner.log[1, 0] == 0.5
+    assert learner.learn(examples(np.array([[2.0]]), np.array([1.0])), np.array([0]))[0].tolist() == [25]
+    assert learner.state.log[0, :2].tolist() == [10 * 3 * 2 / 2, 10 * 2 / 2]
+    assert learner.state.log[1, 0] == 0.5
     assert learner.weight_magnitudes() == [1, 1.5]
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_classes_are_learned_as_torchs(replaces):
+    """Ten classes by softmax, two hidden layers, sums of weights kept up to date over 1,500 examples."""
+    torch.manual_seed(0)
+    net = DeepFFNN(12, 20, 10, num_hidden_layers=2, act_type="tanh")  # of units of utility 0 any may be renewed first
+    rng = np.random.default_rng(0)
+    x = rng.random((1500, 12)).astype(np.float32) * (rng.random((1500, 12)) < 0.5)
+    y = (x @ rng.normal(size=(12, 10))).argmax(1)
+    settings = {"step_size": 0.01, "loss": "nll"}
+    make = Backprop
+    if replaces:
+        settings |= {"replacement_rate": 0.01, "maturity_threshold": 20, "decay_rate": 0.9, "accumulate": True}
+        settings |= {"util_type": "adaptable_contribution"}
+        make = ContinualBackprop
+    compiled = OnlineLearner(network(net), seeded(1), activation="tanh", **settings)
+    losses, predicted = compiled.learn(examples(x, y), np.arange(1500))
+    torch.manual_seed(1)
+    learner = make(net, **settings)
+    for t in range(1500):
+        loss, output = learner.learn(torch.tensor(x[t : t + 1]), torch.tensor(y[t : t + 1]))
+        assert losses[t] == pytest.approx(loss.item(), rel=5e-3, abs=1e-4)
+        assert predicted[t] == output.argmax()
+    if replaces:
+        for layer in range(2):
+            np.testing.assert_array_equal(compiled.ages(layer), learner.gnt.ages[layer])
+    assert (predicted == y)[1000:].mean() > (predicted == y)[:200].mean() + 0.1
+
+
+def test_sums_of_absolute_weights_are_kept_up_to_date():
+    torch.manual_seed(0)
+    net = DeepFFNN(10, 9, 1, num_hidden_layers=2)
+    rng = np.random.default_rng(0)
+    settings = {"step_size": 0.01, "replacement_rate": 0.01, "maturity_threshold": 20, "decay_rate": 0.9}
+    learner = OnlineLearner(network(net), seeded(1), util_type="adaptable_contribution", **settings)
+    stream = examples(rng.random((700, 10)) * (rng.random((700, 10)) < 0.5), rng.random(700))
+    learner.learn(stream, np.arange(700))
+    for layer in (0, 1):
+        here = slice(learner.shape.units_at[layer], learner.shape.units_at[layer] + 9)
+        incoming, outgoing = np.abs(learner.layer(layer)[0]).sum(1), np.abs(learner.layer(layer + 1)[0]).sum(0)
+        np.testing.assert_allclose(learner.state.incoming[here], incoming, rtol=1e-5)
+        np.testing.assert_allclose(learner.state.outgoing[here], outgoing, rtol=1e-5, atol=1e-7)
+
+
+def test_what_lies_beyond_the_arrays_is_refused():
+    learner = OnlineLearner(network(FFNN(2)), seeded(0), 0.1)
+    stream = examples(np.ones((3, 2)), np.ones(3))
+    with pytest.raises(ValueError, match=r"Invalid order 0 to 3 \(allowed: 0 to 2\)"):
+        learner.learn(stream, np.arange(4))
+    with pytest.raises(ValueError, match=r"Invalid stream: input 0 to 2 \(allowed: 0 to 1\)"):
+        learner.learn(examples(np.ones((3, 3)), np.ones(3)), np.arange(3))
+    classes = OnlineLearner(network(FFNN(2, num_outputs=3)), seeded(0), 0.1, loss="nll")
+    with pytest.raises(ValueError, match=r"Invalid stream: class 1 to 3 \(allowed: 0 to 2\)"):
+        classes.learn(examples(np.ones((2, 2)), np.array([1, 3])), np.arange(2))
 
 
 def test_unknown_names_are_told():
@@ -186,3 +241,7 @@ def test_unknown_names_are_told():
         OnlineLearner(layers, seeded(0), 0.1, activation="step")
     with pytest.raises(ValueError, match="Invalid opt: 'lion'"):
         OnlineLearner(layers, seeded(0), 0.1, opt="lion")
+    with pytest.raises(ValueError, match="Invalid loss: 'mae'"):
+        OnlineLearner(layers, seeded(0), 0.1, loss="mae")
+    with pytest.raises(ValueError, match="Invalid network: 3 outputs"):
+        OnlineLearner(network(FFNN(2, num_outputs=3)), seeded(0), 0.1)

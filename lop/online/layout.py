@@ -1,0 +1,176 @@
+"""How a network lies in memory, what a kernel is compiled for, and the arrays that it works on.
+
+Weights are stored by input, W[i] being what input i feeds, so that only rows of inputs that are not zero are touched.
+The bias is a layer's last row. Rows are padded with zeros to a multiple of the vector width. All layers' weights lie
+in one array, and so do all units' values.
+"""
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lop.algos.utilities import UTILITIES
+from lop.online.activations import ACTIVATIONS
+
+LANES = 8  # float32 in a vector register of AVX2
+OPTIMIZERS = ("sgd", "adam", "adam_gnt")
+LOSSES = ("mse", "nll")
+
+
+class Method(NamedTuple):
+    """All that a kernel is compiled for; see `lop.online.learner.OnlineLearner`."""
+
+    sizes: tuple[int, ...]  # inputs, hidden layers, outputs
+    activation: str = "relu"
+    loss: str = "mse"
+    optimizer: str = "sgd"
+    weight_decay: bool = False
+    perturbs: bool = False
+    replaces: bool = False
+    utility: str = "contribution"
+    accumulate: bool = True
+    logs: bool = False  # magnitudes of gradients and shares of inactive units
+
+
+class Shape(NamedTuple):
+    """A network in memory, constants to the compiler."""
+
+    n_layers: int
+    sizes: tuple[int, ...]  # inputs, hidden layers, outputs
+    widths: tuple[int, ...]  # of a layer's rows
+    offsets: tuple[int, ...]  # where a layer's rows begin among all weights, with their end
+    units_at: tuple[int, ...]  # where a layer's units, from the first hidden layer on, begin among all, with their end
+    activation: int  # index of ACTIVATIONS
+    classifies: bool  # softmax and negative log likelihood, rather than squared error
+    code: int  # digest of what is compiled: numba's cache looks at the kernel's own file only
+
+
+class Rule(NamedTuple):
+    """What is done with a network, constants to the compiler."""
+
+    adam: bool
+    adam_gnt: bool
+    decays: bool
+    dense: bool  # whether every weight moves at every example
+    perturbs: bool
+    replaces: bool
+    uses_activity: bool
+    uses_outgoing: bool
+    uses_incoming: bool
+    centred: bool
+    random_utility: bool
+    accumulate: bool
+    logs: bool
+
+
+class Settings(NamedTuple):
+    """Numbers that may change without compiling anew."""
+
+    step_size: np.float32
+    weight_decay: np.float32
+    beta_1: np.float32
+    beta_2: np.float32
+    eps: np.float32
+    perturb_scale: np.float32
+    decay_rate: np.float32
+    maturity_threshold: np.float32
+    replacement_rate: float
+
+
+class State(NamedTuple):
+    """All arrays of a learner; float32 if not said otherwise."""
+
+    weights: np.ndarray  # (weights,)
+    moments: np.ndarray  # Adam's first and second, (weights,) or (0,)
+    squares: np.ndarray
+    decayed: np.ndarray  # decay rate of the second moment to the power of a weight's age, (weights,) or (0,)
+    clock: np.ndarray  # (3,) float64: examples seen, Adam's decay rates to their power
+    z: np.ndarray  # (units,): sums, activations, gradients of the sums
+    h: np.ndarray
+    delta: np.ndarray
+    outgoing: np.ndarray  # (units,): sums of absolute weights out of, and into, each unit
+    incoming: np.ndarray
+    ages: np.ndarray  # (units,), as `lop.algos.unit_statistics` has them
+    utility: np.ndarray
+    mean: np.ndarray
+    power: np.ndarray  # decay rate of the running means to the power of a unit's age
+    due: np.ndarray  # (layers,) int64: units to be renewed now
+    owed: np.ndarray  # (layers,) float64: units to be renewed, in fractions
+    rng: np.ndarray  # see `lop.online.generator`
+    log: np.ndarray  # (3, layers) float64: sums of gradients' magnitudes, inactive units' shares, units renewed
+
+
+def padded(n: int) -> int:
+    return -(-n // LANES) * LANES
+
+
+def shape_of(method: Method) -> Shape:
+    sizes = method.sizes
+    widths = tuple(padded(n) for n in sizes[1:])
+    offsets, units_at = [0], [0]
+    for inputs, width in zip(sizes, widths, strict=False):
+        offsets.append(offsets[-1] + (inputs + 1) * width)
+        units_at.append(units_at[-1] + width)
+    return Shape(
+        len(widths),
+        sizes,
+        widths,
+        tuple(offsets),
+        tuple(units_at),
+        ACTIVATIONS.index(method.activation),
+        method.loss == "nll",
+        _code_digest(),
+    )
+
+
+@cache
+def _code_digest() -> int:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return int.from_bytes(sha256(b"".join(source.read_bytes() for source in sources)).digest()[:7])
+
+
+def rule_of(method: Method) -> Rule:
+    adam, adam_gnt = method.optimizer == "adam", method.optimizer == "adam_gnt"
+    activity, outgoing, incoming, centred = UTILITIES[method.utility]
+    return Rule(
+        adam,
+        adam_gnt,
+        method.weight_decay,
+        method.weight_decay or adam or adam_gnt,
+        method.perturbs,
+        method.replaces,
+        activity,
+        method.replaces and outgoing,
+        method.replaces and incoming,
+        centred,
+        method.utility == "random",
+        method.accumulate,
+        method.logs,
+    )
+
+
+def new_state(method: Method, rng: np.ndarray) -> State:
+    """Arrays of a network whose weights are all zero."""
+    shape, rule = shape_of(method), rule_of(method)
+    n_weights, n_units, n_layers = shape.offsets[-1], shape.units_at[-1], shape.n_layers
+    moments = n_weights if rule.adam or rule.adam_gnt else 0
+    units = {
+        name: np.zeros(n_units, np.float32)
+        for name in ("z", "h", "delta", "outgoing", "incoming", "ages", "utility", "mean")
+    }
+    return State(
+        weights=np.zeros(n_weights, np.float32),
+        moments=np.zeros(moments, np.float32),
+        squares=np.zeros(moments, np.float32),
+        decayed=np.ones(n_weights if rule.adam_gnt else 0, np.float32),
+        clock=np.array([0.0, 1.0, 1.0]),
+        **units,
+        power=np.ones(n_units, np.float32),
+        due=np.zeros(n_layers, np.int64),
+        owed=np.zeros(n_layers),
+        rng=rng,
+        log=np.zeros((3, n_layers)),
+    )
