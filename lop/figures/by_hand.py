@@ -20,9 +20,9 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         options = _parser(name).parse_args(argv)
         figure = load_figure(name, options.scale)
-        wanted = list({run.path: run for panel in figure.panels for run in figure.runs(panel)}.values())
+        wanted = list({run.path: run for panel in figure.curve_panels.values() for run in figure.runs(panel)}.values())
         found = [run for run in wanted if (options.results / run.path).exists()]
-        if not found:
+        if wanted and not found:
             folder = shown(options.results / options.scale)
             raise InputError(f"no runs of {name} in {folder}; {_command(figure, options.results)} makes them")
         print("\n".join(account(wanted, found, options.results)))

@@ -50,14 +50,14 @@ def collect(
         skip_missing: leave out runs whose file is not there instead of refusing.
 
     Returns:
-        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean in the
+        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (of the
         bin), count (of values in the bin).
 
     Raises:
         InputError: a file is missing, damaged, of another layout, without the metric, or of another run.
     """
     tables = [COLLECTED.empty_table()]
-    for index, panel in enumerate(figure.panels):
+    for index, panel in figure.curve_panels.items():
         for run in figure.runs(panel):
             path = results / run.path
             if skip_missing and not path.exists():
@@ -65,7 +65,7 @@ def collect(
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
                 raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")
-            tables.append(_labelled(bin_means(read_metric(path, panel), panel.bin), index, run))
+            tables.append(_labelled(binned(read_metric(path, panel), panel.bin, panel.within), index, run))
     return _frame(pa.concat_tables(tables))
 
 
@@ -98,19 +98,20 @@ def read_metric(path: Path, panel: Panel) -> pa.Table:
     return table
 
 
-def bin_means(rows: pa.Table, width: int) -> pa.Table:
-    """Mean and number of values per layer and bin, the bins being (i * width, (i + 1) * width].
+def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
+    """Mean, or largest, and number of values per layer and bin, the bins being (i * width, (i + 1) * width].
 
     Args:
         rows: columns step, layer, value.
         width: of a bin, in steps.
+        within: mean or max.
 
     Returns:
         Columns layer, bin (right edge), value, count, by layer (null last) and bin; empty bins have no row.
     """
     bins = pc.multiply(pc.divide(pc.add(rows["step"], width - 1), width), width)
     grouped = rows.append_column("bin", bins).group_by(["layer", "bin"], use_threads=False)
-    means = grouped.aggregate([("value", "mean"), ("value", "count")])
+    means = grouped.aggregate([("value", within), ("value", "count")])
     columns = means.rename_columns(["layer", "bin", "value", "count"])
     return columns.sort_by([("layer", "ascending"), ("bin", "ascending")])
 

@@ -1,8 +1,9 @@
 """The one way from a collected table to a figure, for the workflow and by hand: PDF, PNG and numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil, sqrt
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib.figure
@@ -10,8 +11,8 @@ import matplotlib.style
 import pandas as pd
 
 from lop.errors import InputError
-from lop.figures.plotting import STYLE, plot_panel, step_unit
-from lop.figures.registry import Figure, Panel
+from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
+from lop.figures.registry import Figure, Panel, Picture
 from lop.figures.statistics import summarise
 from lop.files import atomic_file
 
@@ -35,7 +36,7 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
         InputError: the table is of another figure, or has nothing for one of the panels.
     """
     numbers = plotted_numbers(collected, figure)
-    notes = [conditions(rows, figure.scale, panel) for rows, panel in _by_panel(collected, figure)]
+    notes = {index: conditions(rows, figure.scale, panel) for index, rows, panel in _by_panel(collected, figure)}
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, notes)
@@ -51,12 +52,15 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     """Columns panel (from 0), curve, label, step, mean, low, high, n; curves in the order of the entry."""
     tables = [
         summarise(rows.assign(value=rows["value"] * panel.factor), panel.band).assign(panel=index)
-        for index, (rows, panel) in enumerate(_by_panel(collected, figure))
+        for index, rows, panel in _by_panel(collected, figure)
     ]
+    columns = ["panel", "curve", "label", "step", "mean", "low", "high", "n"]
+    if not tables:
+        return pd.DataFrame(columns=columns)
     numbers = pd.concat(tables, ignore_index=True)
     labels = {curve: method.label for curve, method in figure.methods.items()}
     numbers["label"] = numbers["curve"].map(labels)
-    return numbers[["panel", "curve", "label", "step", "mean", "low", "high", "n"]]
+    return numbers[columns]
 
 
 def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
@@ -81,11 +85,11 @@ def _seeds(fewest: int, most: int, wanted: int) -> str:
     return f"{found} seed{'s' if wanted > 1 else ''}"
 
 
-def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[pd.DataFrame, Panel]]:
-    """Each panel with its rows, in the order of its curves."""
+def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.DataFrame, Panel]]:
+    """Each panel with curves: its place, its rows in the order of its curves, and what it shows."""
     return [
-        (_ordered(collected[collected["panel"] == index], panel, figure.name), panel)
-        for index, panel in enumerate(figure.panels)
+        (index, _ordered(collected[collected["panel"] == index], panel, figure.name), panel)
+        for index, panel in figure.curve_panels.items()
     ]
 
 
@@ -100,18 +104,22 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
     return rows.loc[places.sort_values(kind="stable").index]
 
 
-def _page(figure: Figure, numbers: pd.DataFrame, notes: Sequence[str]) -> matplotlib.figure.Figure:
+def _page(figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str]) -> matplotlib.figure.Figure:
     """All panels in rows of about equal number, with one legend above them."""
-    columns = ceil(sqrt(len(notes)))
-    rows = ceil(len(notes) / columns)
+    columns = ceil(sqrt(len(figure.panels)))
+    rows = ceil(len(figure.panels) / columns)
     page = matplotlib.figure.Figure()
     width, height = page.get_size_inches()
     page.set_size_inches(width * columns, height * rows)
     page.subplots(rows, columns)
-    for ax in page.axes[len(notes) :]:
+    for ax in page.axes[len(figure.panels) :]:
         ax.remove()
-    for index, (ax, panel, note) in enumerate(zip(page.axes, figure.panels, notes, strict=True)):
-        plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, note)
+    for index, (ax, panel) in enumerate(zip(page.axes, figure.panels, strict=True)):
+        title = panel.title or (ascii_lowercase[index] if len(figure.panels) > 1 else "")
+        if isinstance(panel, Picture):
+            plot_picture(ax, panel, title)
+        else:
+            plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, notes[index], title)
     _legend(page)
     return page
 
@@ -122,7 +130,8 @@ def _legend(page: matplotlib.figure.Figure) -> None:
     for ax in page.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=LEGEND_COLUMNS)
+    if entries:
+        page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=LEGEND_COLUMNS)
 
 
 def _save(page: matplotlib.figure.Figure, path: Path, metadata: Mapping[str, Any]) -> None:

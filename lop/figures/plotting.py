@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from lop.figures.registry import Method, Panel
+from lop.figures.registry import Method, Panel, Picture
 
 STYLE = Path(__file__).with_name("lop.mplstyle")
 LINES: dict[str, tuple[float, ...]] = {  # lengths on and off, in line widths
@@ -40,6 +40,7 @@ def plot_panel(
     panel: Panel,
     methods: Mapping[str, Method],
     note: str = "",
+    title: str = "",
 ) -> None:
     """Draw the curves of a panel with their bands, and all that stands around them but the legend.
 
@@ -49,13 +50,14 @@ def plot_panel(
         panel: labels and limits of the axes.
         methods: label, colour, line style and marker of each curve.
         note: small, above the axes: under which conditions the figure was made.
+        title: above the axes, on the left.
     """
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
         plot_curve(rows, ax, methods[str(curve)], place)
-    ax.set(xlim=(0, ROOM * panel.to), ylim=panel.y_limits, ylabel=panel.y_label)
+    ax.set(xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=panel.y_limits, ylabel=panel.y_label)
     _count_steps(ax, panel)
-    _separate_thousands(ax)
-    ax.set_title(panel.title, loc="left", pad=14)
+    _format_values(ax)
+    ax.set_title(title, loc="left", pad=14)
     ax.annotate(
         note,
         (1, 1),
@@ -67,6 +69,13 @@ def plot_panel(
         fontsize="small",
         color="0.35",
     )
+
+
+def plot_picture(ax: Axes, picture: Picture, title: str = "") -> None:
+    """Let a picture fill the axes, without ticks."""
+    picture.draw(ax)
+    ax.set_axis_off()
+    ax.set_title(title, loc="left", pad=14)
 
 
 def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> None:
@@ -112,9 +121,12 @@ def _count_steps(ax: Axes, panel: Panel) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / size:,g}"))
 
 
-def _separate_thousands(ax: Axes) -> None:
+def _format_values(ax: Axes) -> None:
     def text(value: float, _: int | None) -> str:
         return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
 
-    if max(map(abs, ax.get_ylim())) >= 1_000:
+    if ax.get_yscale() == "log":
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif max(map(abs, ax.get_ylim())) >= 1_000:
         ax.yaxis.set_major_formatter(FuncFormatter(text))

@@ -4,6 +4,7 @@ The keys are described at the head of that file. Nothing here reads results or d
 """
 
 import difflib
+import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,8 +72,24 @@ class Source(_Model):
         return self.runs.partition("/")[2]
 
 
+class Picture(_Model):
+    """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run."""
+
+    picture: str = Field(pattern=r"^lop(\.\w+)+:\w+$")
+    title: str = ""
+    caption: str = ""
+
+    @property
+    def module(self) -> str:
+        return self.picture.partition(":")[0]
+
+    def draw(self, ax: Any) -> None:
+        """Let the function draw on the axes."""
+        getattr(importlib.import_module(self.module), self.picture.partition(":")[2])(ax)
+
+
 class Panel(_Model):
-    """One pair of axes."""
+    """Axes with curves."""
 
     curves: dict[str, Annotated[Source, BeforeValidator(_source)]] = Field(min_length=1)
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
@@ -80,6 +97,7 @@ class Panel(_Model):
     layers: tuple[Whole, ...] | None = None
     to: Whole = Field(ge=1)
     bin: Whole = Field(1, ge=1)
+    within: Literal["mean", "max"] = "mean"
     band: Literal["bootstrap", "standard_error"] = "bootstrap"
     factor: Number = 1.0
     unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
@@ -87,6 +105,7 @@ class Panel(_Model):
     x_label: str
     y_label: str
     y_limits: tuple[Number, Number] | None = None
+    y_scale: Literal["linear", "log"] = "linear"
     caption: str = ""
 
     @field_validator("bin")
@@ -105,7 +124,7 @@ class Panel(_Model):
 
     def collected_from(self) -> dict[str, Any]:
         """What the collected table depends on, as plain JSON values; labels and axes are not among it."""
-        return self.model_dump(mode="json", include={"curves", "seeds", "metric", "layers", "to", "bin"})
+        return self.model_dump(mode="json", include={"curves", "seeds", "metric", "layers", "to", "bin", "within"})
 
 
 @dataclass(frozen=True)
@@ -137,8 +156,18 @@ class Figure(_Model):
     name: str
     scale: str
     caption: str
-    panels: tuple[Panel, ...]
+    panels: tuple[Panel | Picture, ...]
     methods: dict[str, Method]
+
+    @property
+    def curve_panels(self) -> dict[int, Panel]:
+        """The panels that show runs, by their place among all."""
+        return {index: panel for index, panel in enumerate(self.panels) if isinstance(panel, Panel)}
+
+    @property
+    def modules(self) -> list[str]:
+        """What draws the pictures among the panels."""
+        return sorted({panel.module for panel in self.panels if isinstance(panel, Picture)})
 
     def runs(self, panel: Panel) -> list[RunFile]:
         """The runs of one of the panels, curve by curve, each by seed."""
@@ -150,11 +179,12 @@ class Figure(_Model):
 
     def files(self) -> list[Path]:
         """All metrics files that the figure is made of, relative to the results folder, each once."""
-        return list(dict.fromkeys(run.path for panel in self.panels for run in self.runs(panel)))
+        return list(dict.fromkeys(run.path for panel in self.curve_panels.values() for run in self.runs(panel)))
 
     def collected_from(self) -> dict[str, Any]:
         """What the collected table depends on, as plain JSON values."""
-        return {"scale": self.scale, "panels": [panel.collected_from() for panel in self.panels]}
+        panels = {index: panel.collected_from() for index, panel in self.curve_panels.items()}
+        return {"scale": self.scale, "panels": panels}
 
 
 class Registry(_Model):
@@ -194,13 +224,13 @@ class _Resolver:
             self._known(changed, self.registry.figures, f"{self.scale_path}: figures")
         entry = self._known(name, self.registry.figures, f"{self.path}: figures")
         panels = self._panels(name, entry)
-        used = dict.fromkeys(curve for panel in panels for curve in panel.curves)
+        used = dict.fromkeys(curve for panel in panels if isinstance(panel, Panel) for curve in panel.curves)
         where = f"{self.path}: methods, for a curve of {name}"
         methods = {curve: self._known(curve, self.registry.methods, where) for curve in used}
         caption = str(entry.get("caption", ""))
         return Figure(name=name, scale=scale, caption=caption, panels=tuple(panels), methods=methods)
 
-    def _panels(self, name: str, entry: Mapping[str, Any]) -> list[Panel]:
+    def _panels(self, name: str, entry: Mapping[str, Any]) -> list[Panel | Picture]:
         shared = {key: value for key, value in entry.items() if key != "panels"}
         panels, where = entry.get("panels", [{}]), f"{self.path}: figures.{name}: key `panels`"
         if not (isinstance(panels, list) and panels and all(isinstance(one, dict | str) for one in panels)):
@@ -210,14 +240,14 @@ class _Resolver:
             for one in panels
         ]
 
-    def _named_panel(self, name: str, other: str) -> Panel:
+    def _named_panel(self, name: str, other: str) -> Panel | Picture:
         where = f"{self.path}: figures.{name}: key `panels`"
         entry = self._known(other, self.registry.figures, where)
         if "panels" in entry:
             raise InputError(f"{where}: found {other!r}, allowed: figures that have no panels themselves")
         return self._panel(other, entry, other, name)
 
-    def _panel(self, name: str, values: Mapping[str, Any], *changed_as: str) -> Panel:
+    def _panel(self, name: str, values: Mapping[str, Any], *changed_as: str) -> Panel | Picture:
         """A panel, changed by what the scale says under each of the names."""
         merged, replaced = dict(values), dict[str, str]()
         for other in changed_as:
@@ -226,7 +256,8 @@ class _Resolver:
                 merged.pop("y_limits", None)
             merged |= changes
             replaced |= dict.fromkeys(changes, f"{self.scale_path}: figures.{other}")
-        return checked(Panel, merged, f"{self.path}: figures.{name}", replaced)
+        model: type[Panel | Picture] = Picture if "picture" in merged else Panel
+        return checked(model, merged, f"{self.path}: figures.{name}", replaced)
 
     @staticmethod
     def _known(name: str, table: Mapping[str, Any], where: str) -> Any:

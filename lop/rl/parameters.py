@@ -1,11 +1,17 @@
 """The keys of lop/rl/cfg/**/*.yml."""
 
-from typing import Annotated, ClassVar, Literal
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from lop.errors import InputError
+from lop.paths import shown
+from lop.rl.frictions import Frictions, drawn, read
 from lop.runs.parameters import Number, Parameters, Utility, Whole
 
+FOLDER = Path(__file__).parent
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 
@@ -15,9 +21,18 @@ class PPOParameters(Parameters):
     horizon: ClassVar[str] = "n_steps"
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
 
-    env_name: Literal["Ant-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
+    env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
     n_steps: Whole = Field(ge=1, description="environment steps of the run")
     label: str = Field("", description="what the method is called; no result depends on it")
+
+    change_time: Whole = Field(
+        2_000_000, ge=1, description="SlipperyAnt: least number of steps between two changes of friction"
+    )
+    frictions_file: str | None = Field(
+        None,
+        description="SlipperyAnt: text file with the frictions of seed n in its line n, a path from lop/rl; by default "
+        "they are drawn from the seed, log-uniform in [0.02, 2]",
+    )
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
     h_dim: list[Annotated[Whole, Field(ge=1)]] = Field(
@@ -69,6 +84,28 @@ class PPOParameters(Parameters):
         if self.bs % self.n_slices:
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """The frictions count, not the name of their file."""
+        identity = super().identity()
+        if self.frictions_file is not None:
+            frictions = read(FOLDER / self.frictions_file)
+            identity["frictions_file"] = hashlib.sha256(repr(frictions).encode()).hexdigest()
+        return identity
+
+    def frictions(self, seed: int) -> list[float]:
+        """All that a run of this seed can need; InputError if the file named has not as many."""
+        n = Frictions.most(self.n_steps, self.change_time)
+        if self.frictions_file is None:
+            return drawn(seed, n)
+        sequences = read(FOLDER / self.frictions_file)
+        found = sequences[seed] if seed < len(sequences) else []
+        if len(found) < n:
+            raise InputError(
+                f"{shown(FOLDER / self.frictions_file)}: frictions of seed {seed}: found {len(found)}, allowed: "
+                f"{n} and more, for {self.n_steps:,} steps with `change_time` {self.change_time:,}"
+            )
+        return found
 
     @property
     def replaces_policy_units(self) -> bool:

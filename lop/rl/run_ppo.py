@@ -7,7 +7,7 @@ results/<scale>/rl/<config>/<setting>/seed-<seed>/metrics.parquet in the project
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -17,10 +17,11 @@ from gymnasium import spaces
 from lop.algos.adam import LeanAdam
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
-from lop.envs import ResumableEnvironment
+from lop.envs import ResumableEnvironment, SlipperyAnt
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 from lop.plasticity import dormant_share, stable_rank, weight_magnitude
+from lop.rl.frictions import Frictions
 from lop.rl.parameters import PPOParameters
 from lop.runs.command_line import main
 from lop.runs.runner import Run
@@ -37,7 +38,9 @@ def train(run: Run) -> None:
     rng = np.random.default_rng(run.seed)
 
     # Environment
-    env = gymnasium.make(p.env_name)
+    frictions = Frictions(p.frictions(run.seed), p.change_time) if p.env_name == "SlipperyAnt-v3" else None
+    arguments: dict[str, Any] = {"friction": frictions.current} if frictions else {}
+    env = gymnasium.make(p.env_name, **arguments)
     o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)
     episode = Episode(env.reset(seed=run.seed)[0])
 
@@ -49,6 +52,8 @@ def train(run: Run) -> None:
 
     # Loop
     run.track(learner=learner, environment=ResumableEnvironment(env), episode=episode, activity=activity)
+    if frictions:
+        run.track(frictions=frictions)
     run.facts = lambda: mean_return(run)
     for step in run.steps(p.n_steps):
         if step == 0:
@@ -68,6 +73,8 @@ def train(run: Run) -> None:
         if done:
             run.log("return", step + 1, episode.ret)
             run.log("episode_length", step + 1, episode.length)
+            if frictions and frictions.episode_ended(step):
+                cast(SlipperyAnt, env.unwrapped).set_friction(frictions.current)
             episode.start(env.reset()[0])
 
         if update["learned"] and "weight_change" in p.to_log:
@@ -75,6 +82,8 @@ def train(run: Run) -> None:
         if (step + 1) % WINDOW == 0:
             log_activity(run, p, activity, step + 1)
             log_weights(run, p, learner, step + 1)
+            if frictions:
+                run.log("friction", step + 1, frictions.current)
 
 
 def make_learner(p: PPOParameters, policy: MLPPolicy, value: MLPVF, buffer: Buffer, rng: np.random.Generator) -> PPO:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic import PANEL, SCHEMA, figure, write_run, write_runs
 
 from lop.errors import InputError
-from lop.figures.collect import bin_means, collect, differs, read_collected, read_metric, write_collected
+from lop.figures.collect import binned, collect, differs, read_collected, read_metric, write_collected
 from lop.figures.registry import Panel
 
 STD = {"curves": {"std": {"runs": "rl/ant/std"}}, "seeds": [0]}
@@ -23,8 +23,16 @@ def rows(*values: tuple) -> pa.Table:
     return pa.table(columns, names=["step", "layer", "value"])
 
 
+def test_the_largest_value_of_a_bin():
+    largest = binned(rows((1, None, 1.0), (10, None, 3.0), (11, None, 5.0)), 10, "max")
+    assert largest.select(["bin", "value", "count"]).to_pylist() == [
+        {"bin": 10, "value": 3.0, "count": 2},
+        {"bin": 20, "value": 5.0, "count": 1},
+    ]
+
+
 def test_bins_are_open_on_the_left_and_closed_on_the_right():
-    means = bin_means(rows((1, None, 1.0), (10, None, 3.0), (11, None, 5.0), (35, None, -1.0)), 10)
+    means = binned(rows((1, None, 1.0), (10, None, 3.0), (11, None, 5.0), (35, None, -1.0)), 10)
     assert means.to_pydict() == {
         "layer": [None] * 3,
         "bin": [10, 20, 40],
@@ -34,11 +42,11 @@ def test_bins_are_open_on_the_left_and_closed_on_the_right():
 
 
 def test_step_0_is_a_bin_of_its_own():
-    assert bin_means(rows((0, None, 4.0), (1, None, 8.0)), 1000)["bin"].to_pylist() == [0, 1000]
+    assert binned(rows((0, None, 4.0), (1, None, 8.0)), 1000)["bin"].to_pylist() == [0, 1000]
 
 
 def test_layers_are_kept_apart():
-    means = bin_means(rows((5, 1, 1.0), (5, 0, 2.0), (6, 1, 3.0), (7, None, 9.0)), 10)
+    means = binned(rows((5, 1, 1.0), (5, 0, 2.0), (6, 1, 3.0), (7, None, 9.0)), 10)
     assert means["layer"].to_pylist() == [0, 1, None]
     assert means["value"].to_pylist() == [2.0, 2.0, 9.0]
 
@@ -46,7 +54,7 @@ def test_layers_are_kept_apart():
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(-1e6, 1e6)), min_size=1), st.integers(1, 10**6))
 def test_bins_hold_all_values_and_their_sum(values, width):
     steps, numbers = map(np.array, zip(*values, strict=True))
-    means = bin_means(rows(*((int(step), None, float(number)) for step, number in values)), width).to_pandas()
+    means = binned(rows(*((int(step), None, float(number)) for step, number in values)), width).to_pandas()
     assert means["count"].sum() == len(values)
     assert np.isclose((means["value"] * means["count"]).sum(), numbers.sum(), atol=1e-3)
     for edge, count in zip(means["bin"], means["count"], strict=True):
@@ -55,7 +63,7 @@ def test_bins_hold_all_values_and_their_sum(values, width):
 
 
 def test_values_that_are_not_numbers_stay_so():
-    means = bin_means(rows((1, None, float("nan")), (2, None, 1.0), (11, None, float("inf"))), 10)
+    means = binned(rows((1, None, float("nan")), (2, None, 1.0), (11, None, float("inf"))), 10)
     assert np.isnan(means["value"][0].as_py())
     assert means["value"][1].as_py() == np.inf
 

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
-from synthetic import figure, write_runs
+from synthetic import METHODS, PANEL, figure, write_runs
 
 from lop.errors import InputError
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import _page, conditions, draw, plotted_numbers
 from lop.figures.plotting import STYLE
+from lop.figures.registry import Figure
 from lop.paths import ROOT
 
 
@@ -33,7 +34,7 @@ def drawn(table, tmp_path_factory):
 
 def page(table, shown):
     with matplotlib.style.context(STYLE, after_reset=True):
-        return _page(shown, plotted_numbers(table, shown), ["smoke scale, 3 seeds"] * len(shown.panels))
+        return _page(shown, plotted_numbers(table, shown), dict.fromkeys(shown.curve_panels, "smoke scale, 3 seeds"))
 
 
 def test_three_files_are_written_and_nothing_else(drawn):
@@ -172,3 +173,26 @@ def test_figures_load_nothing_that_trains():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+
+
+def crosses(ax):
+    """Stands for a picture of the library."""
+    ax.plot([0, 1], [0, 1])
+
+
+def test_a_picture_needs_no_runs_and_joins_curves(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("lop.rl.pictures.ant", crosses)
+    alone = Figure(name="fig3a", scale="laptop", caption="", panels=({"picture": "lop.rl.pictures:ant"},), methods={})
+    assert alone.files() == []
+    assert alone.modules == ["lop.rl.pictures"]
+    pdf, png, csv = draw(collect(alone, tmp_path), alone, tmp_path)
+    assert pdf.stat().st_size > 0
+    assert png.stat().st_size > 0
+    assert csv.read_text() == "curve,label,step,mean,low,high,n\n"
+    both = Figure(name="fig3", scale="laptop", caption="", panels=(*alone.panels, PANEL), methods=METHODS)
+    sheet = page(table.assign(panel=1), both)
+    picture, curves = sheet.axes
+    assert len(picture.lines) == 1
+    assert not picture.axison
+    assert curves.axison
+    assert [ax.get_title("left") for ax in sheet.axes] == ["a", "b"]

@@ -19,10 +19,10 @@ STATISTICS = pd.DataFrame(
 )
 
 
-def drawn(statistics=STATISTICS, note="", **panel):
+def drawn(statistics=STATISTICS, note="", title="", **panel):
     ax = matplotlib.figure.Figure().subplots()
     methods = {name: Method(**method) for name, method in METHODS.items()}
-    plot_panel(statistics, ax, Panel(**PANEL | panel), methods, note)
+    plot_panel(statistics, ax, Panel(**PANEL | panel), methods, note, title)
     ax.figure.draw_without_rendering()
     return ax
 
@@ -98,3 +98,9 @@ def test_units():
     assert step_unit(9_999) == (1, "", "")
     assert step_unit(10_000) == (1_000, "thousands", "k")
     assert step_unit(1_000_000) == (1_000_000, "millions", "M")
+
+
+def test_logarithmic_values_are_written_as_numbers():
+    ax = drawn(y_scale="log", y_limits=[0.05, 20])
+    assert ax.get_yscale() == "log"
+    assert {"0.1", "1", "10"} <= {tick.get_text() for tick in ax.get_yticklabels()}

@@ -21,6 +21,10 @@ rule figure:
         scale=SCALE,
         what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
+        pictures=lambda wildcards: [
+            sources.digest(module, comments=True)
+            for module in figure_at(wildcards.figure, SCALE).modules
+        ],
         style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
     message:
         "draw {wildcards.figure} at {params.scale} scale"

@@ -1,0 +1,49 @@
+"""Pictures of the environments, rendered without a window."""
+
+import os
+from ctypes.util import find_library
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from lop.errors import InputError
+
+RENDERERS = {"egl": "EGL", "osmesa": "OSMesa"}  # MUJOCO_GL: library
+POSE = (0.0, 0.9, 0.0, -0.9, 0.0, -0.9, 0.0, 0.9)  # radians of the ant's hinges, hip and ankle of each leg
+
+
+def ant(ax: Axes) -> None:
+    """Ant, standing, from the camera that follows it.
+
+    Raises:
+        InputError: no library renders without a window here.
+    """
+    choose_renderer()
+    # Where MuJoCo renders is read when it is imported.
+    from lop.envs.ant import AntEnv
+
+    env = AntEnv(render_mode="rgb_array", width=960, height=720)
+    try:
+        env.reset(seed=0)
+        qpos = env.init_qpos.copy()
+        qpos[2], qpos[7:] = 0.62, POSE
+        env.set_state(qpos, 0 * env.init_qvel)
+        ax.imshow(np.asarray(env.render()))
+    except Exception as error:
+        raise InputError(
+            f"no picture: MuJoCo cannot render here with MUJOCO_GL={os.environ['MUJOCO_GL']}: {error}"
+        ) from error
+    finally:
+        env.close()
+
+
+def choose_renderer() -> None:
+    """Set MUJOCO_GL, unless it is set, to a library that is there."""
+    found = [name for name, library in RENDERERS.items() if find_library(library)]
+    if "MUJOCO_GL" not in os.environ:
+        if not found:
+            raise InputError(
+                "no picture: no library renders without a window; found none of libEGL, libOSMesa; allowed: either "
+                "(Debian, Ubuntu: sudo apt-get install libosmesa6)"
+            )
+        os.environ["MUJOCO_GL"] = found[-1]

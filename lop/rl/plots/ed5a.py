@@ -1,0 +1,6 @@
+"""Extended Data figure 5a from the runs that there are: `python ed5a.py`, `python ed5a.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("ed5a")

@@ -1,0 +1,6 @@
+"""Extended Data figure 5c from the runs that there are: `python ed5c.py`, `python ed5c.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("ed5c")

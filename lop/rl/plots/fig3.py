@@ -1,0 +1,6 @@
+"""Figure 3 from the runs that there are: `python fig3.py`, `python fig3.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("fig3")

@@ -1,0 +1,6 @@
+"""Figure 3b from the runs that there are: `python fig3b.py`, `python fig3b.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("fig3b")

@@ -1,0 +1,6 @@
+"""Figure 3c from the runs that there are: `python fig3c.py`, `python fig3c.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("fig3c")

@@ -1,0 +1,6 @@
+"""Figure 4c from the runs that there are: `python fig4c.py`, `python fig4c.py --help`."""
+
+from lop.figures.by_hand import main
+
+if __name__ == "__main__":
+    main("fig4c")

@@ -1,0 +1,100 @@
+"""The friction of Slippery Ant, by hand and in whole runs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from test_run_ppo import finished, run_under_fire, start
+
+from lop.errors import InputError
+from lop.paths import ROOT
+from lop.rl.frictions import Frictions, drawn, read
+from lop.rl.parameters import PPOParameters
+
+SLIPPERY = ["--env_name", "SlipperyAnt-v3", "--change_time", "2500"]
+
+
+def test_it_changes_with_the_first_episode_that_ends_late_enough():
+    """change_time 10: an end at step 10 is too early, 11 is not; from there on counted anew."""
+    frictions = Frictions([0.5, 1.0, 2.0], 10)
+    changes = {step: frictions.episode_ended(step) for step in (3, 10, 11, 15, 21, 22)}
+    assert changes == {3: False, 10: False, 11: True, 15: False, 21: False, 22: True}
+    assert frictions.current == 2.0
+
+
+@pytest.mark.parametrize(("n_steps", "change_time"), [(1, 1), (10, 3), (12, 3), (13, 3), (20_000_000, 2_000_000)])
+def test_a_run_whose_every_step_ends_an_episode_needs_no_more_than_it_has(n_steps, change_time):
+    frictions = Frictions(drawn(0, Frictions.most(n_steps, change_time)), change_time)
+    changes = range(n_steps) if n_steps < 100 else [change_time * k + k for k in range(1, 10)]
+    assert all(isinstance(frictions.episode_ended(step), bool) and frictions.current > 0 for step in changes)
+
+
+def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
+    sequence = drawn(0, 20_000)
+    assert min(sequence) >= 0.02
+    assert max(sequence) <= 2
+    assert np.mean(np.log10(sequence)) == pytest.approx(np.log10(0.2), abs=0.02)
+    assert np.std(np.log10(sequence)) == pytest.approx(2 / 12**0.5, abs=0.02)
+    assert drawn(0, 5) == sequence[:5]
+    assert drawn(1, 5) != sequence[:5]
+
+
+def test_a_file_gives_every_seed_its_line(tmp_path):
+    (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n1 2 3\n")
+    assert read(tmp_path / "f.txt") == [[0.1, 0.2, 0.3], [1, 2, 3]]
+    parameters = PPOParameters(
+        env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(tmp_path / "f.txt")
+    )
+    assert parameters.frictions(1) == [1, 2, 3]
+    before = parameters.identity()
+    (tmp_path / "f.txt").write_text("0.1 0.2 0.3\n1 2 3\n")
+    assert parameters.identity() == before
+    (tmp_path / "f.txt").write_text("0.1 0.2 0.3\n1 2 4\n")
+    assert parameters.identity() != before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "f.txt: key `frictions_file`: No such file or directory"),
+        (b"\x80\x04\x95", "f.txt: found no text, allowed: lines of numbers, line n for seed n"),
+        (b"0.1 0.2\n0.1 slippery\n", "f.txt: line 2: found 'slippery', allowed: frictions, 0 and more"),
+        (b"0.1 -1\n", "f.txt: line 1: found '-1', allowed: frictions, 0 and more"),
+        (b"0.1 0.2 0.3\n", "frictions of seed 1: found 0, allowed: 3 and more, for 20 steps with `change_time` 9"),
+        (b"0.1 0.2 0.3\n0.1\n", "frictions of seed 1: found 1, allowed: 3 and more, for 20 steps with `change_time` 9"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(tmp_path, content, message):
+    path = tmp_path / "f.txt"
+    if content is not None:
+        path.write_bytes(content)
+    parameters = PPOParameters(env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(path))
+    with pytest.raises(InputError) as error:
+        parameters.frictions(1)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_bad_file_ends_the_command(tmp_path):
+    script = [sys.executable, "-m", "lop.rl.run_ppo", "-c", str(ROOT / "lop/rl/cfg/sant/std.yml")]
+    run = subprocess.run(
+        [*script, "--frictions_file", "nowhere.txt", "--results", str(tmp_path)], capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert "nowhere.txt: key `frictions_file`: No such file" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_killed_across_changes_of_friction_it_ends_with_the_same_numbers(tmp_path):
+    assert start(tmp_path / "whole", extra=SLIPPERY).wait() == 0
+    assert run_under_fire(tmp_path / "killed", most_kills=4, extra=SLIPPERY) >= 2
+    whole = pq.read_table(finished(tmp_path / "whole"))
+    assert pq.read_table(finished(tmp_path / "killed")).equals(whole)
+    table = whole.to_pandas()
+    logged = table[table["metric"] == "friction"]
+    assert list(logged["step"]) == list(range(1000, 12_001, 1000))
+    sequence = list(dict.fromkeys(logged["value"]))
+    assert len(sequence) >= 3
+    assert sequence == drawn(1, len(sequence))

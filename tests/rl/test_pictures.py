@@ -1,0 +1,41 @@
+"""The rendered ant, and what is said where nothing renders."""
+
+import os
+import subprocess
+import sys
+from ctypes.util import find_library
+
+import matplotlib.figure
+import pytest
+
+from lop.errors import InputError
+from lop.rl import pictures
+
+DRAW = """
+import matplotlib.figure
+from lop.rl.pictures import ant
+ax = matplotlib.figure.Figure().subplots()
+ant(ax)
+image = ax.images[0].get_array()
+assert image.shape == (720, 960, 3), image.shape
+assert len({tuple(pixel) for pixel in image[300:420, 400:560].reshape(-1, 3)}) > 100  # a shaded body, no blank
+"""
+
+
+@pytest.mark.skipif(not (find_library("EGL") or find_library("OSMesa")), reason="no library that renders here")
+def test_the_ant_is_rendered():
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    subprocess.run([sys.executable, "-c", DRAW], env=environment, check=True)
+
+
+def test_without_a_renderer_it_says_what_to_install(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(pictures, "find_library", lambda name: None)
+    with pytest.raises(InputError, match="found none of libEGL, libOSMesa; allowed: either .*libosmesa6"):
+        pictures.ant(matplotlib.figure.Figure().subplots())
+
+
+def test_the_users_choice_is_kept(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "glfw")
+    pictures.choose_renderer()
+    assert os.environ["MUJOCO_GL"] == "glfw"
