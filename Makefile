@@ -8,7 +8,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
-.PHONY: help setup figures test test-slow test-all lint benchmark clean
+LEGACY := .legacy
+LEGACY_PYTHON ?= $(firstword $(foreach version,3.10 3.9 3.8,$(shell command -v python$(version)) \
+  $(wildcard $(HOME)/.pyenv/versions/$(version).*/bin/python)))
+
+.PHONY: help setup legacy figures test test-slow test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +20,7 @@ help:
 	@echo "make figures             build all of them"
 	@echo "make test                run the tests; make test-all also the long ones; make lint the linters"
 	@echo "make benchmark           measure what algorithms cost, and environment steps per second against bare physics"
+	@echo "make legacy              set up the original simulator, for \`backend: mujoco-py\`"
 	@echo "make clean               remove figures; results stay"
 
 setup: $(READY)
@@ -29,6 +34,21 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The original simulator, for `backend: mujoco-py`; its first import compiles it.
+legacy: $(LEGACY)/.ready
+
+$(LEGACY)/.ready: envs/legacy.txt
+	@test -n "$(LEGACY_PYTHON)" || \
+	  { echo "missing: Python 3.8, 3.9 or 3.10, which the original simulator needs; name one: make legacy LEGACY_PYTHON=/path/to/python3.10"; exit 1; }
+	@for file in /usr/include/GL/osmesa.h /usr/include/GL/glew.h "$$(command -v patchelf)" "$$(command -v gcc)"; do test -e "$$file" || \
+	  { echo "missing: what the original simulator is compiled with. Debian, Ubuntu: sudo apt-get install libosmesa6-dev libgl1-mesa-dev libglfw3 libglew-dev patchelf gcc g++   others: see envs/legacy.yaml"; exit 1; }; done
+	@echo "Setting up $(LEGACY) with gym 0.23.1 and mujoco-py, once; this takes some minutes."
+	@$(LEGACY_PYTHON) -m venv --clear $(LEGACY)
+	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check "pip<24.1" "setuptools<66" wheel
+	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/legacy.txt
+	@$(LEGACY)/bin/python -c "import mujoco_py" > $(LEGACY)/compile.log 2>&1 || { tail -3 $(LEGACY)/compile.log; exit 1; }
 	@touch $@
 
 # Snakemake decides what is stale, so make always asks it.

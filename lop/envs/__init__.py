@@ -2,20 +2,20 @@
 
     import gymnasium, lop.envs
     env = gymnasium.make("Ant-v3")
+    env = lop.envs.make("Ant-v3", backend="mujoco-py")  # the original physics itself: see lop.envs.original
 
 They take the place of Gymnasium's entries of these names, which can only say that they have moved elsewhere.
 """
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
 from lop.envs.ant import AntEnv
 from lop.envs.hopper import HopperEnv
-from lop.envs.mujoco_env import MujocoEnv
 from lop.envs.slippery_ant import SlipperyAnt
 from lop.envs.walker2d import Walker2dEnv
 
@@ -26,6 +26,7 @@ __all__ = [
     "SlipperyAnt",
     "Walker2dEnv",
     "environment_state",
+    "make",
     "restore_environment",
 ]
 
@@ -37,13 +38,41 @@ ENVIRONMENTS = {
 }
 
 
+TIME_LIMIT = 1000  # steps
+
+
+@runtime_checkable
+class Simulation(Protocol):
+    """An environment whose state can be saved."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def make(name: str, backend: str = "mujoco", **arguments: Any) -> gymnasium.Env:
+    """An environment of the paper with its time limit.
+
+    Args:
+        name: of `ENVIRONMENTS`.
+        backend: "mujoco", today's MuJoCo made to give the original physics to rounding; "mujoco-py", the original.
+        arguments: of the environment; `friction` alone for "mujoco-py".
+    """
+    if backend == "mujoco":
+        return gymnasium.make(name, **arguments)
+    if backend != "mujoco-py":
+        raise ValueError(f"Invalid backend: {backend!r} (allowed: mujoco, mujoco-py)")
+    from lop.envs.original import OriginalEnv
+
+    return TimeLimit(OriginalEnv(name, **arguments), TIME_LIMIT)
+
+
 def _register() -> None:
     for name, environment in ENVIRONMENTS.items():
         gymnasium.registry.pop(name, None)
         gymnasium.register(
             name,
             entry_point=f"{environment.__module__}:{environment.__qualname__}",
-            max_episode_steps=1000,
+            max_episode_steps=TIME_LIMIT,
             # Their checks cost time at every step.
             order_enforce=False,
             disable_env_checker=True,
@@ -72,8 +101,8 @@ def restore_environment(env: gymnasium.Env, state: dict[str, Any]) -> None:
         wrapper._elapsed_steps = elapsed
 
 
-def _simulation(env: gymnasium.Env) -> MujocoEnv:
-    if not isinstance(env.unwrapped, MujocoEnv):
+def _simulation(env: gymnasium.Env) -> Simulation:
+    if not isinstance(env.unwrapped, Simulation):
         raise ValueError(f"Invalid env: {env} (allowed: {', '.join(ENVIRONMENTS)})")
     return env.unwrapped
 

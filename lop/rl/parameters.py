@@ -22,6 +22,9 @@ class PPOParameters(Parameters):
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
+    backend: Literal["mujoco", "mujoco-py"] = Field(
+        "mujoco", description="today's MuJoCo giving the original physics to rounding, or the original itself"
+    )
     n_steps: Whole = Field(ge=1, description="environment steps of the run")
     label: str = Field("", description="what the method is called; no result depends on it")
 

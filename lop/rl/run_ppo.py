@@ -9,7 +9,6 @@ Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the
 
 from typing import Any, cast
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -17,7 +16,7 @@ from gymnasium import spaces
 from lop.algos.adam import LeanAdam
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
-from lop.envs import ResumableEnvironment, SlipperyAnt
+from lop.envs import ResumableEnvironment, SlipperyAnt, make
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 from lop.plasticity import dormant_share, stable_rank, weight_magnitude
@@ -40,7 +39,7 @@ def train(run: Run) -> None:
     # Environment
     frictions = Frictions(p.frictions(run.seed), p.change_time) if p.env_name == "SlipperyAnt-v3" else None
     arguments: dict[str, Any] = {"friction": frictions.current} if frictions else {}
-    env = gymnasium.make(p.env_name, **arguments)
+    env = make(p.env_name, p.backend, **arguments)
     o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)
     episode = Episode(env.reset(seed=run.seed)[0])
 

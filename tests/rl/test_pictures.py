@@ -31,7 +31,7 @@ def test_the_ant_is_rendered():
 def test_without_a_renderer_it_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(pictures, "find_library", lambda name: None)
-    with pytest.raises(InputError, match="found none of libEGL, libOSMesa; allowed: either .*libosmesa6"):
+    with pytest.raises(InputError, match=r"found none of libEGL, libOSMesa; allowed: either .*libosmesa6"):
         pictures.ant(matplotlib.figure.Figure().subplots())
 
 

@@ -1,0 +1,138 @@
+"""The original environments, gym 0.23.1 on mujoco-py and MuJoCo 2.1, as they were when the paper was made.
+
+They need Python 3.10 or older, so they live in a process of their own, with an interpreter that `make legacy` sets up.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from lop.envs import original_worker
+from lop.envs.mujoco_env import number
+from lop.errors import InputError
+from lop.paths import ROOT, shown
+
+INTERPRETER = "LOP_ORIGINAL_PYTHON"  # environment variable that names another one
+WORKER = Path(original_worker.__file__)
+
+
+def interpreter() -> Path:
+    """The old Python with the original stack; InputError, which says how to get it, if there is none."""
+    path = Path(os.environ.get(INTERPRETER) or ROOT / ".legacy" / "bin" / "python")
+    if not path.is_file():
+        raise InputError(
+            f"backend: mujoco-py needs an interpreter of its own: {shown(path)}: no such file; `make legacy` in {ROOT} "
+            f"makes it, or {INTERPRETER} names one"
+        )
+    return path
+
+
+class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+    """Ant-v3, Hopper-v3 or Walker2d-v3 of gym 0.23.1; SlipperyAnt-v3 is its Ant with another friction.
+
+    Observations, actions, rewards, draws of a seed, and `state_dict` are as in `lop.envs.mujoco_env.MujocoEnv`.
+
+    Args:
+        name: of the environment.
+        friction: sliding friction of all geoms, SlipperyAnt-v3 only.
+
+    Raises:
+        InputError: there is no old interpreter, or the original environment does not start in it.
+    """
+
+    def __init__(self, name: str, friction: float | None = None):
+        self._name, self._errors = name, tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        command = [str(interpreter()), str(WORKER), name]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_own_environment()
+        )
+        about = json.loads(self._answer())
+        self.dt, self._info = about["dt"], about["info"]
+        low, high = (np.array(about[end], np.float32) for end in ("low", "high"))
+        self.action_space = Box(low, high, dtype=np.float32)
+        self._observed = about["observation"]
+        self.observation_space = Box(-np.inf, np.inf, (self._observed,), np.float64)
+        if name == "SlipperyAnt-v3":
+            self.set_friction(1.5 if friction is None else friction)
+        elif friction is not None:
+            raise ValueError(f"Invalid friction: {friction!r} (allowed: None for {name})")
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Start an episode: observation, and an empty dict."""
+        return np.frombuffer(self._ask(b"r", json.dumps(seed).encode())).copy(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Observation, reward, whether the episode ended, False, and the terms of the reward."""
+        action = np.asarray(action, np.float32)
+        if action.shape != self.action_space.shape:
+            raise ValueError(f"Invalid action: shape {action.shape} (allowed: {self.action_space.shape})")
+        numbers, n = np.frombuffer(self._ask(b"s", action.tobytes())), self._observed
+        info = dict(zip(self._info, numbers[n + 2 :].tolist(), strict=True))
+        return numbers[:n].copy(), float(numbers[n]), bool(numbers[n + 1]), False, info
+
+    @property
+    def friction(self) -> float:
+        """The sliding friction that steps are simulated with."""
+        return self._friction
+
+    def set_friction(self, friction: float) -> None:
+        """Change the friction from the next step on."""
+        self._friction = number("friction", friction, at_least=0)
+        self._ask(b"f", np.array([self._friction]).tobytes())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a bit-exact continuation needs, as numbers, strings, lists and dicts."""
+        state = json.loads(self._ask(b"g"))
+        return state | ({"friction": self._friction} if self._name == "SlipperyAnt-v3" else {})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was called."""
+        if "friction" in state:
+            self.set_friction(state["friction"])
+        self._ask(b"p", json.dumps({key: value for key, value in state.items() if key != "friction"}).encode())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def _ask(self, letter: bytes, payload: bytes = b"") -> bytes:
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(original_worker.HEADER.pack(letter, len(payload)) + payload)
+            self._process.stdin.flush()
+        except OSError:
+            pass  # what it said at its end is read with its answer
+        return self._answer()
+
+    def _answer(self) -> bytes:
+        assert self._process.stdout
+        header = self._process.stdout.read(original_worker.HEADER.size)
+        if len(header) < original_worker.HEADER.size:
+            raise InputError(f"backend: mujoco-py: {interpreter()} ended: {self._last_words()}")
+        letter, size = original_worker.HEADER.unpack(header)
+        payload = self._process.stdout.read(size)
+        if letter == b"e":
+            raise RuntimeError(f"{self._name} of gym 0.23.1: {payload.decode()}")
+        return payload
+
+    def _last_words(self) -> str:
+        self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"status {self._process.returncode}"
+
+
+def _own_environment() -> dict[str, str]:
+    """Without what points our own interpreter to its packages."""
+    return {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    }
