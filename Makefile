@@ -9,8 +9,8 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
 LEGACY := .legacy
-LEGACY_PYTHON ?= $(firstword $(foreach version,3.10 3.9 3.8,$(shell command -v python$(version)) \
-  $(wildcard $(HOME)/.pyenv/versions/$(version).*/bin/python)))
+LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.pyenv/versions/3.10.*/bin/python \
+  $(HOME)/.pyenv/versions/3.8.*/bin/python; do $$python -c "import venv" 2>/dev/null && echo $$python && break; done)
 
 .PHONY: help setup legacy figures test test-slow test-all lint benchmark clean
 .DELETE_ON_ERROR:

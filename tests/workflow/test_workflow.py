@@ -96,7 +96,7 @@ def test_one_command_makes_figure_picture_and_table(built):
     assert rows[0] == "curve,label,step,mean,low,high,n"
     assert {row.split(",")[0] for row in rows[1:]} == {"std", "ns", "l2", "cbp"}
     for run in RUNS:
-        assert f"{run}: done, 4,096 steps" in built.log
+        assert f"{run}: done, 10,240 steps" in built.log
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_one_command_makes_figure_picture_and_table(built):
         (lambda p: p.append("lop/rl/README.md", "more\n"), set()),
         (lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "label: PPO+L2", "label: other"), set()),
         (lambda p: p.edit("config/figures.yaml", "y_label: Return per episode", "y_label: Return"), {FIGURE}),
-        (lambda p: p.edit("config/scales/smoke.yaml", "bin: 1_024", "bin: 2_048"), {TABLE, FIGURE}),
+        (lambda p: p.edit("config/scales/smoke.yaml", "bin: 2_048", "bin: 5_120"), {TABLE, FIGURE}),
         (lambda p: p.metrics().unlink(), set()),
     ],
     ids=[
@@ -193,8 +193,6 @@ def processes_in(folder: Path) -> list[Path]:
 
 def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
     project = Project(tmp_path / "project")
-    project.edit("config/scales/smoke.yaml", "n_steps: 4_096", "n_steps: 12_288")
-    project.edit("config/scales/smoke.yaml", "to: 4_096", "to: 12_288")
     project.edit("config/config.yaml", "checkpoint_every: 60", "checkpoint_every: 0.5")
     running = subprocess.Popen(
         project.command("figures/fig4a.pdf", "--cores", "2"),
