@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from lop.algos.utilities import UTILITIES
 from lop.nets.initialisation import gain, uniform_bound
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import normal_table
@@ -26,9 +27,16 @@ class Examples(NamedTuple):
 
 def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
     """Examples of dense inputs (examples, inputs) and targets (examples,)."""
+    if len(inputs) != len(targets):
+        raise ValueError(f"Invalid targets: {len(targets)} (allowed: {len(inputs)}, one for each input)")
     rows, columns = np.nonzero(inputs)
     start = np.searchsorted(rows, np.arange(len(inputs) + 1))
     return Examples(start, columns, inputs[rows, columns].astype(np.float32), np.asarray(targets, np.float32))
+
+
+def _within(name: str, values: np.ndarray, end: int) -> None:
+    if len(values) and not 0 <= values.min() <= values.max() < end:
+        raise ValueError(f"Invalid {name} {values.min():g} to {values.max():g} (allowed: 0 to {end - 1})")
 
 
 class OnlineLearner:
@@ -79,9 +87,22 @@ class OnlineLearner:
             ("activation", activation, ACTIVATIONS),
             ("loss", loss, LOSSES),
             ("opt", opt, OPTIMIZERS),
+            ("util_type", util_type, UTILITIES),
         ):
             if value not in allowed:
                 raise ValueError(f"Invalid {name}: {value!r} (allowed: {', '.join(allowed)})")
+        for name, number, highest in (
+            ("step_size", step_size, np.inf),
+            ("weight_decay", weight_decay, np.inf),
+            ("perturb_scale", perturb_scale, np.inf),
+            ("replacement_rate", replacement_rate, 1),
+            ("decay_rate", decay_rate, 1),
+            ("maturity_threshold", maturity_threshold, np.inf),
+        ):
+            if not 0 <= number <= highest:
+                raise ValueError(
+                    f"Invalid {name}: {number} (allowed: 0 {f'to {highest}' if highest == 1 else 'and more'})"
+                )
         self.sizes = (network[0][0].shape[1], *(len(weights) for weights, _ in network))
         if loss == "mse" and self.sizes[-1] != 1:
             raise ValueError(f"Invalid network: {self.sizes[-1]} outputs (allowed: 1 with loss 'mse')")
@@ -104,6 +125,7 @@ class OnlineLearner:
         init = "lecun" if activation == "selu" else init
         self.bounds = np.array([uniform_bound(i, o, init, gain(activation)) for i, o in pairs])
         self.normal = normal_table() if perturb_scale > 0 else np.zeros(0, np.float32)
+        self._checked: Examples | None = None
         self.shape = shape_of(self.method)
         self.state = new_state(self.method, rng)
         for index, (weights, biases) in enumerate(network):
@@ -111,23 +133,29 @@ class OnlineLearner:
             here_weights[...], here_biases[...] = weights, biases
 
     def learn(self, stream: Examples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Learn from the examples in that order, (n,) int64; returns losses (n,) float32 and predicted classes (n,)
+        """Learn from the examples in that order, (n,) integers; returns losses (n,) float32 and predicted classes (n,)
         int16 (-1 without classes), both of before learning."""
-        self._check(stream, order)
+        order = np.asarray(order)
+        if not np.issubdtype(order.dtype, np.integer):
+            raise ValueError(f"Invalid order: {order.dtype} (allowed: integers)")
+        _within("order", order, len(stream.targets))
+        if stream is not self._checked:
+            self._check(stream)
         losses, predicted = np.empty(len(order), np.float32), np.empty(len(order), np.int16)
         kernel(self.method)(order, stream, self.settings, self.state, self.bounds, self.normal, losses, predicted)
         return losses, predicted
 
-    def _check(self, stream: Examples, order: np.ndarray) -> None:
+    def _check(self, stream: Examples) -> None:
         """Compiled code would read and write beyond its arrays."""
-        classes = self.sizes[-1] if self.shape.classifies else None
-        for name, values, end in (
-            ("order", order, len(stream.targets)),
-            ("stream: input", stream.indices, self.sizes[0]),
-            ("stream: class", stream.targets, classes),
-        ):
-            if end is not None and len(values) and not 0 <= values.min() <= values.max() < end:
-                raise ValueError(f"Invalid {name} {values.min():g} to {values.max():g} (allowed: 0 to {end - 1})")
+        start, ends = stream.start, (0, len(stream.indices), len(stream.values), len(stream.targets) + 1)
+        if (start[0], start[-1], start[-1], len(start)) != ends or (np.diff(start) < 0).any():
+            raise ValueError(
+                "Invalid stream: start (allowed: from 0 up to the number of values, one more than targets)"
+            )
+        _within("stream: input", stream.indices, self.sizes[0])
+        if self.shape.classifies:
+            _within("stream: class", stream.targets, self.sizes[-1])
+        self._checked = stream
 
     def layer(self, index: int) -> Layer:
         """Weights (outputs, inputs) and biases (outputs,) of a layer, as views."""

@@ -233,6 +233,12 @@ def test_what_lies_beyond_the_arrays_is_refused():
     classes = OnlineLearner(network(FFNN(2, num_outputs=3)), seeded(0), 0.1, loss="nll")
     with pytest.raises(ValueError, match=r"Invalid stream: class 1 to 3 \(allowed: 0 to 2\)"):
         classes.learn(examples(np.ones((2, 2)), np.array([1, 3])), np.arange(2))
+    with pytest.raises(ValueError, match=r"Invalid order: float64 \(allowed: integers\)"):
+        learner.learn(stream, np.arange(3.0))
+    with pytest.raises(ValueError, match="Invalid stream: start"):
+        learner.learn(stream._replace(start=np.array([0, 2, 4, 9])), np.arange(3))
+    with pytest.raises(ValueError, match=r"Invalid targets: 2 \(allowed: 3, one for each input\)"):
+        examples(np.ones((3, 2)), np.ones(2))
 
 
 def test_unknown_names_are_told():
@@ -241,6 +247,16 @@ def test_unknown_names_are_told():
         OnlineLearner(layers, seeded(0), 0.1, activation="step")
     with pytest.raises(ValueError, match="Invalid opt: 'lion'"):
         OnlineLearner(layers, seeded(0), 0.1, opt="lion")
+    for name, value in (
+        ("replacement_rate", -0.1),
+        ("replacement_rate", 1.1),
+        ("perturb_scale", -1),
+        ("decay_rate", 2),
+    ):
+        with pytest.raises(ValueError, match=f"Invalid {name}: {value}"):
+            OnlineLearner(layers, seeded(0), 0.1, **{name: value})
+    with pytest.raises(ValueError, match="Invalid util_type: 'beauty'"):
+        OnlineLearner(layers, seeded(0), 0.1, util_type="beauty")
     with pytest.raises(ValueError, match="Invalid loss: 'mae'"):
         OnlineLearner(layers, seeded(0), 0.1, loss="mae")
     with pytest.raises(ValueError, match="Invalid network: 3 outputs"):
