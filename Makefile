@@ -9,8 +9,11 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
 LEGACY := .legacy
+# Each is asked to run: there may be a pyenv shim with no version behind it.
 LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.pyenv/versions/3.10.*/bin/python \
-  $(HOME)/.pyenv/versions/3.8.*/bin/python; do $$python -c "import venv" 2>/dev/null && echo $$python && break; done)
+  $(HOME)/.pyenv/versions/3.9.*/bin/python $(HOME)/.pyenv/versions/3.8.*/bin/python; \
+  do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
+LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
 .PHONY: help setup legacy figures test test-slow test-all lint benchmark clean
 .DELETE_ON_ERROR:
@@ -40,15 +43,22 @@ $(READY): requirements.lock pyproject.toml
 legacy: $(LEGACY)/.ready
 
 $(LEGACY)/.ready: envs/legacy.txt
-	@test -n "$(LEGACY_PYTHON)" || \
-	  { echo "missing: Python 3.8, 3.9 or 3.10, which the original simulator needs; name one: make legacy LEGACY_PYTHON=/path/to/python3.10"; exit 1; }
-	@for file in /usr/include/GL/osmesa.h /usr/include/GL/glew.h "$$(command -v patchelf)" "$$(command -v gcc)"; do test -e "$$file" || \
-	  { echo "missing: what the original simulator is compiled with. Debian, Ubuntu: sudo apt-get install libosmesa6-dev libgl1-mesa-dev libglfw3 libglew-dev patchelf gcc g++   others: see envs/legacy.yaml"; exit 1; }; done
+	@python="$(LEGACY_PYTHON)"; \
+	"$${python:-none}" -c "import sys, ensurepip, venv; sys.exit(not (3, 8) <= sys.version_info < (3, 11))" 2>/dev/null || \
+	  { echo "missing: Python 3.8, 3.9 or 3.10 with its venv module, which the original simulator needs; name one: make legacy LEGACY_PYTHON=/path/to/python3.10"; exit 1; }
+	@missing=; for need in $(LEGACY_NEEDS); do \
+	  case $$need in \
+	    *.h:*) echo "#include <$${need%:*}>" | gcc -E - ;; \
+	    *) command -v "$${need%:*}" ;; \
+	  esac >/dev/null 2>&1 || missing="$$missing $${need#*:}"; done; \
+	test -z "$$missing" || \
+	  { echo "missing: what the original simulator is compiled with. Debian, Ubuntu: sudo apt-get install$$missing   others: see envs/legacy.yaml"; exit 1; }
 	@echo "Setting up $(LEGACY) with gym 0.23.1 and mujoco-py, once; this takes some minutes."
 	@$(LEGACY_PYTHON) -m venv --clear $(LEGACY)
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check "pip<24.1" "setuptools<66" wheel
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/legacy.txt
-	@$(LEGACY)/bin/python -c "import mujoco_py" > $(LEGACY)/compile.log 2>&1 || { tail -3 $(LEGACY)/compile.log; exit 1; }
+	@MUJOCO_PY_FORCE_CPU=1 $(LEGACY)/bin/python -c "import mujoco_py" > $(LEGACY)/compile.log 2>&1 || \
+	  { tail -3 $(LEGACY)/compile.log; echo "mujoco-py does not compile; all that was said: $(LEGACY)/compile.log"; exit 1; }
 	@touch $@
 
 # Snakemake decides what is stale, so make always asks it.
