@@ -5,6 +5,7 @@ They need Python 3.10 or older, so they live in a process of their own, with an 
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from lop.paths import ROOT, shown
 
 INTERPRETER = "LOP_ORIGINAL_PYTHON"  # environment variable that names another one
 WORKER = Path(original_worker.__file__)
+SLIPPERY = "SlipperyAnt-v3"
 
 
 def interpreter() -> Path:
@@ -48,7 +50,9 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """
 
     def __init__(self, name: str, friction: float | None = None):
-        self._name, self._errors = name, tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        if friction is not None:
+            _must_be_slippery(name)
+        self.name, self._errors = name, tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         command = [str(interpreter()), str(WORKER), name]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_own_environment()
@@ -59,10 +63,8 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.action_space = Box(low, high, dtype=np.float32)
         self._observed = about["observation"]
         self.observation_space = Box(-np.inf, np.inf, (self._observed,), np.float64)
-        if name == "SlipperyAnt-v3":
+        if name == SLIPPERY:
             self.set_friction(1.5 if friction is None else friction)
-        elif friction is not None:
-            raise ValueError(f"Invalid friction: {friction!r} (allowed: None for {name})")
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Start an episode: observation, and an empty dict."""
@@ -79,24 +81,28 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     @property
     def friction(self) -> float:
-        """The sliding friction that steps are simulated with."""
+        """The sliding friction that steps are simulated with; ValueError if the environment is not slippery."""
+        _must_be_slippery(self.name)
         return self._friction
 
     def set_friction(self, friction: float) -> None:
-        """Change the friction from the next step on."""
+        """Change the friction from the next step on; ValueError if the environment is not slippery."""
+        _must_be_slippery(self.name)
         self._friction = number("friction", friction, at_least=0)
         self._ask(b"f", np.array([self._friction]).tobytes())
 
     def state_dict(self) -> dict[str, Any]:
         """All that a bit-exact continuation needs, as numbers, strings, lists and dicts."""
-        state = json.loads(self._ask(b"g"))
-        return state | ({"friction": self._friction} if self._name == "SlipperyAnt-v3" else {})
+        state = {"original": self.name} | json.loads(self._ask(b"g"))
+        return state | ({"friction": self._friction} if self.name == SLIPPERY else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called."""
-        if "friction" in state:
+        """Go on from where `state_dict` was called, here or in another process; ValueError if not of this name."""
+        if (found := state.get("original")) != self.name:
+            raise ValueError(f"Invalid state: of the original {found} (allowed: {self.name})")
+        if self.name == SLIPPERY:
             self.set_friction(state["friction"])
-        self._ask(b"p", json.dumps({key: value for key, value in state.items() if key != "friction"}).encode())
+        self._ask(b"p", json.dumps(state).encode())
 
     def close(self) -> None:
         """End the process."""
@@ -121,18 +127,24 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         letter, size = original_worker.HEADER.unpack(header)
         payload = self._process.stdout.read(size)
         if letter == b"e":
-            raise RuntimeError(f"{self._name} of gym 0.23.1: {payload.decode()}")
+            raise RuntimeError(f"{self.name} of gym 0.23.1: {payload.decode()}")
         return payload
 
     def _last_words(self) -> str:
-        self._process.wait()
+        status = self._process.wait()
+        if status < 0:
+            return f"killed by {signal.Signals(-status).name}"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"status {self._process.returncode}"
+        return lines[-1] if lines else f"status {status}"
+
+
+def _must_be_slippery(name: str) -> None:
+    if name != SLIPPERY:
+        raise ValueError(f"Invalid friction: {name} has none to set (allowed: {SLIPPERY})")
 
 
 def _own_environment() -> dict[str, str]:
-    """Without what points our own interpreter to its packages."""
-    return {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    }
+    """Without what points our own interpreter to its packages; and mujoco-py as `make legacy` compiled it."""
+    ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"MUJOCO_PY_FORCE_CPU": "1"}

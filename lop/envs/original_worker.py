@@ -3,11 +3,13 @@
     python original_worker.py Ant-v3
 
 reads requests from standard input and answers on standard output. Both are a letter, the length of what follows as
-uint32, and that: numbers as float64, the rest as JSON. It ends with its input.
+uint32, and that: numbers as float64, the rest as JSON. It ends with its input, and only with it: Ctrl-C and SIGTERM
+often reach a whole group of processes, and the run on the other side still asks for the state that it saves.
 """
 
 import json
 import os
+import signal
 import struct
 import sys
 
@@ -15,6 +17,8 @@ HEADER = struct.Struct("<cI")
 
 
 def main(name):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever libraries print is no answer
     world = World(name)
