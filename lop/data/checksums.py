@@ -56,14 +56,18 @@ class Checksums:
         return self.known.get(name) or read_json(self.pins).get(name)
 
     def check(self, path: Path, name: str) -> None:
-        """Refuse another file than the known one, or than the first that was seen; InputError says what was found."""
-        found, expected = sha256(path), self.of(name)
-        if expected is None:
-            write_json(self.pins, {**read_json(self.pins), name: found})
-            print(f"{name}: sha256 {found}, from now on the only one allowed ({shown(self.pins)})", flush=True)
-        elif found != expected:
+        """Refuse a file whose checksum is not the one that it has to have, if any; InputError says what was found."""
+        expected = self.of(name)
+        if expected is not None and (found := sha256(path)) != expected:
             why = "" if name in self.known else f", as in {shown(self.pins)}"
             raise InputError(f"{shown(path)}: found sha256 {found}, allowed: {expected}{why}")
+
+    def pin(self, path: Path, name: str) -> None:
+        """Hold a file whose content has proved good to its checksum from now on, unless it is known already."""
+        if self.of(name) is None:
+            found = sha256(path)
+            write_json(self.pins, {**read_json(self.pins), name: found})
+            print(f"{name}: sha256 {found}, from now on the only one allowed ({shown(self.pins)})", flush=True)
 
 
 def content_digest(files: Iterable[Path]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lop.data.checksums import Checksums
+from lop.data.checksums import Checksums, sha256
 from lop.errors import InputError
 from lop.files import atomic_file
 
@@ -45,9 +45,12 @@ def download(
 ) -> None:
     """Bring the file `name` from the first of `urls` that has it whole.
 
-    What has arrived of it lies in `<target>.part` until its checksum is known good; the next call goes on from there.
-    InputError, in one line with each address and what went wrong there, if none has it.
+    Nothing is asked for if `target` is there with its known checksum. What has arrived lies in `<target>.part` until
+    its checksum, if one is known, is found good; the next call goes on from there. InputError, in one line with each
+    address and what went wrong there, if none has it.
     """
+    if target.is_file() and checksums.of(name) == sha256(target):
+        return
     part = Partial(target)
     failures = []
     for url in urls:

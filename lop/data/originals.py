@@ -27,6 +27,7 @@ CIFAR100_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR100_ARCHIVE = "cifar-100-binary.tar.gz"
 CIFAR100_RECORDS = {"train.bin": 50_000, "test.bin": 10_000}
 CLASS_BYTES = 700 * 3 * 32 * 32 * 8 + 4096  # at most: as float64, with a header
+CLASSES_ZIP = "imagenet classes"  # what its checksum is pinned as: its name is the user's
 OFFICIAL = "Imagenet32_train_npz.zip"
 BY_HAND = (
     "imagenet cannot be downloaded by a program: get the paper's zip (Google Drive file "
@@ -102,6 +103,7 @@ def cifar100(folder: Path, origin: Origin) -> None:
     else:
         raise origin.missing("train.bin and test.bin", f"{CIFAR100_ARCHIVE} (not the one of Python pickles)")
     unpack_cifar100(archive, folder)
+    origin.checksums.pin(archive, CIFAR100_ARCHIVE)
     if origin.supplied is None:
         archive.unlink()
 
@@ -133,8 +135,9 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
         origin.checksums.check(official[0], OFFICIAL)
         build_classes(official[0], folder, seed)
     elif len(archives := sorted(origin.supplied.glob("*.zip"))) == 1:
-        origin.checksums.check(archives[0], "imagenet classes zip")
+        origin.checksums.check(archives[0], CLASSES_ZIP)
         unpack_classes(archives[0], folder)
+        origin.checksums.pin(archives[0], CLASSES_ZIP)
     else:
         raise origin.missing("classes/0.npy to 999.npy", "one zip of those", OFFICIAL)
 

@@ -60,6 +60,14 @@ def test_whole(client):
     assert client.left == ["file"]
 
 
+def test_what_is_there_is_not_asked_for(client, server):
+    client.target.write_bytes(CONTENT)
+    assert client.get() == CONTENT
+    assert server.requests == []
+    client.target.write_bytes(b"something else")
+    assert client.get() == CONTENT
+
+
 def test_cut_off_goes_on_where_it_was(client, server):
     server.cuts["file"] = [1000, 50_000]
     assert client.get() == CONTENT
@@ -151,8 +159,9 @@ def test_every_address_is_named_when_none_works(client, server):
     assert f"{DEAD}file: Connection refused; {server.url}file: status 404" in line
 
 
-def test_a_checksum_is_pinned_on_first_use_and_held_to(unknown, server, capsys):
+def test_a_pinned_checksum_is_held_to(unknown, server, capsys):
     assert unknown.get() == CONTENT
+    unknown.checksums.pin(unknown.target, "file")
     assert sha(CONTENT) in capsys.readouterr().out
     assert json.loads((unknown.folder / "checksums.json").read_text()) == {"file": sha(CONTENT)}
     unknown.target.unlink()
