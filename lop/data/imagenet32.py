@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -36,14 +37,16 @@ def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -
         batch = Path(scratch) / "batch.npz"
         labels = [_array(archive, batch, "labels") for _ in _batches(archive, batch)]
         places = _choose(archive, np.concatenate(labels), seed, classes)
-        images = np.memmap(Path(scratch) / "chosen", np.uint8, "w+", shape=(classes * CLASS_SHAPE[0], IMAGE_BYTES))
         sums, start = np.zeros(3, np.int64), 0
-        for _, expected in zip(_batches(archive, batch), labels, strict=True):
-            sums += _copy_chosen(archive, batch, places[start : start + len(expected)], images)
-            start += len(expected)
-        means = (sums / (len(images) * 1024 * 255)).astype(np.float32).reshape(3, 1, 1)
-        for number, part in enumerate(images.reshape(classes, *CLASS_SHAPE)):
-            write_class(folder / "classes" / f"{number}.npy", part.astype(np.float32) / np.float32(255) - means)
+        with open(Path(scratch) / "chosen", "w+b") as chosen:
+            for _, expected in zip(_batches(archive, batch), labels, strict=True):
+                sums += _copy_chosen(archive, batch, places[start : start + len(expected)], chosen)
+                start += len(expected)
+            chosen.seek(0)
+            means = (sums / (classes * CLASS_SHAPE[0] * 1024 * 255)).astype(np.float32).reshape(3, 1, 1)
+            for number in range(classes):
+                images = np.fromfile(chosen, np.uint8, CLASS_SHAPE[0] * IMAGE_BYTES).reshape(CLASS_SHAPE)
+                write_class(folder / "classes" / f"{number}.npy", images.astype(np.float32) / np.float32(255) - means)
 
 
 def _batches(archive: Path, batch: Path) -> Iterator[None]:
@@ -76,13 +79,15 @@ def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
     return array
 
 
-def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Put a batch's chosen images where they belong; returns the sums of their channels, int64 (3,)."""
+def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, chosen: BinaryIO) -> np.ndarray:
+    """Put a batch's chosen images at their places in a file; returns the sums of their channels, int64 (3,)."""
     data = _array(archive, batch, "data")
     if len(data) != len(places):
         raise refused(archive, f"{len(data)} images with {len(places)} labels", "as many of both")
     rows = np.flatnonzero(places >= 0)
-    images[places[rows]] = data[rows]
+    for row in rows:
+        chosen.seek(places[row] * IMAGE_BYTES)
+        chosen.write(data[row].data)
     return np.array([data[rows, first : first + 1024].sum(dtype=np.int64) for first in range(0, IMAGE_BYTES, 1024)])
 
 

@@ -13,7 +13,7 @@ from lop.data.templates import EXTENT, FONTS, SIDE, template, templates
 
 MNIST_50 = "4b31c517e835520d2006ff487c62fba1409e4d901c9a77c5a5fa174ff4fa42a2"
 CIFAR100_50 = "729c96eb1b17c8783c2d1c3926642cf5878868e9d335c80510aa92108fc75d2e"
-IMAGENET_50 = "8b12239f1cc4b5e789417e74f96d62ac4d6c3fd04a3121ca7fa993f67de09395"
+IMAGENET_50 = "a611a1a72e832673f1e9330a3e05670b146bc2315b4622348beb1d2ed0fb37ea"
 LOOKS = pytest.mark.parametrize("look", [MNIST, CIFAR100, IMAGENET], ids=lambda look: look.name)
 
 
