@@ -4,6 +4,8 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 
 class Server:
     """Serves `files` (name to bytes); what it was asked for is in `requests` as (name, Range header)."""
@@ -66,3 +68,11 @@ class Server:
                 self.wfile.write(content[start:end])
 
         return Handler
+
+
+@pytest.fixture(name="server")
+def serving():
+    """A loopback server without files."""
+    server = Server()
+    yield server
+    server.close()

@@ -5,6 +5,7 @@ import json
 import random
 
 import pytest
+from server import serving  # noqa: F401
 
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from server import serving  # noqa: F401
 from test_unpack import tar_gz, zipped
 
 from lop.data import formats, imagenet32, originals
