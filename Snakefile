@@ -20,6 +20,7 @@ rule all:
         expand("figures/{figure}.pdf", figure=FIGURES),
 
 
+include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"

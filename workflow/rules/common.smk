@@ -6,7 +6,8 @@ import sys
 from functools import cache, wraps
 
 from lop import errors
-
+from lop.data import originals, sets
+from lop.data.checksums import declared_digest
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.runs.spec import PROBLEMS, resolve
@@ -64,3 +65,16 @@ def spec_of(wildcards):
 @cache
 def figure_at(name, scale):
     return load_figure(name, scale)
+
+
+@told_in_one_line
+def data_digest(name, source):
+    """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
+    if (name, source) == ("imagenet", "original") and not config["data"]["folder"]:
+        originals.imagenet_by_hand(sets.folder_of(name, source))
+    return declared_digest(name, source, config["data"]["seed"])
+
+
+def data_folder(source):
+    """Where the user has the originals, if anywhere."""
+    return config["data"]["folder"] or "" if source == "original" else ""

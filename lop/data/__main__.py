@@ -1,0 +1,37 @@
+"""python -m lop.data mnist: make the files of a set by hand; the workflow's rules do the same."""
+
+import argparse
+from pathlib import Path
+
+from lop.data.prepare import prepare
+from lop.data.sets import CLASSES, DATA, SETS, SOURCES
+from lop.errors import InputError, told_in_one_line
+from lop.paths import shown
+
+
+def main() -> None:
+    """Parse the command line and make the set; bad input ends with one line and status 2."""
+    parser = argparse.ArgumentParser(prog="python -m lop.data", description="make the files of a set of images")
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("--source", choices=SOURCES, default="glyphs", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
+    parser.add_argument("--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, or 0-9; default: %(default)s")
+    parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
+    parser.add_argument("--data", type=Path, default=DATA, help="where sets lie; default: %(default)s")
+    given = parser.parse_args()
+    with told_in_one_line():
+        supplied = Path(given.folder) if given.folder else None
+        made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
+        print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
+
+
+def classes_of(text: str) -> range:
+    """`7` or `0-9`, the last one included."""
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        raise InputError(f"--classes: found {text!r}, allowed: one like 7, or some like 0-9")
+    return range(int(first), int(last or first) + 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""SHA-256 of files: the originals' known ones, those pinned on first use, and the digests that runs depend on."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from lop.errors import InputError
+from lop.files import atomic_file
+from lop.paths import shown
+from lop.runs import sources
+
+KNOWN = {
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "Imagenet32_train_npz.zip": "94226337ecc1b0309d9fcd0167127aaadc931587035fbcb53925235edbaec4fc",
+}
+CACHE = ".digests.json"
+
+
+def sha256(path: Path) -> str:
+    """Of a file as it lies there."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict:
+    """The mapping in a small file of ours; empty where there is none yet."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{shown(path)}: not valid JSON: {error}; delete it to start anew") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: names and their checksums")
+    return content
+
+
+def write_json(path: Path, content: dict) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+class Checksums:
+    """What files have to be: the known checksums, and for others what they were when first seen, kept in `pins`."""
+
+    def __init__(self, pins: Path, known: dict[str, str] = KNOWN):
+        self.pins, self.known = pins, known
+
+    def of(self, name: str) -> str | None:
+        """The checksum that a file of that name has to have, if any."""
+        return self.known.get(name) or read_json(self.pins).get(name)
+
+    def check(self, path: Path, name: str) -> None:
+        """Refuse a file whose checksum is not the one that it has to have, if any; InputError says what was found."""
+        expected = self.of(name)
+        if expected is not None and (found := sha256(path)) != expected:
+            why = "" if name in self.known else f", as in {shown(self.pins)}"
+            raise InputError(f"{shown(path)}: found sha256 {found}, allowed: {expected}{why}")
+
+    def pin(self, path: Path, name: str) -> None:
+        """Hold a file whose content has proved good to its checksum from now on, unless it is known already."""
+        if self.of(name) is None:
+            found = sha256(path)
+            write_json(self.pins, {**read_json(self.pins), name: found})
+            print(f"{name}: sha256 {found}, from now on the only one allowed ({shown(self.pins)})", flush=True)
+
+
+def content_digest(files: Iterable[Path]) -> str:
+    """One digest of the names and the contents of files, unpacked where they are gzipped.
+
+    Each file's own is kept in its folder's .digests.json, by size and time of change, and not computed twice.
+    InputError if a file is missing or cannot be unpacked.
+    """
+    parts: dict[str, str] = {}
+    paths = sorted(files)
+    for folder in sorted({path.parent for path in paths}):
+        cached = read_json(folder / CACHE)
+        fresh = {path.name: _cached(path, cached) for path in paths if path.parent == folder}
+        if any(cached.get(name) != entry for name, entry in fresh.items()):
+            write_json(folder / CACHE, {**cached, **fresh})
+        parts |= {name: entry[-1] for name, entry in fresh.items()}
+    return sources.combined(parts)
+
+
+def _cached(path: Path, cached: dict) -> list:
+    try:
+        status = path.stat()
+        key = [status.st_size, status.st_mtime_ns]
+        entry = cached.get(path.name)
+        if isinstance(entry, list) and entry[:2] == key:
+            return entry
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            return [*key, hashlib.file_digest(file, "sha256").hexdigest()]
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)}: no such file") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error}") from None
+
+
+def declared_digest(name: str, source: str, seed: int) -> str:
+    """Digest of what makes a set, known before its files are there.
+
+    Of built-in data: the seed and the code that draws it. Of the originals: nothing but who they are; their files are
+    held by checksums.
+    """
+    parts = {"set": name, "source": source}
+    if source == "glyphs":
+        parts |= {"seed": str(seed), "code": sources.digest("lop.data.built_in")}
+    return sources.combined(parts)

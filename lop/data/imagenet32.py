@@ -1,0 +1,106 @@
+"""Continual ImageNet's classes from the official downsampled ImageNet (Chrabaszcz et al. 2017).
+
+The paper's classes were made this way, but which 700 images of a class, and the classes' order, were not published:
+here a seed says which.
+"""
+
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from lop.data.formats import CLASS_SHAPE, refused, write_class
+from lop.errors import InputError
+from lop.paths import shown
+
+IMAGE_BYTES = 3 * 32 * 32
+SCRATCH = ".building-"
+MOST_BYTES = 2**30  # of one of the npz files
+
+
+def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -> None:
+    """Write classes/<0..classes-1>.npy below `folder`, 700 images each, from the npz files in a zip.
+
+    Each image is divided by 255, less each channel's mean over all that were chosen. Label n, of 1 to `classes`, is
+    class n-1. Images lie in a file of 2 GB below `folder` meanwhile; memory stays below a gigabyte. InputError names
+    what is wrong with the archive.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left_over)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
+        batch = Path(scratch) / "batch.npz"
+        labels = [_array(archive, batch, "labels") for _ in _batches(archive, batch)]
+        places = _choose(archive, np.concatenate(labels), seed, classes)
+        sums, start = np.zeros(3, np.int64), 0
+        with open(Path(scratch) / "chosen", "w+b") as chosen:
+            for _, expected in zip(_batches(archive, batch), labels, strict=True):
+                sums += _copy_chosen(archive, batch, places[start : start + len(expected)], chosen)
+                start += len(expected)
+            chosen.seek(0)
+            means = (sums / (classes * CLASS_SHAPE[0] * 1024 * 255)).astype(np.float32).reshape(3, 1, 1)
+            for number in range(classes):
+                images = np.fromfile(chosen, np.uint8, CLASS_SHAPE[0] * IMAGE_BYTES).reshape(CLASS_SHAPE)
+                write_class(folder / "classes" / f"{number}.npy", images.astype(np.float32) / np.float32(255) - means)
+
+
+def _batches(archive: Path, batch: Path) -> Iterator[None]:
+    """Unpack the archive's npz files to `batch`, one after the other, in the order of their numbers."""
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = [info for info in zipped.infolist() if info.filename.endswith(".npz")]
+            if not members:
+                raise refused(archive, "no .npz file in it", "Imagenet32_train_npz.zip")
+            for info in sorted(members, key=lambda info: (len(info.filename), info.filename)):
+                if info.file_size > MOST_BYTES:
+                    raise refused(archive, f"{info.filename} of {info.file_size} bytes", f"{MOST_BYTES} at most")
+                with zipped.open(info) as packed, open(batch, "wb") as file:
+                    shutil.copyfileobj(packed, file, 2**20)
+                yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise InputError(f"{shown(archive)}: not a whole zip file: {error}") from None
+
+
+def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
+    """One array of an npz file; `labels` as integers (n,), `data` as bytes (n, 3072)."""
+    try:
+        with np.load(batch, allow_pickle=False) as arrays:
+            array = arrays[key]
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{shown(archive)}: no readable `{key}` in an .npz file of it: {error}") from None
+    kind, shape = (np.uint8, (len(array), IMAGE_BYTES)) if key == "data" else (np.integer, (len(array),))
+    if not np.issubdtype(array.dtype, kind) or array.shape != shape:
+        raise refused(archive, f"`{key}` of {array.dtype} {array.shape}", f"{kind.__name__} {shape}")
+    return array
+
+
+def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, chosen: BinaryIO) -> np.ndarray:
+    """Put a batch's chosen images at their places in a file; returns the sums of their channels, int64 (3,)."""
+    data = _array(archive, batch, "data")
+    if len(data) != len(places):
+        raise refused(archive, f"{len(data)} images with {len(places)} labels", "as many of both")
+    rows = np.flatnonzero(places >= 0)
+    for row in rows:
+        chosen.seek(places[row] * IMAGE_BYTES)
+        chosen.write(data[row].data)
+    return np.array([data[rows, first : first + 1024].sum(dtype=np.int64) for first in range(0, IMAGE_BYTES, 1024)])
+
+
+def _choose(archive: Path, labels: np.ndarray, seed: int, classes: int) -> np.ndarray:
+    """For each image its place among the chosen, which lie class by class, or -1."""
+    if labels.min() < 1 or labels.max() > classes:
+        raise refused(archive, f"labels {labels.min()} to {labels.max()}", f"1 to {classes}")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    places = np.full(len(labels), -1)
+    for number in range(classes):
+        rows = np.flatnonzero(labels == number + 1)
+        if len(rows) < CLASS_SHAPE[0]:
+            raise refused(archive, f"{len(rows)} images with label {number + 1}", f"{CLASS_SHAPE[0]} or more")
+        chosen = np.sort(rng.permutation(rows)[: CLASS_SHAPE[0]])
+        places[chosen] = number * CLASS_SHAPE[0] + np.arange(CLASS_SHAPE[0])
+    return places

@@ -1,0 +1,39 @@
+"""The picture in docs/data.md: python -m lop.data.picture docs/glyphs.png."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
+from lop.files import atomic_file
+
+ROWS, COLUMNS = 4, 20  # of images, a set
+CELL = 34  # pixels from one image to the next
+GAP = 10  # pixels between two sets
+
+
+def sheet(look: Look, seed: int = 0) -> np.ndarray:
+    """Images of one set, spread over its classes: uint8 (ROWS * CELL, COLUMNS * CELL, 3) on white."""
+    labels = np.arange(ROWS * COLUMNS) * len(look.characters) // (ROWS * COLUMNS)
+    if len(look.characters) < COLUMNS:
+        labels = np.arange(ROWS * COLUMNS) % len(look.characters)
+    x = np.repeat(images(look, labels, stream(look, seed)), 3 // look.channels, axis=1)
+    before = (CELL - look.side) // 2
+    around = (before, CELL - look.side - before)
+    x = np.pad(x, ((0, 0), (0, 0), around, around), constant_values=255)
+    return x.reshape(ROWS, COLUMNS, 3, CELL, CELL).transpose(0, 3, 1, 4, 2).reshape(ROWS * CELL, COLUMNS * CELL, 3)
+
+
+def draw(path: Path) -> None:
+    """Samples of the three built-in sets, one below the other, as a PNG of 128 colours."""
+    gap = np.full((GAP, COLUMNS * CELL, 3), 255, np.uint8)
+    sheets = [part for look in (MNIST, CIFAR100, IMAGENET) for part in (sheet(look), gap)][:-1]
+    picture = Image.fromarray(np.concatenate(sheets)).quantize(128)
+    with atomic_file(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]))

@@ -1,0 +1,113 @@
+"""The built-in images: the same bytes everywhere, whatever is drawn with them, and classes that differ."""
+
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+
+from lop.data import built_in
+from lop.data.characters import DIGITS, GROUPS, THOUSAND
+from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, images, stream
+from lop.data.templates import EXTENT, FONTS, SIDE, template, templates
+
+MNIST_50 = "4b31c517e835520d2006ff487c62fba1409e4d901c9a77c5a5fa174ff4fa42a2"
+CIFAR100_50 = "729c96eb1b17c8783c2d1c3926642cf5878868e9d335c80510aa92108fc75d2e"
+IMAGENET_50 = "a611a1a72e832673f1e9330a3e05670b146bc2315b4622348beb1d2ed0fb37ea"
+LOOKS = pytest.mark.parametrize("look", [MNIST, CIFAR100, IMAGENET], ids=lambda look: look.name)
+
+
+def drawn(look, labels, *block, chunk=200):
+    return images(look, np.asarray(labels), stream(look, 0, *block), chunk)
+
+
+def digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+@LOOKS
+def test_the_same_from_the_same_stream_and_different_from_another(look):
+    labels = np.arange(8)
+    assert np.array_equal(drawn(look, labels, 1), drawn(look, labels, 1))
+    assert not np.array_equal(drawn(look, labels, 1), drawn(look, labels, 2))
+
+
+@LOOKS
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_how_many_are_drawn_at_a_time_does_not_matter(look, chunk):
+    labels = np.arange(30) % 10
+    assert np.array_equal(drawn(look, labels, 1), drawn(look, labels, 1, chunk=chunk))
+
+
+@LOOKS
+def test_pixels_use_their_range_and_background_stays_apart_from_the_character(look):
+    x = drawn(look, np.arange(200) % len(look.characters), 1)
+    assert x.shape == (200, look.channels, look.side, look.side)
+    assert x.dtype == np.uint8
+    assert x.min() == 0
+    assert x.max() == 255
+    assert 30 < x.mean() < 140
+
+
+def test_mean_images_of_classes_differ_more_than_those_of_one_class():
+    labels = np.repeat(np.arange(10), 100)
+    x = drawn(MNIST, labels, 1).reshape(10, 2, 50, -1).astype(float).mean(2)
+    within = np.abs(x[:, 0] - x[:, 1]).mean()
+    between = np.mean([np.abs(x[i, 0] - x[j, 1]).mean() for i in range(10) for j in range(10) if i != j])
+    assert between > 1.5 * within
+
+
+def test_centre_is_the_mean_of_imagenet_like_pixels():
+    x = np.concatenate([built_in.class_images(number, 0) for number in range(0, 1000, 50)])
+    assert np.abs(x.mean((0, 2, 3))).max() < 0.01
+    assert np.abs(x).max() <= 1
+
+
+def test_a_block_holds_each_class_equally_often():
+    x, y = built_in.block(CIFAR100, 0, "train", 0)
+    assert x.shape == (1000, 3, 32, 32)
+    assert (np.bincount(y) == 10).all()
+    assert (np.diff(y.astype(int)) != 0).mean() > 0.9
+
+
+def test_blocks_and_parts_and_seeds_are_different_images():
+    which = itertools.product((0, 1), ("train", "test"), (0, 1))
+    firsts = [built_in.block(MNIST, *one)[0][:20] for one in which]
+    assert len({digest(first) for first in firsts}) == len(firsts)
+
+
+def test_pinned_samples():
+    """If these change, every result that was trained on built-in images has other data."""
+    assert digest(built_in.block(MNIST, 0, "train", 0)[0][:50]) == MNIST_50
+    assert digest(built_in.block(CIFAR100, 0, "train", 0)[0][:50]) == CIFAR100_50
+    assert digest(built_in.class_images(7, 0, count=50)) == IMAGENET_50
+
+
+def test_characters_are_there_and_distinct():
+    assert len(DIGITS) == 10
+    assert [len(group) for group in GROUPS] == [5] * 20
+    assert len(set("".join(GROUPS))) == 100
+    assert len(set(THOUSAND)) == len(THOUSAND) == 1000
+    assert all(len(templates(character)) >= 4 for character in "".join(GROUPS) + THOUSAND)
+
+
+def test_no_two_of_the_thousand_look_alike():
+    small = [template(character, "DejaVuSans").reshape(16, 4, 16, 4).mean((1, 3)).ravel() for character in THOUSAND]
+    small = np.array(small, np.float32)
+    nearest = [np.sort(np.abs(small - one).mean(1))[1] for one in small]
+    assert min(nearest) > 14.7
+
+
+def test_a_template_is_centred_and_of_one_size():
+    for font in FONTS:
+        ink = template("E", font) > 127
+        rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+        assert ink.shape == (SIDE, SIDE)
+        assert abs(max(np.ptp(rows), np.ptp(columns)) + 1 - EXTENT) <= 4
+        assert abs(rows.mean() - SIDE / 2) < 2
+        assert abs(columns.mean() - SIDE / 2) < 2
+
+
+def test_a_font_without_the_character_has_no_template():
+    assert template("\N{BLACK CHESS KING}", "STIXGeneralBolIta") is None
+    assert template(" ", "DejaVuSans") is None

@@ -1,0 +1,239 @@
+"""The originals from the network and from a folder of the user's, in small; and how the command line tells mistakes."""
+
+import gzip
+import io
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from server import serving  # noqa: F401
+from test_unpack import tar_gz, zipped
+
+from lop.data import formats, imagenet32, originals
+from lop.data.checksums import Checksums, sha256
+from lop.data.download import Patience
+from lop.data.formats import CIFAR_RECORD, CLASS_SHAPE
+from lop.data.imagenet32 import build_classes
+from lop.data.originals import Origin, unpack_classes
+from lop.errors import InputError
+
+QUICK = Patience(attempts=2, backoff=0.001, timeout=5)
+
+
+@pytest.fixture
+def supplied(tmp_path):
+    folder = tmp_path / "supplied"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def checksums(tmp_path):
+    return Checksums(tmp_path / "checksums.json")
+
+
+@pytest.fixture
+def small_cifar(monkeypatch):
+    """CIFAR-100 of five and two images."""
+    monkeypatch.setattr(originals, "CIFAR100_RECORDS", {"train.bin": 5, "test.bin": 2})
+    return {"train.bin": np.zeros(5, CIFAR_RECORD).tobytes(), "test.bin": np.ones(2, CIFAR_RECORD).tobytes()}
+
+
+def mnist_files():
+    files = {}
+    for name, count in (("train", 60_000), ("t10k", 10_000)):
+        for kind, magic, shape in (("images-idx3", 2051, (count, 28, 28)), ("labels-idx1", 2049, (count,))):
+            content = np.array([magic, *shape], ">i4").tobytes() + bytes(int(np.prod(shape)))
+            files[f"{name}-{kind}-ubyte.gz"] = gzip.compress(content, 1)
+    return files
+
+
+def test_mnist_by_name(tmp_path, server, checksums):
+    server.files = mnist_files()
+    checksums.known = {}
+    originals.mnist(tmp_path / "mnist", Origin(checksums, mirrors=(server.url,), patience=QUICK))
+    assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(server.files)
+
+
+def test_mnist_that_is_not_the_known_one(tmp_path, server, checksums):
+    server.files = mnist_files()
+    with pytest.raises(InputError, match="found sha256"):
+        originals.mnist(tmp_path / "mnist", Origin(checksums, mirrors=(server.url,), patience=QUICK))
+    assert not list((tmp_path / "mnist").iterdir())
+
+
+def test_mnist_of_the_users_is_linked_and_not_changed(tmp_path, supplied, checksums):
+    for name, content in mnist_files().items():
+        (supplied / name).write_bytes(content)
+    checksums.known = {}
+    originals.mnist(tmp_path / "mnist", Origin(checksums, supplied))
+    link = tmp_path / "mnist/train-images-idx3-ubyte.gz"
+    assert link.is_symlink()
+    assert link.resolve() == supplied / link.name
+    assert sorted(path.name for path in supplied.iterdir()) == sorted(mnist_files())
+
+
+def test_mnist_of_the_users_that_lacks_a_file_or_is_damaged(tmp_path, supplied, checksums):
+    with pytest.raises(InputError, match=r"data.folder .*supplied: found no train-images-idx3-ubyte.gz"):
+        originals.mnist(tmp_path / "mnist", Origin(checksums, supplied))
+    with pytest.raises(InputError, match="no such folder"):
+        originals.mnist(tmp_path / "mnist", Origin(checksums, supplied / "nowhere"))
+    for name, content in mnist_files().items():
+        (supplied / name).write_bytes(content[:-100])
+    with pytest.raises(InputError, match="cut off"):
+        originals.mnist(tmp_path / "mnist", Origin(checksums, supplied))
+    assert not (tmp_path / "mnist").exists()
+
+
+def test_cifar100_is_downloaded_unpacked_and_pinned(tmp_path, server, checksums, small_cifar):
+    members = [(f"cifar-100-binary/{name}", content) for name, content in small_cifar.items()]
+    archive = tar_gz(tmp_path / "packed", *members, ("cifar-100-binary/fine_label_names.txt", b"apple"))
+    server.files = {originals.CIFAR100_ARCHIVE: archive.read_bytes()}
+    originals.cifar100(tmp_path / "cifar", Origin(checksums, mirrors=(server.url,), patience=QUICK))
+    found = {path.name: path.read_bytes() for path in (tmp_path / "cifar").iterdir()}
+    assert found == small_cifar
+    assert checksums.of(originals.CIFAR100_ARCHIVE) == sha256(archive)
+
+
+def test_a_cifar100_archive_of_another_content(tmp_path, supplied, checksums, small_cifar):
+    archive = supplied / originals.CIFAR100_ARCHIVE
+    tar_gz(archive, ("train.bin", small_cifar["train.bin"]))
+    with pytest.raises(InputError, match=r"found no test\.bin in it"):
+        originals.cifar100(tmp_path / "one", Origin(checksums, supplied))
+    assert checksums.of(originals.CIFAR100_ARCHIVE) is None
+    tar_gz(archive, ("train.bin", small_cifar["train.bin"][:-1]))
+    with pytest.raises(InputError, match=r"member 'train\.bin'.*found 15369 bytes, allowed: 5 records"):
+        originals.cifar100(tmp_path / "two", Origin(checksums, supplied))
+    assert not list((tmp_path / "two").iterdir())
+
+
+def test_cifar100_of_python_pickles_is_not_what_is_wanted(tmp_path, supplied, checksums):
+    tar_gz(supplied / "cifar-100-python.tar.gz", ("train", b"pickled"))
+    with pytest.raises(InputError, match="not the one of Python pickles"):
+        originals.cifar100(tmp_path / "cifar", Origin(checksums, supplied))
+
+
+@pytest.fixture
+def small_classes(monkeypatch):
+    """Four images a class."""
+    for module in (formats, imagenet32):
+        monkeypatch.setattr(module, "CLASS_SHAPE", (4, *CLASS_SHAPE[1:]))
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_the_papers_zip(tmp_path, small_classes):
+    classes = [np.full((4, 3, 32, 32), n / 10) for n in range(3)]
+    archive = zipped(tmp_path / "zip", *((f"classes/{n}.npy", npy(x)) for n, x in enumerate(classes)))
+    unpack_classes(archive, tmp_path / "imagenet", classes=3)
+    for number, images in enumerate(classes):
+        assert np.array_equal(formats.read_class(tmp_path / f"imagenet/classes/{number}.npy"), images)
+    with pytest.raises(InputError, match=r"found 3 files like classes/0\.npy, allowed: 4"):
+        unpack_classes(archive, tmp_path / "imagenet", classes=4)
+
+
+def test_imagenet_cannot_be_downloaded_and_says_what_to_do(tmp_path, checksums, supplied):
+    with pytest.raises(InputError, match=r"Imagenet32_train_npz\.zip .*data\.folder"):
+        originals.imagenet(tmp_path / "imagenet", Origin(checksums), seed=0)
+    with pytest.raises(InputError, match=r"found no classes/0\.npy to 999\.npy"):
+        originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=0)
+
+
+def official(path, batches):
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, arrays in enumerate(batches, start=1):
+            with archive.open(f"Imagenet32_train_npz/train_data_batch_{number}.npz", "w") as file:
+                np.savez(file, **arrays)
+    return path
+
+
+@pytest.fixture
+def batches():
+    """11 batches of 3 images: 11 of each of 3 classes; the first two bytes say which image it is."""
+    data = np.random.default_rng(0).integers(256, size=(33, 3072), dtype=np.uint8)
+    data[:, 0], data[:, 1] = np.arange(33), 0
+    labels = np.arange(33) % 3 + 1
+    return [{"data": data[i : i + 3], "labels": labels[i : i + 3]} for i in range(0, 33, 3)]
+
+
+def test_classes_from_the_official_archive(tmp_path, small_classes, batches):
+    archive = official(tmp_path / "zip", batches)
+    build_classes(archive, tmp_path / "a", seed=0, classes=3)
+    found = np.stack([np.load(tmp_path / f"a/classes/{number}.npy") for number in range(3)])
+    assert found.dtype == np.float32
+    assert found.shape == (3, 4, 3, 32, 32)
+    assert np.abs(found.mean((0, 1, 3, 4))).max() < 1e-6
+
+    data = np.concatenate([batch["data"] for batch in batches])
+    which = np.round((found[:, :, 0, 0, 0] - found[:, :, 0, 0, 1]) * 255).astype(int)
+    assert ((which % 3).T == [0, 1, 2]).all()
+    assert len(np.unique(which)) == 12
+    assert (np.diff(which) > 0).all()
+    means = data[which].reshape(12, 3, 1024).mean((0, 2)) / 255
+    expected = data[which].reshape(3, 4, 3, 32, 32) / 255 - means[:, None, None]
+    assert np.allclose(found, expected, atol=1e-6)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["classes"]
+
+
+def test_the_choice_is_the_seeds(tmp_path, small_classes, batches):
+    archive = official(tmp_path / "zip", batches)
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        build_classes(archive, tmp_path / folder, seed=seed, classes=3)
+    a, b, c = ((tmp_path / folder / "classes/0.npy").read_bytes() for folder in "abc")
+    assert a == b != c
+
+
+def test_an_official_archive_that_is_none(tmp_path, small_classes, batches):
+    def told(change, classes=3):
+        changed = [{**batch} for batch in batches]
+        change(changed)
+        with pytest.raises(InputError) as error:
+            build_classes(official(tmp_path / "zip", changed), tmp_path / "out", 0, classes)
+        assert not list((tmp_path / "out").iterdir())
+        return str(error.value)
+
+    assert "found labels 1 to 3, allowed: 1 to 2" in told(lambda x: None, classes=2)
+    assert "found 3 images with label 1, allowed: 4 or more" in told(lambda x: x.__delitem__(slice(3, None)))
+    assert "no readable `labels`" in told(lambda x: x[2].pop("labels"))
+    assert "`data` of uint8 (3, 3071)" in told(lambda x: x[2].update(data=x[2]["data"][:, 1:]))
+    assert "found 2 images with 3 labels" in told(lambda x: x[2].update(data=x[2]["data"][1:]))
+    assert "no .npz file in it" in told(lambda x: x.clear())
+    (tmp_path / "zip").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="not a whole zip file"):
+        build_classes(tmp_path / "zip", tmp_path / "out", 0, 3)
+
+
+def command(*arguments, folder):
+    return subprocess.run(
+        [sys.executable, "-m", "lop.data", *arguments, "--data", str(folder)], capture_output=True, text=True
+    )
+
+
+def test_classes_by_hand(tmp_path):
+    ran = command("imagenet", "--classes", "3-4", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "imagenet: 2 files" in ran.stdout
+    assert sorted(path.name for path in (tmp_path / "glyphs/imagenet/classes").iterdir()) == ["3.npy", "4.npy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("imagenet", "--classes", "7-3"), "--classes: found '7-3', allowed: one like 7, or some like 0-9"),
+        (("imagenet", "--classes", "1000"), "class of imagenet: found 1000, allowed: 0 to 999"),
+        (("mnist", "--seed", "-1"), "seed of data: found -1, allowed: 0 or more"),
+        (("mnist", "--folder", "."), "data.folder: only data.source original is taken from a folder"),
+        (("imagenet", "--source", "original"), "imagenet cannot be downloaded by a program"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, told, tmp_path):
+    ran = command(*arguments, folder=tmp_path)
+    assert ran.returncode == 2
+    assert told in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

@@ -1,0 +1,16 @@
+"""The picture of samples in the documentation."""
+
+import numpy as np
+from PIL import Image
+
+from lop.data.picture import CELL, COLUMNS, GAP, ROWS, draw
+
+
+def test_three_sets_below_one_another(tmp_path):
+    path = tmp_path / "glyphs.png"
+    draw(path)
+    assert path.stat().st_size < 200_000
+    picture = Image.open(path)
+    assert picture.size == (COLUMNS * CELL, 3 * ROWS * CELL + 2 * GAP)
+    rows = np.asarray(picture.convert("L")).reshape(picture.height, -1)
+    assert (rows[ROWS * CELL : ROWS * CELL + GAP] > 250).all()
