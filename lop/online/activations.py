@@ -21,7 +21,7 @@ def activate(act, z):
     """f(z); `act` is an index of `ACTIVATIONS`."""
     one, zero = np.float32(1), np.float32(0)
     if act == 1:
-        return z if z > zero else zero
+        return zero if z < zero else z  # a sum that is not a number stays none
     if act == 2:
         return z if z > zero else np.float32(LEAK) * z
     if act == 3:

@@ -1,6 +1,7 @@
 """Per-example learning of a fully connected network, compiled for its shape and its method."""
 
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from numba import njit
@@ -20,7 +21,6 @@ def kernel(method: Method) -> Any:
     shape, rule = shape_of(method), rule_of(method)
     keeps_sums = rule.uses_outgoing or rule.uses_incoming
 
-    @njit(cache=True, **COMPILED)
     def learn(order, inputs, settings, state, bounds, normal, losses, predicted):
         for t in range(len(order)):
             example = order[t]
@@ -39,4 +39,7 @@ def kernel(method: Method) -> Any:
             if rule.replaces:
                 generate_and_test(shape, rule, settings, state, bounds)
 
-    return learn
+    # numba keeps one index of compiled code for each name; processes that compile different methods at the same time
+    # would mix up theirs.
+    learn.__qualname__ = f"learn_{sha256(repr((method, shape.code)).encode()).hexdigest()[:16]}"
+    return njit(cache=True, **COMPILED)(learn)

@@ -1,5 +1,7 @@
 """The compiled learner against the published numbers and against the torch learners, step by step."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import seeded
+from lop.online.kernel import kernel
+from lop.online.layout import Method
 from lop.online.learner import OnlineLearner, examples
 
 ARRAYS, SETTINGS = golden("learners")
@@ -146,11 +150,13 @@ def test_chunks_and_saved_states_change_nothing():
     first = OnlineLearner(layers, seeded(3), **settings)
     errors = [first.learn(stream, order[:333])[0]]
     second = OnlineLearner(layers, seeded(4), **settings)
-    second.load_state_dict({name: array.clone() for name, array in first.state_dict().items()})
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
     errors += [second.learn(stream, part)[0] for part in (order[333:334], order[334:])]
     np.testing.assert_array_equal(np.concatenate(errors), expected)
-    for name, array in whole.state_dict().items():
-        np.testing.assert_array_equal(second.state_dict()[name], array, err_msg=name)
+    for name, array in whole.state._asdict().items():
+        np.testing.assert_array_equal(getattr(second.state, name), array, err_msg=name)
+    with pytest.raises(ValueError, match="Invalid state: of Method"):
+        OnlineLearner(layers, seeded(3), 0.01).load_state_dict(first.state_dict())
 
 
 def test_noise_has_the_scale_asked_for():
@@ -233,12 +239,44 @@ def test_what_lies_beyond_the_arrays_is_refused():
     classes = OnlineLearner(network(FFNN(2, num_outputs=3)), seeded(0), 0.1, loss="nll")
     with pytest.raises(ValueError, match=r"Invalid stream: class 1 to 3 \(allowed: 0 to 2\)"):
         classes.learn(examples(np.ones((2, 2)), np.array([1, 3])), np.arange(2))
-    with pytest.raises(ValueError, match=r"Invalid order: float64 \(allowed: integers\)"):
+    with pytest.raises(ValueError, match=r"Invalid order: float64 \(3,\) \(allowed: integers \(n,\)\)"):
         learner.learn(stream, np.arange(3.0))
     with pytest.raises(ValueError, match="Invalid stream: start"):
         learner.learn(stream._replace(start=np.array([0, 2, 4, 9])), np.arange(3))
-    with pytest.raises(ValueError, match=r"Invalid targets: 2 \(allowed: 3, one for each input\)"):
-        examples(np.ones((3, 2)), np.ones(2))
+    with pytest.raises(ValueError, match=r"indices .allowed: ascending"):
+        learner.learn(stream._replace(indices=np.array([1, 0, 0, 1, 0, 1])), np.arange(3))
+    with pytest.raises(ValueError, match=r"Invalid stream: values float64 \(6,\) \(allowed: float32"):
+        learner.learn(stream._replace(values=np.ones(6)), np.arange(3))
+    with pytest.raises(ValueError, match=r"Invalid stream: class .allowed: whole numbers"):
+        classes.learn(examples(np.ones((2, 2)), np.array([1, 0.5])), np.arange(2))
+    for inputs, targets in (((3, 2), 2), ((3,), 3), ((3, 2), (3, 1))):
+        with pytest.raises(ValueError, match="Invalid shapes"):
+            examples(np.ones(inputs), np.ones(targets))
+    first, last = network(FFNN(2))
+    for wrong in ([], [first], [last, first], [first, (last[0], np.zeros(2))], [first, (last[0][0], last[1])]):
+        with pytest.raises(ValueError, match="Invalid network"):
+            OnlineLearner(wrong, seeded(0), 0.1)
+    with pytest.raises(ValueError, match="read-only"):
+        learner.layer(0)[0][0, 0] = 1
+
+
+def test_examples_without_inputs_teach_the_biases():
+    learner = OnlineLearner(network(FFNN(2)), seeded(0), 0.1)
+    losses, _ = learner.learn(examples(np.zeros((3, 2)), np.ones(3)), np.arange(3))
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_a_diverged_unit_stays_one():
+    layers = network(FFNN(2))
+    layers[0][0][0, 0] = np.nan
+    losses, _ = OnlineLearner(layers, seeded(0), 0.1).learn(examples(np.ones((1, 2)), np.ones(1)), np.arange(1))
+    assert np.isnan(losses[0])
+
+
+def test_each_method_has_a_cache_of_its_own():
+    """Two processes that compile different methods at once would mix up numba's index of one name."""
+    names = {kernel(Method((2, 5, 1), activation))._cache._impl.filename_base for activation in ("relu", "tanh")}
+    assert len(names) == 2
 
 
 def test_unknown_names_are_told():
@@ -254,7 +292,9 @@ def test_unknown_names_are_told():
         ("decay_rate", 2),
     ):
         with pytest.raises(ValueError, match=f"Invalid {name}: {value}"):
-            OnlineLearner(layers, seeded(0), 0.1, **{name: value})
+            OnlineLearner(layers, seeded(0), **{"step_size": 0.1, name: value})
+    with pytest.raises(ValueError, match=r"Invalid betas: 1\.5"):
+        OnlineLearner(layers, seeded(0), 0.1, betas=(0.9, 1.5))
     with pytest.raises(ValueError, match="Invalid util_type: 'beauty'"):
         OnlineLearner(layers, seeded(0), 0.1, util_type="beauty")
     with pytest.raises(ValueError, match="Invalid loss: 'mae'"):
