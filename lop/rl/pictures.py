@@ -16,25 +16,28 @@ def ant(ax: Axes) -> None:
     """Ant, standing, from the camera that follows it.
 
     Raises:
-        InputError: no library renders without a window here.
+        InputError: nothing renders without a window here.
     """
     choose_renderer()
-    # Where MuJoCo renders is read when it is imported.
-    from lop.envs.ant import AntEnv
+    try:
+        ax.imshow(_standing_ant())
+    except Exception as error:
+        renderer = os.environ["MUJOCO_GL"]
+        raise InputError(f"no picture: MuJoCo cannot render here with MUJOCO_GL={renderer}: {error}") from error
+
+
+def _standing_ant() -> np.ndarray:
+    """An image, (720, 960, 3) of uint8."""
+    from lop.envs.ant import AntEnv  # MuJoCo reads how to render when it is imported
 
     env = AntEnv(render_mode="rgb_array", width=960, height=720)
-    try:
-        env.reset(seed=0)
-        qpos = env.init_qpos.copy()
-        qpos[2], qpos[7:] = 0.62, POSE
-        env.set_state(qpos, 0 * env.init_qvel)
-        ax.imshow(np.asarray(env.render()))
-    except Exception as error:
-        raise InputError(
-            f"no picture: MuJoCo cannot render here with MUJOCO_GL={os.environ['MUJOCO_GL']}: {error}"
-        ) from error
-    finally:
-        env.close()
+    env.reset(seed=0)
+    qpos = env.init_qpos.copy()
+    qpos[2], qpos[7:] = 0.62, POSE
+    env.set_state(qpos, 0 * env.init_qvel)
+    image = np.asarray(env.render())
+    env.close()
+    return image
 
 
 def choose_renderer() -> None:

@@ -28,6 +28,12 @@ def test_the_ant_is_rendered():
     subprocess.run([sys.executable, "-c", DRAW], env=environment, check=True)
 
 
+def test_a_renderer_that_is_none_is_told_in_one_line():
+    done = subprocess.run([sys.executable, "-c", DRAW], env=os.environ | {"MUJOCO_GL": "crayon"}, capture_output=True)
+    last = done.stderr.decode().strip().splitlines()[-1]
+    assert "InputError: no picture: MuJoCo cannot render here with MUJOCO_GL=crayon: " in last
+
+
 def test_without_a_renderer_it_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(pictures, "find_library", lambda name: None)
