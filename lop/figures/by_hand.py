@@ -25,7 +25,8 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         if wanted and not found:
             folder = shown(options.results / options.scale)
             raise InputError(f"no runs of {name} in {folder}; {_command(figure, options.results)} makes them")
-        print("\n".join(account(wanted, found, options.results)))
+        if wanted:
+            print("\n".join(account(wanted, found, options.results)))
         if len(found) < len(wanted):
             print(f"{_command(figure, options.results)} makes those that are missing")
         print("wrote", *draw(collect(figure, options.results, skip_missing=True), figure, Path()))
