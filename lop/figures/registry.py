@@ -122,6 +122,14 @@ class Panel(_Model):
             raise ValueError("[lowest, highest]")
         return limits
 
+    @field_validator("y_scale")
+    @classmethod
+    def _has_a_logarithm(cls, scale: str, info: ValidationInfo) -> str:
+        limits = info.data.get("y_limits")
+        if scale == "log" and limits and limits[0] <= 0:
+            raise ValueError(f"linear with `y_limits` from {limits[0]:g}")
+        return scale
+
     def collected_from(self) -> dict[str, Any]:
         """What the collected table depends on, as plain JSON values; labels and axes are not among it."""
         return self.model_dump(mode="json", include={"curves", "seeds", "metric", "layers", "to", "bin", "within"})

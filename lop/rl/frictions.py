@@ -21,7 +21,8 @@ def drawn(seed: int, n: int) -> list[float]:
 
 
 def read(path: Path) -> list[list[float]]:
-    """Frictions a seed: line n of a text file has those of seed n, separated by blanks or commas.
+    """Frictions a seed: the first line of a text file has those of seed 0, separated by blanks or commas; an empty line
+    is a seed without any.
 
     InputError, in one line, for a file that is missing or holds something else.
     """
@@ -30,8 +31,8 @@ def read(path: Path) -> list[list[float]]:
     except OSError as error:
         raise InputError(f"{shown(path)}: key `frictions_file`: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{shown(path)}: found no text, allowed: lines of numbers, line n for seed n") from None
-    return [_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        raise InputError(f"{shown(path)}: found no text, allowed: lines of numbers, the first for seed 0") from None
+    return [_line(path, number, line) for number, line in enumerate(lines, 1)]
 
 
 def _line(path: Path, number: int, line: str) -> list[float]:

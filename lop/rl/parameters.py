@@ -33,8 +33,8 @@ class PPOParameters(Parameters):
     )
     frictions_file: str | None = Field(
         None,
-        description="SlipperyAnt: text file with the frictions of seed n in its line n, a path from lop/rl; by default "
-        "they are drawn from the seed, log-uniform in [0.02, 2]",
+        description="SlipperyAnt: text file, a path from lop/rl, the frictions of seed 0 in its first line, and so "
+        "on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
     )
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")

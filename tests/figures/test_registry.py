@@ -118,6 +118,10 @@ BAD_ENTRIES = {
     "missing": ({"metric": None}, "fig4a: key `metric` is missing"),
     "no divisor": ({"bin": 7}, r"fig4a: key `bin`: found 7, allowed: a divisor of `to` \(40\)"),
     "zero": ({"bin": 0}, "key `bin`: found 0, allowed: greater than or equal to 1"),
+    "log of 0": (
+        {"y_limits": [0, 1], "y_scale": "log"},
+        "key `y_scale`: found 'log', allowed: linear with `y_limits` from 0",
+    ),
     "text": ({"to": "many"}, "key `to`: found 'many', allowed: a whole number"),
     "no seeds": ({"seeds": 0}, "key `seeds`: found 0, allowed: a number of seeds above 0, or a list"),
     "true": ({"seeds": True}, "key `seeds`: found True, allowed: a number"),

@@ -42,8 +42,9 @@ def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
 
 
 def test_a_file_gives_every_seed_its_line(tmp_path):
-    (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n1 2 3\n")
-    assert read(tmp_path / "f.txt") == [[0.1, 0.2, 0.3], [1, 2, 3]]
+    (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n4\n")
+    assert read(tmp_path / "f.txt") == [[0.1, 0.2, 0.3], [], [4]]
+    (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n1 2 3\n")
     parameters = PPOParameters(
         env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(tmp_path / "f.txt")
     )
@@ -59,7 +60,7 @@ def test_a_file_gives_every_seed_its_line(tmp_path):
     ("content", "message"),
     [
         (None, "f.txt: key `frictions_file`: No such file or directory"),
-        (b"\x80\x04\x95", "f.txt: found no text, allowed: lines of numbers, line n for seed n"),
+        (b"\x80\x04\x95", "f.txt: found no text, allowed: lines of numbers, the first for seed 0"),
         (b"0.1 0.2\n0.1 slippery\n", "f.txt: line 2: found 'slippery', allowed: frictions, 0 and more"),
         (b"0.1 -1\n", "f.txt: line 1: found '-1', allowed: frictions, 0 and more"),
         (b"0.1 0.2 0.3\n", "frictions of seed 1: found 0, allowed: 3 and more, for 20 steps with `change_time` 9"),
