@@ -111,7 +111,11 @@ def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
     """
     bins = pc.multiply(pc.divide(pc.add(rows["step"], width - 1), width), width)
     grouped = rows.append_column("bin", bins).group_by(["layer", "bin"], use_threads=False)
-    means = grouped.aggregate([("value", within), ("value", "count")])
+    means = grouped.aggregate([("value", "mean"), ("value", "max"), ("value", "count")])
+    if within == "max":  # which would pass over what is not a number
+        largest = pc.if_else(pc.is_nan(means["value_mean"]), means["value_mean"], means["value_max"])
+        means = means.set_column(means.column_names.index("value_mean"), "value_mean", largest)
+    means = means.drop_columns(["value_max"])
     columns = means.rename_columns(["layer", "bin", "value", "count"])
     return columns.sort_by([("layer", "ascending"), ("bin", "ascending")])
 

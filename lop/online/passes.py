@@ -43,7 +43,7 @@ def forward(shape, state, inputs, first, last):
 def output_error(shape, state, target):
     """(loss, predicted class or -1); the loss's gradient goes into delta.
 
-    Squared error summed over outputs that share one target, or the negative log likelihood of a class."""
+    The squared error of the one output, or the negative log likelihood of a class."""
     out, n_out = shape.units_at[shape.n_layers - 1], shape.sizes[shape.n_layers]
     if not shape.classifies:
         error = state.z[at(out)] - target

@@ -41,9 +41,9 @@ def _standing_ant() -> np.ndarray:
 
 
 def choose_renderer() -> None:
-    """Set MUJOCO_GL, unless it is set, to a library that is there."""
+    """Set MUJOCO_GL, unless it says something, to a library that is there."""
     found = [name for name, library in RENDERERS.items() if find_library(library)]
-    if "MUJOCO_GL" not in os.environ:
+    if not os.environ.get("MUJOCO_GL"):
         if not found:
             raise InputError(
                 "no picture: no library renders without a window; found none of libEGL, libOSMesa; allowed: either "

@@ -29,6 +29,8 @@ def test_the_largest_value_of_a_bin():
         {"bin": 10, "value": 3.0, "count": 2},
         {"bin": 20, "value": 5.0, "count": 1},
     ]
+    (diverged,) = binned(rows((1, None, 1.0), (2, None, float("nan"))), 10, "max")["value"].to_pylist()
+    assert diverged != diverged
 
 
 def test_bins_are_open_on_the_left_and_closed_on_the_right():
