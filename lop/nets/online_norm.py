@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
+EPS, CLAMP = 1e-5, 5.0
+
 
 class OnlineNorm(_NormBase):
     """Online normalisation of (batch, units, *space), the samples of a batch one after the other.
@@ -49,9 +51,9 @@ class OnlineNorm(_NormBase):
         num_features: int,
         alpha_forward: float = 0.999,
         alpha_backward: float = 0.99,
-        eps: float = 1e-5,
+        eps: float = EPS,
         affine: bool = True,
-        clamp: float | None = 5.0,
+        clamp: float | None = CLAMP,
     ):
         for name, alpha in (("alpha_forward", alpha_forward), ("alpha_backward", alpha_backward)):
             if not 0 <= alpha < 1:

@@ -27,7 +27,7 @@ def kernel(method: Method) -> Any:
             first, last = inputs.start[example], inputs.start[example + 1]
             if keeps_sums and state.clock[0] % SUM_EVERY == 0:
                 sum_weights(shape, state)
-            forward(shape, state, inputs, first, last)
+            forward(shape, settings, state, inputs, first, last)
             losses[t], predicted[t] = output_error(shape, state, inputs.targets[example])
             backward(shape, rule, settings, state, inputs, first, last)
             if rule.logs:

@@ -1,8 +1,8 @@
 """How a network lies in memory, what a kernel is compiled for, and the arrays that it works on.
 
 Weights are stored by input, W[i] being what input i feeds, so that only rows of inputs that are not zero are touched.
-The bias is a layer's last row. Rows are padded with zeros to a multiple of the vector width. All layers' weights lie
-in one array, and so do all units' values.
+After them come a layer's biases and, where it is normalised, the scales and shifts of its units, a row each. Rows are
+padded with zeros to a multiple of the vector width. All layers' weights lie in one array, and so do all units' values.
 """
 
 from functools import cache
@@ -33,6 +33,8 @@ class Method(NamedTuple):
     replaces: bool = False
     utility: str = "contribution"
     accumulate: bool = True
+    drops: bool = False
+    normalises: bool = False
     logs: bool = False  # magnitudes of gradients and shares of inactive units
 
 
@@ -45,6 +47,8 @@ class Shape(NamedTuple):
     offsets: tuple[int, ...]  # where a layer's rows begin among all weights, with their end
     units_at: tuple[int, ...]  # where a layer's units, from the first hidden layer on, begin among all, with their end
     activation: int  # index of ACTIVATIONS
+    drops: bool  # hidden units, at random
+    normalises: bool  # hidden units, online
     classifies: bool  # softmax and negative log likelihood, rather than squared error
     code: int  # digest of what is compiled: numba's cache looks at the kernel's own file only
 
@@ -78,6 +82,11 @@ class Settings(NamedTuple):
     perturb_scale: np.float32
     decay_rate: np.float32
     maturity_threshold: np.float32
+    dropout: np.float32
+    alpha_forward: np.float32
+    alpha_backward: np.float32
+    norm_eps: np.float32
+    norm_clamp: np.float32
     replacement_rate: float
 
 
@@ -92,6 +101,14 @@ class State(NamedTuple):
     z: np.ndarray  # (units,): sums, activations, gradients of the sums
     h: np.ndarray
     delta: np.ndarray
+    kept: np.ndarray  # (units,) or (0,): what dropout multiplies a unit by
+    norm_mean: np.ndarray  # (units,) or (0,): running mean and variance of the sums, `lop.nets.online_norm`
+    norm_var: np.ndarray
+    norm_scale: np.ndarray  # what the sum of this example is divided by, and what that gives
+    norm_output: np.ndarray
+    norm_gradient: np.ndarray  # of the units' scales
+    output_error: np.ndarray  # accumulated errors of the backward pass
+    mean_error: np.ndarray
     outgoing: np.ndarray  # (units,): sums of absolute weights out of, and into, each unit
     incoming: np.ndarray
     ages: np.ndarray  # (units,), as `lop.algos.unit_statistics` has them
@@ -112,8 +129,9 @@ def shape_of(method: Method) -> Shape:
     sizes = method.sizes
     widths = tuple(padded(n) for n in sizes[1:])
     offsets, units_at = [0], [0]
-    for inputs, width in zip(sizes, widths, strict=False):
-        offsets.append(offsets[-1] + (inputs + 1) * width)
+    for layer, (inputs, width) in enumerate(zip(sizes, widths, strict=False)):
+        more = 3 if method.normalises and layer < len(widths) - 1 else 1  # rows
+        offsets.append(offsets[-1] + (inputs + more) * width)
         units_at.append(units_at[-1] + width)
     return Shape(
         len(widths),
@@ -122,6 +140,8 @@ def shape_of(method: Method) -> Shape:
         tuple(offsets),
         tuple(units_at),
         ACTIVATIONS.index(method.activation),
+        method.drops,
+        method.normalises,
         method.loss == "nll",
         _code_digest(),
     )
@@ -162,12 +182,19 @@ def new_state(method: Method, rng: np.ndarray) -> State:
         name: np.zeros(n_units, np.float32)
         for name in ("z", "h", "delta", "outgoing", "incoming", "ages", "utility", "mean")
     }
+    normalised = {
+        name: np.zeros(n_units if method.normalises else 0, np.float32)
+        for name in ("norm_mean", "norm_scale", "norm_output", "norm_gradient", "output_error", "mean_error")
+    }
     return State(
         weights=np.zeros(n_weights, np.float32),
         moments=np.zeros(moments, np.float32),
         squares=np.zeros(moments, np.float32),
         decayed=np.ones(n_weights if rule.adam_gnt else 0, np.float32),
         clock=np.array([0.0, 1.0, 1.0]),
+        kept=np.zeros(n_units if method.drops else 0, np.float32),
+        norm_var=np.ones(n_units if method.normalises else 0, np.float32),
+        **normalised,
         **units,
         power=np.ones(n_units, np.float32),
         due=np.zeros(n_layers, np.int64),

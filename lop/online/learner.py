@@ -1,6 +1,6 @@
 """The learner of per-example experiments: `lop.algos` on the compiled kernel, with all of its state in arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -8,7 +8,10 @@ import numpy as np
 import torch
 
 from lop.algos.utilities import UTILITIES
+from lop.nets.activations import activation_named
 from lop.nets.initialisation import gain, uniform_bound
+from lop.nets.online_norm import CLAMP as NORM_CLAMP
+from lop.nets.online_norm import EPS as NORM_EPS
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import normal_table
 from lop.online.kernel import kernel
@@ -51,13 +54,33 @@ def _must_fit(network: Sequence[Layer]) -> None:
         raise ValueError(f"Invalid network: shapes {found} (allowed: (outputs, inputs), (outputs,) of layers that fit)")
 
 
+def _one_of(name: str, value: str, allowed: Iterable[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"Invalid {name}: {value!r} (allowed: {', '.join(allowed)})")
+
+
+def _from_zero(name: str, number: float, below: float = np.inf) -> None:
+    if not 0 <= number < below:
+        raise ValueError(f"Invalid {name}: {number} (allowed: 0 up to, not including, {below})")
+
+
+class _Rows(NamedTuple):
+    """A layer in memory; scales and shifts have no row unless the layer is normalised."""
+
+    weights: np.ndarray  # (inputs, outputs)
+    biases: np.ndarray  # (outputs,)
+    scales: np.ndarray  # (0 or 1, outputs)
+    shifts: np.ndarray
+
+
 class OnlineLearner:
-    """Backpropagation, L2, shrink and perturb, Adam, and continual backpropagation, one example at a time.
+    """Backpropagation, L2, shrink and perturb, Adam, dropout, online normalisation, and continual backpropagation, one
+    example at a time.
 
     What `lop.algos.bp.Backprop` and `lop.algos.cbp.ContinualBackprop` compute, to rounding: with the same initial
     weights, data and seed the same losses, weights, replaced units and new weights. Two things differ: the noise of
-    shrink and perturb comes from the same generator, but is not torch's; and of units of equal utility, such as several
-    that were never active, the first goes, where torch takes any.
+    shrink and perturb and the choice of dropout come from the same generator, but are not torch's; and of units of
+    equal utility, such as several that were never active, the first goes, where torch takes any.
 
     Numbers near 0 (denormals) take a processor forty times as long: call `torch.set_flush_denormal(True)` before.
 
@@ -67,6 +90,9 @@ class OnlineLearner:
         loss: `mse`, the squared error of one output, or `nll`, the negative log likelihood of classes after softmax.
         opt: `sgd`, `adam`, or `adam_gnt` for continual backpropagation's Adam.
         perturb_scale: standard deviation of the noise after each step.
+        dropout: probability of zeroing a hidden activation while learning.
+        online_norm: decay rates (forward, backward) of `lop.nets.online_norm`, which then normalises the sums of all
+            hidden layers; None for none.
         replacement_rate, decay_rate, maturity_threshold, util_type, accumulate, init: see
             `lop.algos.gnt.GenerateAndTest`. Decay rate and utility serve replacement only.
         rng: state of `lop.online.generator`, which new weights and noise come from; drawn from in place.
@@ -90,6 +116,8 @@ class OnlineLearner:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         perturb_scale: float = 0.0,
+        dropout: float = 0.0,
+        online_norm: tuple[float, float] | None = None,
         replacement_rate: float = 0.0,
         decay_rate: float = 0.99,
         maturity_threshold: float = 100,
@@ -98,33 +126,29 @@ class OnlineLearner:
         init: str = "kaiming",
         logs: bool = False,
     ):
-        for name, value, allowed in (
-            ("activation", activation, ACTIVATIONS),
-            ("loss", loss, LOSSES),
-            ("opt", opt, OPTIMIZERS),
-            ("util_type", util_type, UTILITIES),
-        ):
-            if value not in allowed:
-                raise ValueError(f"Invalid {name}: {value!r} (allowed: {', '.join(allowed)})")
-        for name, number, below in (
-            ("step_size", step_size, np.inf),
-            ("weight_decay", weight_decay, np.inf),
-            ("perturb_scale", perturb_scale, np.inf),
-            ("maturity_threshold", maturity_threshold, np.inf),
-            ("decay_rate", decay_rate, 1),
-            ("betas", betas[0], 1),
-            ("betas", betas[1], 1),
-        ):
-            if not 0 <= number < below:
-                raise ValueError(f"Invalid {name}: {number} (allowed: 0 up to, not including, {below})")
+        _one_of("activation", activation, ACTIVATIONS)
+        _one_of("loss", loss, LOSSES)
+        _one_of("opt", opt, OPTIMIZERS)
+        _one_of("util_type", util_type, UTILITIES)
+        _from_zero("step_size", step_size)
+        _from_zero("weight_decay", weight_decay)
+        _from_zero("perturb_scale", perturb_scale)
+        _from_zero("maturity_threshold", maturity_threshold)
+        _from_zero("dropout", dropout, 1)
+        for name, rates in (("betas", betas), ("online_norm", online_norm or (0, 0)), ("decay_rate", [decay_rate])):
+            for rate in rates:
+                _from_zero(name, rate, 1)
         if not 0 <= replacement_rate <= 1:
             raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 to 1)")
         if not 1e-30 <= eps < np.inf:
             raise ValueError(f"Invalid eps: {eps} (allowed: 1e-30 and more)")
+        if replacement_rate > 0 and (dropout or online_norm):
+            raise ValueError("Invalid replacement_rate: above 0 (allowed: 0 with dropout or online_norm)")
         _must_fit(network)
         self.sizes = (network[0][0].shape[1], *(len(weights) for weights, _ in network))
         if loss == "mse" and self.sizes[-1] != 1:
             raise ValueError(f"Invalid network: {self.sizes[-1]} outputs (allowed: 1 with loss 'mse')")
+
         replaces = replacement_rate > 0
         self.method = Method(
             self.sizes,
@@ -136,9 +160,12 @@ class OnlineLearner:
             replaces,
             util_type if replaces else "contribution",
             accumulate,
+            dropout > 0,
+            online_norm is not None,
             logs,
         )
-        numbers = (step_size, weight_decay, *betas, eps, perturb_scale, decay_rate, maturity_threshold)
+        numbers = (step_size, weight_decay, *betas, eps, perturb_scale, decay_rate, maturity_threshold, dropout)
+        numbers += (*(online_norm or (0.0, 0.0)), NORM_EPS, NORM_CLAMP)
         self.settings = Settings._make([*map(np.float32, numbers), replacement_rate])
         pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
         init = "lecun" if activation == "selu" else init
@@ -148,8 +175,8 @@ class OnlineLearner:
         self.shape = shape_of(self.method)
         self.state = new_state(self.method, rng)
         for index, (weights, biases) in enumerate(network):
-            here_weights, here_biases = self._layer(index)
-            here_weights[...], here_biases[...] = weights, biases
+            rows = self._rows(index)
+            rows.weights[...], rows.biases[...], rows.scales[...] = weights.T, biases, 1
 
     def learn(self, stream: Examples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Learn from the examples in that order, (n,) integers; returns losses (n,) float32 and predicted classes (n,)
@@ -190,14 +217,38 @@ class OnlineLearner:
 
     def layer(self, index: int) -> Layer:
         """Weights (outputs, inputs) and biases (outputs,) of a layer, as views to be read."""
-        weights, biases = self._layer(index)
+        weights, biases = self._rows(index)[:2]
+        weights, biases = weights.T, biases[:]
         weights.flags.writeable = biases.flags.writeable = False  # sums of weights would not know
         return weights, biases
 
-    def _layer(self, index: int) -> Layer:
+    def _rows(self, index: int) -> "_Rows":
         start, end, width = self.shape.offsets[index], self.shape.offsets[index + 1], self.shape.widths[index]
-        rows, outputs = self.state.weights[start:end].reshape(-1, width), self.sizes[index + 1]
-        return rows[:-1, :outputs].T, rows[-1, :outputs]
+        rows = self.state.weights[start:end].reshape(-1, width)[:, : self.sizes[index + 1]]
+        inputs = self.sizes[index]
+        return _Rows(rows[:inputs], rows[inputs], rows[inputs + 1 : inputs + 2], rows[inputs + 2 : inputs + 3])
+
+    def _units(self, values: np.ndarray, layer: int) -> np.ndarray:
+        """A hidden layer's part of one of the state's arrays."""
+        start = self.shape.units_at[layer]
+        return values[start : start + self.sizes[layer + 1]]
+
+    def hidden(self, inputs: np.ndarray) -> list[torch.Tensor]:
+        """Activations (n, units) of every hidden layer for inputs (n, inputs), as after training: nothing is dropped,
+        and running statistics normalise."""
+        found, h = [], torch.from_numpy(np.asarray(inputs, np.float32))
+        for layer in range(len(self.sizes) - 2):
+            rows = self._rows(layer)
+            h = torch.addmm(torch.from_numpy(rows.biases), h, torch.from_numpy(rows.weights))
+            if self.method.normalises:
+                mean, var = (self._units(values, layer) for values in (self.state.norm_mean, self.state.norm_var))
+                scales = rows.scales / np.sqrt(var + np.float32(NORM_EPS))
+                h = (h - torch.from_numpy(mean)) * torch.from_numpy(scales) + torch.from_numpy(rows.shifts)
+                h.clamp_(-NORM_CLAMP, NORM_CLAMP)
+            if self.method.activation != "linear":
+                h = activation_named(self.method.activation).apply_(h)
+            found.append(h)
+        return found
 
     def weight_magnitudes(self) -> list[float]:
         """Mean absolute weight of every layer."""
@@ -205,8 +256,7 @@ class OnlineLearner:
 
     def ages(self, layer: int) -> np.ndarray:
         """Steps since a unit of a hidden layer was new, (units,)."""
-        start = self.shape.units_at[layer]
-        return self.state.ages[start : start + self.sizes[layer + 1]]
+        return self._units(self.state.ages, layer)
 
     def state_dict(self) -> dict[str, Any]:
         arrays = {name: torch.from_numpy(array) for name, array in self.state._asdict().items()}

@@ -3,17 +3,19 @@
     z = sum_i x_i W[i] + W[bias];   h = f(z)                                        forward
     g_i = W[i] . d;   W[i] -= step_size (h_i d + weight_decay W[i])                 backward, d the gradient of z
 
-A row of weights is read for the gradient and updated at once. Functions here are inlined into a kernel: `shape` and
-`rule` are constants there.
+A row of weights is read for the gradient and updated at once. With online normalisation z is normalised before f, as
+`lop.nets.online_norm` does it; with dropout h is zero or multiplied by 1 / (1 - dropout). Functions here are inlined
+into a kernel: `shape` and `rule` are constants there.
 """
 
 import numpy as np
 
 from lop.online.activations import activate, at, derivative, inlined, is_inactive
+from lop.online.generator import unit
 
 
 @inlined
-def forward(shape, state, inputs, first, last):
+def forward(shape, settings, state, inputs, first, last):
     """Sums and activations of all layers; the inputs that are not zero are inputs' numbers first to last."""
     z, h, weights = state.z, state.h, state.weights
     for layer in range(shape.n_layers):
@@ -35,8 +37,39 @@ def forward(shape, state, inputs, first, last):
                     for j in range(width):
                         z[at(here + j)] += x * weights[at(row + j)]
         if layer < shape.n_layers - 1:
+            if shape.normalises:
+                normalise(shape, settings, state, layer)
             for j in range(shape.sizes[layer + 1]):
                 h[at(here + j)] = activate(shape.activation, z[at(here + j)])
+            if shape.drops:
+                drop(shape, settings, state, layer)
+
+
+@inlined
+def normalise(shape, settings, state, layer):
+    """Normalise a hidden layer's sums by their running means and variances, then take this example in."""
+    here, width, one = shape.units_at[layer], shape.widths[layer], np.float32(1)
+    scales = shape.offsets[layer] + (shape.sizes[layer] + 1) * width
+    a, clamp = settings.alpha_forward, settings.norm_clamp
+    for j in range(width):
+        u = at(here + j)
+        apart = state.z[u] - state.norm_mean[u]
+        state.norm_scale[u] = np.sqrt(state.norm_var[u] + settings.norm_eps)
+        state.norm_output[u] = apart / state.norm_scale[u]
+        state.norm_var[u] = a * state.norm_var[u] + a * (one - a) * apart * apart
+        state.norm_mean[u] = a * state.norm_mean[u] + (one - a) * state.z[u]
+        out = state.weights[at(scales + j)] * state.norm_output[u] + state.weights[at(scales + width + j)]
+        state.z[u] = min(max(out, -clamp), clamp)
+
+
+@inlined
+def drop(shape, settings, state, layer):
+    """Zero a hidden layer's units at random, and make up for it."""
+    kept = np.float32(1) / (np.float32(1) - settings.dropout)
+    for j in range(shape.sizes[layer + 1]):
+        u = at(shape.units_at[layer] + j)
+        state.kept[u] = kept if unit(state.rng) >= settings.dropout else np.float32(0)
+        state.h[u] *= state.kept[u]
 
 
 @inlined
@@ -77,20 +110,24 @@ def backward(shape, rule, settings, state, inputs, first, last):
         layer = shape.n_layers - 1 - back
         n_in, width = shape.sizes[layer], shape.widths[layer]
         base, here = shape.offsets[layer], shape.units_at[layer]
+        if shape.normalises and layer < shape.n_layers - 1:
+            backward_normalised(shape, rule, settings, state, layer, bias_1, bias_2)
         if rule.logs:
             log_gradient(shape, state, layer, inputs, first, last)
         if layer > 0:
             below = shape.units_at[layer - 1]
             for i in range(n_in):
                 x, row = state.h[at(below + i)], base + i * width
-                slope = derivative(shape.activation, state.z[at(below + i)], x)
+                slope = slope_of(shape, state, at(below + i))
                 g = np.float32(0)
                 if slope != 0:
                     for j in range(width):
                         g += state.weights[at(row + j)] * state.delta[at(here + j)]
                 state.delta[at(below + i)] = g * slope
                 if rule.dense or x != 0:
-                    magnitude = step_row(rule, settings, state, row, width, here, x, True, bias_1, bias_2)
+                    magnitude = step_row(
+                        rule, settings, state, state.delta, row, width, here, x, True, bias_1, bias_2
+                    )
                     if rule.uses_outgoing:
                         state.outgoing[at(below + i)] = magnitude
         elif rule.dense:
@@ -100,21 +137,52 @@ def backward(shape, rule, settings, state, inputs, first, last):
                 if k < last and inputs.indices[at(k)] == i:
                     x = inputs.values[at(k)]
                     k += 1
-                step_row(rule, settings, state, base + i * width, width, here, x, True, bias_1, bias_2)
+                step_row(rule, settings, state, state.delta, base + i * width, width, here, x, True, bias_1, bias_2)
         else:
             for k in range(first, last):
-                row = base + inputs.indices[at(k)] * width
-                step_row(rule, settings, state, row, width, here, inputs.values[at(k)], True, bias_1, bias_2)
-        one = np.float32(1)
-        step_row(rule, settings, state, base + n_in * width, width, here, one, False, bias_1, bias_2)
+                row, x = base + inputs.indices[at(k)] * width, inputs.values[at(k)]
+                step_row(rule, settings, state, state.delta, row, width, here, x, True, bias_1, bias_2)
+        row, x = base + n_in * width, np.float32(1)
+        step_row(rule, settings, state, state.delta, row, width, here, x, False, bias_1, bias_2)
 
 
 @inlined
-def step_row(rule, settings, state, row, width, here, x, is_weight, bias_1, bias_2):
+def slope_of(shape, state, u):
+    """Derivative of hidden unit u's activation at its sum."""
+    if not shape.drops:
+        return derivative(shape.activation, state.z[u], state.h[u])
+    return state.kept[u] * derivative(shape.activation, state.z[u], activate(shape.activation, state.z[u]))
+
+
+@inlined
+def backward_normalised(shape, rule, settings, state, layer, bias_1, bias_2):
+    """From the gradient of a layer's normalised sums to that of its sums, and the step of its scales and shifts."""
+    here, width, one = shape.units_at[layer], shape.widths[layer], np.float32(1)
+    scales = shape.offsets[layer] + (shape.sizes[layer] + 1) * width
+    rate = one - settings.alpha_backward
+    for j in range(width):
+        u = at(here + j)
+        y, scale = state.norm_output[u], state.weights[at(scales + j)]
+        out = scale * y + state.weights[at(scales + width + j)]
+        d = state.delta[u] if abs(out) <= settings.norm_clamp else np.float32(0)
+        state.delta[u], state.norm_gradient[u] = d, d * y
+        g = d * scale - rate * state.output_error[u] * y
+        state.output_error[u] += g * y
+        g = g / state.norm_scale[u] - rate * state.mean_error[u]
+        state.mean_error[u] += g
+        state.norm_output[u] = g
+    step_row(rule, settings, state, state.norm_gradient, scales, width, here, one, False, bias_1, bias_2)
+    step_row(rule, settings, state, state.delta, scales + width, width, here, one, False, bias_1, bias_2)
+    for j in range(width):
+        state.delta[at(here + j)] = state.norm_output[at(here + j)]
+
+
+@inlined
+def step_row(rule, settings, state, delta, row, width, here, x, is_weight, bias_1, bias_2):
     """The optimizer's step of one row of weights, whose gradient is x delta; returns their sum of absolute values.
 
-    Keeps the sums of absolute incoming weights up to date, unless the row is that of biases."""
-    weights, delta = state.weights, state.delta
+    Keeps the sums of absolute incoming weights up to date, unless the row is one of biases, scales or shifts."""
+    weights = state.weights
     one, magnitude = np.float32(1), np.float32(0)
     step = settings.step_size * x
     for j in range(width):
@@ -166,5 +234,5 @@ def log_inactive(shape, state):
     for layer in range(shape.n_layers - 1):
         inactive = 0
         for j in range(shape.sizes[layer + 1]):
-            inactive += is_inactive(shape.activation, state.h[at(shape.units_at[layer] + j)])
+            inactive += is_inactive(shape.activation, activate(shape.activation, state.z[at(shape.units_at[layer] + j)]))
         state.log[1, layer] += inactive / shape.sizes[layer + 1]
