@@ -44,10 +44,7 @@ def rank(h: Tensor, tolerance: float | None = None) -> int:
 
     The default, the larger side of h times float32's precision, is what `torch.linalg.matrix_rank` takes.
     """
-    values = singular_values(h)
-    if tolerance is None:
-        tolerance = max(h.shape) * torch.finfo(torch.float32).eps
-    return int((values > tolerance * values.max()).sum()) if len(values) else 0
+    return _rank(singular_values(h), h, tolerance)
 
 
 def effective_rank(h: Tensor) -> float:
@@ -67,6 +64,25 @@ def stable_rank(h: Tensor, share: float = 0.99) -> int:
     """Smallest k such that the k largest singular values of h reach `share` of the sum of all (not squared); 0 for
     zeros. This is what the paper's figures call stable rank."""
     return _reaching(singular_values(h), share)
+
+
+class Ranks(NamedTuple):
+    rank: int
+    effective_rank: float
+    approximate_rank: int
+    stable_rank: int
+
+
+def ranks(h: Tensor) -> Ranks:
+    """All ranks of h (samples, units), by one decomposition."""
+    values = singular_values(h)
+    return Ranks(_rank(values, h), _effective_rank(values), _reaching(values**2, 0.99), _reaching(values, 0.99))
+
+
+def _rank(values: Tensor, h: Tensor, tolerance: float | None = None) -> int:
+    if tolerance is None:
+        tolerance = max(h.shape) * torch.finfo(torch.float32).eps
+    return int((values > tolerance * values[:1]).sum())
 
 
 def _effective_rank(values: Tensor) -> float:
@@ -167,14 +183,4 @@ def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> 
 
 
 def _measure(name: str, h: Tensor) -> LayerPlasticity:
-    values = singular_values(h)
-    return LayerPlasticity(
-        name,
-        h.shape[1],
-        dead_share(h),
-        dormant_share(h),
-        int((values > max(h.shape) * torch.finfo(torch.float32).eps * values[:1]).sum()),
-        _effective_rank(values),
-        _reaching(values**2, 0.99),
-        _reaching(values, 0.99),
-    )
+    return LayerPlasticity(name, h.shape[1], dead_share(h), dormant_share(h), *ranks(h))

@@ -100,15 +100,3 @@ def _cached(path: Path, cached: dict) -> list:
         raise InputError(f"{shown(path)}: no such file") from None
     except (OSError, EOFError) as error:
         raise InputError(f"{shown(path)}: cannot be read: {error}") from None
-
-
-def declared_digest(name: str, source: str, seed: int) -> str:
-    """Digest of what makes a set, known before its files are there.
-
-    Of built-in data: the seed and the code that draws it. Of the originals: nothing but who they are; their files are
-    held by checksums.
-    """
-    parts = {"set": name, "source": source}
-    if source == "glyphs":
-        parts |= {"seed": str(seed), "code": sources.digest("lop.data.built_in")}
-    return sources.combined(parts)

@@ -34,7 +34,7 @@ class Look:
     edge: Range  # height of the template's hill at which a stroke ends, of 255
     contrast: Range  # character's brightness less the background's, of 255
     dark: float  # share of characters that are darker than their background
-    noise: Range  # amplitude, of 255
+    noise: Range  # amplitude, of 255; where there is one channel, of characters only: the ground is 0, as MNIST's
     clutter: int  # characters of CLUTTER, partly in the image, drawn under the one that counts
 
 
@@ -201,6 +201,8 @@ def _painted(look: Look, hills: np.ndarray, layers: list[_Layer], colours: np.nd
     way = np.add.outer(np.arange(look.side), np.arange(look.side)).astype(np.int32)
     image = near + (far - near) * way // (2 * look.side - 2)
     for layer, ink in zip(layers, inks, strict=True):
-        image = image + (((ink - image) * _cover(look, hills, layer)[:, None]) >> 8)
-    image = image + ((grain * noise) >> 7)
+        cover = _cover(look, hills, layer)[:, None]
+        image = image + (((ink - image) * cover) >> 8)
+    grain = (grain * noise) >> 7
+    image = image + (grain if look.channels > 1 else (grain * cover) >> 8)
     return np.clip(image, 0, 255).astype(np.uint8)

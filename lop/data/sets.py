@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from lop.errors import InputError
+from lop.paths import ROOT, shown
+from lop.runs import sources
 
-DATA = Path("data")
+DATA = ROOT / "data"
 SOURCES = ("glyphs", "original")
 CLASSES = 1000  # of ImageNet
 FIXED_FILES = {
@@ -13,6 +16,26 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
+
+
+class Images(NamedTuple):
+    """Which images runs learn from, as `data` in config/config.yaml says."""
+
+    source: str = "glyphs"
+    seed: int = 0
+
+    def identity(self, name: str) -> dict[str, str | int]:
+        """What a run that learns from the set of that name depends on, known before the set's files are there.
+
+        Of built-in data: the seed and the code that draws it. Of the originals: nothing but who they are, for checksums
+        hold their files; but the seed chooses ImageNet's images from the official files.
+        """
+        identity: dict[str, str | int] = {"source": self.source}
+        if self.source == "glyphs" or name == "imagenet":
+            identity["seed"] = int(self.seed)
+        if self.source == "glyphs":
+            identity["code"] = sources.digest("lop.data.built_in")
+        return identity
 
 
 def folder_of(name: str, source: str, data: Path = DATA) -> Path:
@@ -29,6 +52,16 @@ def files(name: str, source: str, classes: Iterable[int] = range(CLASSES), data:
     if name in FIXED_FILES:
         return [folder / file for file in FIXED_FILES[name]]
     return [folder / "classes" / f"{checked_class(number)}.npy" for number in classes]
+
+
+def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:
+    """InputError, with the command that makes it, if a file of a set is not there."""
+    for path in files(name, images.source, classes, data):
+        if not path.is_file():
+            given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
+            usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
+            more = "".join(f" {option} {value}" for option, value in given.items() if value != usual[option])
+            raise InputError(f"{shown(path)}: no such file; `python -m lop.data {name}{more}` makes it")
 
 
 def checked_class(number: int) -> int:

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
+from lop.configured import configured
 from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
-from lop.paths import CONFIG, RESULTS, ROOT, shown
-from lop.runs.parameters import read_mapping
+from lop.paths import ROOT, shown
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
@@ -58,22 +57,15 @@ def _out_of_date(run: RunFile, results: Path) -> str:
 
 
 def _command(figure: Figure, results: Path) -> str:
-    options = f"scale={figure.scale}" + (f" results={results}" if results != _configured()["results"] else "")
+    options = f"scale={figure.scale}" + (f" results={results}" if results != configured()["results"] else "")
     return f"`snakemake figures/{figure.name}.pdf --cores all --config {options}` in {ROOT}"
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    default = _configured()
+    default = configured()
     files = f"{name}.pdf, {name}.png and {name}.csv"
     parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that there are.")
     add = parser.add_argument
     add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
     add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
     return parser
-
-
-def _configured() -> dict[str, Any]:
-    """Scale and results folder of config/config.yaml, if it is there and says so."""
-    path = CONFIG / "config.yaml"
-    config = read_mapping(path) if path.is_file() else {}
-    return {"scale": config.get("scale", "laptop"), "results": ROOT / config.get("results", RESULTS)}

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lop.data.sets import Images
 from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
@@ -69,12 +70,12 @@ def collect(
     return _frame(pa.concat_tables(tables))
 
 
-def as_configured(run: RunFile) -> dict[str, Any]:
-    """What a run's metadata says if it was made with the parameters that the configuration gives it now."""
+def as_configured(run: RunFile, images: Images | None = None) -> dict[str, Any]:
+    """What a run's metadata says if it was made with the parameters and images that the configuration gives it now."""
     if run.problem not in PROBLEMS:
         raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
-    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
-    return {"parameters": spec.parameters.identity()}
+    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting, images=images)
+    return {"parameters": spec.identity}
 
 
 def differs(path: Path, expected: Mapping[str, Any]) -> str:

@@ -109,6 +109,8 @@ class State(NamedTuple):
     norm_gradient: np.ndarray  # of the units' scales
     output_error: np.ndarray  # accumulated errors of the backward pass
     mean_error: np.ndarray
+    rows: np.ndarray  # (most units of a hidden layer + 1,) int64: inputs whose rows of weights are touched
+    factors: np.ndarray  # and their values
     outgoing: np.ndarray  # (units,): sums of absolute weights out of, and into, each unit
     incoming: np.ndarray
     ages: np.ndarray  # (units,), as `lop.algos.unit_statistics` has them
@@ -192,6 +194,8 @@ def new_state(method: Method, rng: np.ndarray) -> State:
         squares=np.zeros(moments, np.float32),
         decayed=np.ones(n_weights if rule.adam_gnt else 0, np.float32),
         clock=np.array([0.0, 1.0, 1.0]),
+        rows=np.zeros(max(method.sizes[1:]) + 1, np.int64),
+        factors=np.zeros(max(method.sizes[1:]) + 1, np.float32),
         kept=np.zeros(n_units if method.drops else 0, np.float32),
         norm_var=np.ones(n_units if method.normalises else 0, np.float32),
         **normalised,

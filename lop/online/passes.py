@@ -24,18 +24,13 @@ def forward(shape, settings, state, inputs, first, last):
         for j in range(width):
             z[at(here + j)] = weights[at(bias + j)]
         if layer == 0:
-            for k in range(first, last):
-                row, x = base + inputs.indices[at(k)] * width, inputs.values[at(k)]
-                for j in range(width):
-                    z[at(here + j)] += x * weights[at(row + j)]
+            add_rows(state, inputs.indices, inputs.values, first, last, base, width, here)
         else:
-            below = shape.units_at[layer - 1]
+            n, below = 0, shape.units_at[layer - 1]
             for i in range(shape.sizes[layer]):
-                x = h[at(below + i)]
-                if x != 0:
-                    row = base + i * width
-                    for j in range(width):
-                        z[at(here + j)] += x * weights[at(row + j)]
+                state.rows[at(n)], state.factors[at(n)] = i, h[at(below + i)]
+                n += h[at(below + i)] != 0
+            add_rows(state, state.rows, state.factors, 0, n, base, width, here)
         if layer < shape.n_layers - 1:
             if shape.normalises:
                 normalise(shape, settings, state, layer)
@@ -43,6 +38,26 @@ def forward(shape, settings, state, inputs, first, last):
                 h[at(here + j)] = activate(shape.activation, z[at(here + j)])
             if shape.drops:
                 drop(shape, settings, state, layer)
+
+
+@inlined
+def add_rows(state, rows, factors, first, last, base, width, here):
+    """Add rows[first:last] of a layer's weights, times their factors, to its sums; four at a time, so that sums are
+    loaded and stored a quarter as often."""
+    z, weights = state.z, state.weights
+    fours = first + (last - first) // 4 * 4
+    for k in range(first, fours, 4):
+        a, b = base + rows[at(k)] * width, base + rows[at(k + 1)] * width
+        c, d = base + rows[at(k + 2)] * width, base + rows[at(k + 3)] * width
+        x_a, x_b, x_c, x_d = factors[at(k)], factors[at(k + 1)], factors[at(k + 2)], factors[at(k + 3)]
+        for j in range(width):
+            z[at(here + j)] += (x_a * weights[at(a + j)] + x_b * weights[at(b + j)]) + (
+                x_c * weights[at(c + j)] + x_d * weights[at(d + j)]
+            )
+    for k in range(fours, last):
+        row, x = base + rows[at(k)] * width, factors[at(k)]
+        for j in range(width):
+            z[at(here + j)] += x * weights[at(row + j)]
 
 
 @inlined
@@ -114,23 +129,9 @@ def backward(shape, rule, settings, state, inputs, first, last):
             backward_normalised(shape, rule, settings, state, layer, bias_1, bias_2)
         if rule.logs:
             log_gradient(shape, state, layer, inputs, first, last)
-        if layer > 0:
-            below = shape.units_at[layer - 1]
-            for i in range(n_in):
-                x, row = state.h[at(below + i)], base + i * width
-                slope = slope_of(shape, state, at(below + i))
-                g = np.float32(0)
-                if slope != 0:
-                    for j in range(width):
-                        g += state.weights[at(row + j)] * state.delta[at(here + j)]
-                state.delta[at(below + i)] = g * slope
-                if rule.dense or x != 0:
-                    magnitude = step_row(
-                        rule, settings, state, state.delta, row, width, here, x, True, bias_1, bias_2
-                    )
-                    if rule.uses_outgoing:
-                        state.outgoing[at(below + i)] = magnitude
-        elif rule.dense:
+        if layer == 0 and not rule.dense:
+            step_rows(rule, settings, state, inputs.indices, inputs.values, first, last, base, width, here, here)
+        elif layer == 0:
             k = first
             for i in range(n_in):
                 x = np.float32(0)
@@ -139,11 +140,94 @@ def backward(shape, rule, settings, state, inputs, first, last):
                     k += 1
                 step_row(rule, settings, state, state.delta, base + i * width, width, here, x, True, bias_1, bias_2)
         else:
-            for k in range(first, last):
-                row, x = base + inputs.indices[at(k)] * width, inputs.values[at(k)]
-                step_row(rule, settings, state, state.delta, row, width, here, x, True, bias_1, bias_2)
+            below = shape.units_at[layer - 1]
+            if rule.dense:
+                for i in range(n_in):
+                    x, row = state.h[at(below + i)], base + i * width
+                    state.delta[at(below + i)] = gradient(state, row, width, here)
+                    magnitude = step_row(rule, settings, state, state.delta, row, width, here, x, True, bias_1, bias_2)
+                    if rule.uses_outgoing:
+                        state.outgoing[at(below + i)] = magnitude
+            else:
+                n = 0
+                for i in range(n_in):
+                    x = state.h[at(below + i)]
+                    state.rows[at(n)], state.factors[at(n)] = i, x
+                    n += x != 0 or slope_of(shape, state, at(below + i)) != 0
+                step_rows(rule, settings, state, state.rows, state.factors, 0, n, base, width, here, below)
+            for i in range(n_in):
+                slope = slope_of(shape, state, at(below + i))
+                state.delta[at(below + i)] = state.delta[at(below + i)] * slope if slope != 0 else np.float32(0)
         row, x = base + n_in * width, np.float32(1)
         step_row(rule, settings, state, state.delta, row, width, here, x, False, bias_1, bias_2)
+
+
+@inlined
+def step_rows(rule, settings, state, rows, factors, first, last, base, width, here, below):
+    """SGD's step of rows[first:last] of a layer's weights, four at a time; unless these are of inputs (below = here),
+    the gradients of the units below go into delta."""
+    hidden = below != here
+    fours = first + (last - first) // 4 * 4
+    for k in range(first, fours, 4):
+        step_four(rule, settings, state, rows, factors, k, base, width, here, below, hidden)
+    for k in range(fours, last):
+        i = rows[at(k)]
+        row, zero = base + i * width, np.float32(0)
+        if hidden:
+            state.delta[at(below + i)] = gradient(state, row, width, here)
+        magnitude = step_row(rule, settings, state, state.delta, row, width, here, factors[at(k)], True, zero, zero)
+        if hidden and rule.uses_outgoing:
+            state.outgoing[at(below + i)] = magnitude
+
+
+@inlined
+def step_four(rule, settings, state, rows, factors, k, base, width, here, below, hidden):
+    """`step_row` and `gradient` of rows[k:k + 4], whose sums are loaded and stored a quarter as often."""
+    weights, delta, incoming = state.weights, state.delta, state.incoming
+    i_a, i_b, i_c, i_d = rows[at(k)], rows[at(k + 1)], rows[at(k + 2)], rows[at(k + 3)]
+    a, b, c, d = base + i_a * width, base + i_b * width, base + i_c * width, base + i_d * width
+    step_a, step_b = settings.step_size * factors[at(k)], settings.step_size * factors[at(k + 1)]
+    step_c, step_d = settings.step_size * factors[at(k + 2)], settings.step_size * factors[at(k + 3)]
+    g_a = g_b = g_c = g_d = sum_a = sum_b = sum_c = sum_d = np.float32(0)
+    for j in range(width):
+        slope = delta[at(here + j)]
+        w_a, w_b, w_c, w_d = weights[at(a + j)], weights[at(b + j)], weights[at(c + j)], weights[at(d + j)]
+        new_a, new_b, new_c, new_d = (
+            w_a - step_a * slope,
+            w_b - step_b * slope,
+            w_c - step_c * slope,
+            w_d - step_d * slope,
+        )
+        weights[at(a + j)], weights[at(b + j)], weights[at(c + j)], weights[at(d + j)] = new_a, new_b, new_c, new_d
+        if hidden:
+            g_a += w_a * slope
+            g_b += w_b * slope
+            g_c += w_c * slope
+            g_d += w_d * slope
+        if hidden and rule.uses_outgoing:
+            sum_a += abs(new_a)
+            sum_b += abs(new_b)
+            sum_c += abs(new_c)
+            sum_d += abs(new_d)
+        if rule.uses_incoming:
+            incoming[at(here + j)] += (abs(new_a) + abs(new_b) + abs(new_c) + abs(new_d)) - (
+                abs(w_a) + abs(w_b) + abs(w_c) + abs(w_d)
+            )
+    if hidden:
+        delta[at(below + i_a)], delta[at(below + i_b)] = g_a, g_b
+        delta[at(below + i_c)], delta[at(below + i_d)] = g_c, g_d
+    if hidden and rule.uses_outgoing:
+        state.outgoing[at(below + i_a)], state.outgoing[at(below + i_b)] = sum_a, sum_b
+        state.outgoing[at(below + i_c)], state.outgoing[at(below + i_d)] = sum_c, sum_d
+
+
+@inlined
+def gradient(state, row, width, here):
+    """The gradient of the unit that a row of weights comes out of."""
+    g = np.float32(0)
+    for j in range(width):
+        g += state.weights[at(row + j)] * state.delta[at(here + j)]
+    return g
 
 
 @inlined
@@ -234,5 +318,6 @@ def log_inactive(shape, state):
     for layer in range(shape.n_layers - 1):
         inactive = 0
         for j in range(shape.sizes[layer + 1]):
-            inactive += is_inactive(shape.activation, activate(shape.activation, state.z[at(shape.units_at[layer] + j)]))
+            u = at(shape.units_at[layer] + j)
+            inactive += is_inactive(shape.activation, activate(shape.activation, state.z[u]))
         state.log[1, layer] += inactive / shape.sizes[layer + 1]

@@ -13,6 +13,8 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from lop.configured import configured
+from lop.data.sets import DATA, SOURCES, Images
 from lop.errors import InputError, told_in_one_line
 from lop.paths import RESULTS
 from lop.runs.lock import die_with_parent
@@ -38,6 +40,7 @@ def main(problem_name: str, description: str, train: Callable[[Run], None], argv
                 checkpoint_every=options.checkpoint_every,
                 fresh=options.fresh,
                 progress_every=options.progress_every,
+                data=options.data,
             )
             try:
                 run.execute(train)
@@ -53,7 +56,8 @@ def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSp
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
     config = config_name(problem, options.config)
-    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides)
+    images = Images(options.data_source, options.data_seed)
+    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, images)
 
 
 def config_name(problem: Problem, path: Path) -> str:
@@ -88,6 +92,16 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         metavar="S",
         help="seconds between lines of a log (default 60)",
     )
+    configured_data = configured()["data"]
+    told = None if problem.data else argparse.SUPPRESS
+    add("--data", type=Path, default=DATA, help=told or "folder of all sets of images (default: the project's data/)")
+    add(
+        "--data-source",
+        choices=SOURCES,
+        default=configured_data["source"],
+        help=told or "the images (default, from config/config.yaml: %(default)s)",
+    )
+    add("--data-seed", type=int, default=configured_data["seed"], help=told or "of the images (default: %(default)s)")
     add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
     add("--log", type=Path, help="write what is told to this file too")
     add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")

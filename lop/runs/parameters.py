@@ -4,13 +4,14 @@ import difflib
 import itertools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from lop.data.sets import CLASSES
 from lop.errors import InputError
 from lop.paths import shown
 
@@ -60,8 +61,9 @@ class Parameters(BaseModel):
         """All that a run's result depends on, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
-    def identity_without_horizon(self) -> dict[str, Any]:
-        return {key: value for key, value in self.identity().items() if key != self.horizon}
+    def classes(self, seed: int) -> Iterable[int]:
+        """The classes of ImageNet that a run of that seed learns from, if it does."""
+        return range(CLASSES)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import torch
 
+from lop.data.sets import DATA, folder_of, must_be_there
 from lop.files import remove_leftovers
 from lop.runs import checkpoint
 from lop.runs.lock import locked
@@ -59,6 +60,7 @@ class Run:
         checkpoint_every: seconds between two checkpoints.
         fresh: a checkpoint or result of another run in the same folder is set aside in the store; else it is an error.
         progress_every: seconds between two lines in a log.
+        data: folder of all sets of images.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class Run:
         checkpoint_every: float = 60.0,
         fresh: bool = False,
         progress_every: float = 60.0,
+        data: Path = DATA,
     ):
         self.spec, self.device, self.seed = spec, device, spec.seed
         self.folder = results / spec.folder
+        self.data = data
         self.output = self.folder / "metrics.parquet"
         self.checkpoint = self.folder / checkpoint.NAME
         self.store = Store(results)
@@ -79,6 +83,7 @@ class Run:
         self.log = self.metrics.log
         self.step = 0
         self.facts: Callable[[], str] = lambda: ""
+        self.notes: dict[str, Any] = {}  # more about the run, for the metadata of its metrics
         self._checkpoint_every, self._fresh, self._progress_every = checkpoint_every, fresh, progress_every
         self._tracked: dict[str, Stateful] = {}
         self._history: dict[str, Any] = {"seconds": 0.0, "resumed": 0, "started": _now()}
@@ -94,8 +99,13 @@ class Run:
             if self.store.restore_metrics(self.spec, self.output):
                 print(f"{self.spec.name}: restored, nothing to train: {self.output}", file=sys.stderr)
                 return
+            if self.spec.problem.data:
+                must_be_there(
+                    self.spec.problem.data, self.spec.images, self.spec.parameters.classes(self.seed), self.data
+                )
             self._prepare_checkpoint()
             torch.set_num_threads(1)
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # SciPy's, which nothing has loaded yet
             torch.set_flush_denormal(True)
             handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
             try:
@@ -121,6 +131,11 @@ class Run:
                 self.checkpoint.unlink()
         if not self.checkpoint.exists():
             self.store.restore_checkpoint(self.spec.key, self.checkpoint)
+
+    @property
+    def images(self) -> Path:
+        """The folder of the images that the problem learns from, for `lop.data.load`."""
+        return folder_of(self.spec.problem.data, self.spec.images.source, self.data)
 
     def track(self, **objects: Stateful) -> None:
         """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
@@ -202,12 +217,13 @@ class Run:
             "setting": self.spec.setting,
             "seed": self.spec.seed,
             "scale": self.spec.scale,
-            "parameters": self.spec.parameters.identity(),
+            "parameters": self.spec.identity,
             "horizon": self.spec.horizon,
             "key": self.spec.key,
             "code_digest": self.spec.code_digest,
             "sources": self.spec.sources,
             "device": self.device,
+            **self.notes,
             "started": self._history["started"],
             "ended": _now(),
             "seconds": seconds,

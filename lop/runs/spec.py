@@ -9,6 +9,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from lop.configured import configured
+from lop.data import sets
+from lop.data.sets import Images
 from lop.errors import InputError
 from lop.paths import ROOT, shown
 from lop.runs import sources
@@ -23,6 +26,7 @@ class Problem:
     name: str
     entry: str  # module that is run; what it imports is the code of its runs
     parameters_class: str  # module:class, importable without torch
+    data: str = ""  # the set of images that runs learn from, if any
     tens: bool = False  # whether a job of the workflow does ten seeds, because a run is shorter than its start
 
     @property
@@ -53,6 +57,12 @@ PROBLEMS = {
             "lop.slowly_changing_regression.parameters:RegressionParameters",
             tens=True,
         ),
+        Problem(
+            "permuted_mnist",
+            "lop.permuted_mnist.run_mnist",
+            "lop.permuted_mnist.parameters:MnistParameters",
+            data="mnist",
+        ),
     )
 }
 
@@ -67,6 +77,7 @@ class RunSpec:
     seed: int
     scale: str
     parameters: Parameters
+    images: Images = Images()
 
     @property
     def name(self) -> str:
@@ -96,10 +107,22 @@ class RunSpec:
         """What the course of the run depends on, as plain JSON values."""
         return {
             "problem": self.problem.name,
-            "parameters": self.parameters.identity_without_horizon(),
+            "parameters": {key: value for key, value in self.identity.items() if key != self.parameters.horizon},
             "seed": self.seed,
             "sources": self.sources,
         }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the run's result depends on but seed and code, as plain JSON values: parameters, and images."""
+        images = {"data": self.images.identity(self.problem.data)} if self.problem.data else {}
+        return self.parameters.identity() | images
+
+    def data_files(self, data: Path) -> list[Path]:
+        """The files of images that the run learns from, below the folder of all sets."""
+        if not self.problem.data:
+            return []
+        return sets.files(self.problem.data, self.images.source, self.parameters.classes(self.seed), data)
 
     @property
     def horizon(self) -> int:
@@ -108,7 +131,7 @@ class RunSpec:
     def params(self) -> dict[str, str]:
         """What makes the run stale when it changes, for Snakemake's params."""
         return {
-            "parameters": json.dumps(self.parameters.identity(), sort_keys=True),
+            "parameters": json.dumps(self.identity, sort_keys=True),
             "code": self.code_digest,
         }
 
@@ -138,10 +161,12 @@ def resolve(
     setting: str = "default",
     cfg: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    images: Images | None = None,
 ) -> RunSpec:
     """The run of that name; InputError if there is no such config or setting, or a parameter is impossible.
 
-    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results.
+    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results. `images`
+    are by default those of config/config.yaml.
     """
     source = shown(cfg or problem.cfg_path(config))
     if seed < 0:
@@ -157,4 +182,5 @@ def resolve(
     parameters = checked(problem.model, values | point, source, replaced)
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: getattr(parameters, key) for key in named})
-    return RunSpec(problem, config, name, seed, scale, parameters)
+    images = images or Images(configured()["data"]["source"], int(configured()["data"]["seed"]))
+    return RunSpec(problem, config, name, seed, scale, parameters, images)

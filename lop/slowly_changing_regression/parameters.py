@@ -4,13 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.runs.parameters import Number, Parameters, Utility, Whole
+from lop.runs.online_parameters import OnlineParameters
+from lop.runs.parameters import Number, Whole
 
 BIN = 1000  # examples whose mean squared error is one number
 Metric = Literal["weight_magnitude", "gradient_magnitude", "inactive_units"]
 
 
-class RegressionParameters(Parameters):
+class RegressionParameters(OnlineParameters):
     """Parameters of a run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "num_data_points"
@@ -23,25 +24,8 @@ class RegressionParameters(Parameters):
     num_target_features: Whole = Field(100, ge=1, description="threshold units of the target network")
     beta: Number = Field(0.7, ge=0, le=1, description="share of agreeing inputs at which a threshold unit is active")
 
-    agent: Literal["bp", "l2", "cbp", "linear"] = Field(
-        "bp", description="backpropagation, also with L2, continual backpropagation, or a linear network"
-    )
     num_features: Whole = Field(5, ge=0, description="hidden units of the learner")
-    hidden_activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish"] = Field(
-        "relu", description="activation of hidden units"
-    )
-    opt: Literal["sgd", "adam"] = Field("sgd", description="optimizer")
-    step_size: Number = Field(gt=0, description="step size of the optimizer")
-    beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
-    beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
-    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of weights and biases")
-    perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
-
-    replacement_rate: Number = Field(0.0, ge=0, le=1, description="share of mature units replaced per example (cbp)")
-    decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
     mt: Whole = Field(10, ge=0, description="maturity threshold in examples (cbp)")
-    util_type: Utility = Field("adaptable_contribution", description="utility of units (cbp)")
-    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("kaiming", description="new units' weights (cbp)")
     accumulate: bool = Field(False, description="carry fractions of a unit over, rather than draw (cbp)")
 
     to_log: list[Metric] = Field([], description="what is logged beside squared errors, every flip_after examples")

@@ -31,23 +31,8 @@ def train(run: Run) -> None:
     stream = Stream(
         stream_seed, p.num_inputs, p.flip_after, p.num_flipping_bits, p.flip_one, p.num_target_features, p.beta
     )
-    learner = OnlineLearner(
-        initial_network(p, rng),
-        rng,
-        p.step_size,
-        p.hidden_activation,
-        opt="adam_gnt" if p.agent == "cbp" and p.opt == "adam" else p.opt,
-        betas=(p.beta_1, p.beta_2),
-        weight_decay=p.weight_decay,
-        perturb_scale=p.perturb_scale,
-        replacement_rate=p.replacement_rate if p.agent == "cbp" else 0.0,
-        decay_rate=p.decay_rate,
-        maturity_threshold=p.mt,
-        util_type=p.util_type,
-        accumulate=p.accumulate,
-        init=p.init,
-        logs=bool({"gradient_magnitude", "inactive_units"} & set(p.to_log)),
-    )
+    logs = bool({"gradient_magnitude", "inactive_units"} & set(p.to_log))
+    learner = OnlineLearner(initial_network(p, rng), rng, **p.learner_settings(), logs=logs)
 
     # Loop, from one change of the slow bits to the next
     run.track(stream=stream, learner=learner)

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from lop.data import checksums
-from lop.data.checksums import content_digest, declared_digest
-from lop.data.sets import files
+from lop.data.checksums import content_digest
+from lop.data.sets import DATA, Images, files, must_be_there
 from lop.errors import InputError
 
 
@@ -48,17 +48,27 @@ def test_a_missing_file_is_told(tmp_path):
 
 
 def test_what_makes_a_set():
-    one = declared_digest("mnist", "glyphs", 0)
-    assert one == declared_digest("mnist", "glyphs", 0)
-    others = [("mnist", "glyphs", 1), ("cifar-100", "glyphs", 0), ("mnist", "original", 0)]
-    assert len({one, *(declared_digest(*other) for other in others)}) == 4
+    drawn = Images("glyphs", 0).identity("mnist")
+    assert drawn == Images("glyphs", 0).identity("mnist") == Images("glyphs", "0").identity("mnist")
+    assert drawn | {"seed": 1} == Images("glyphs", 1).identity("mnist") != drawn
+    assert Images("original", 0).identity("mnist") == Images("original", 1).identity("mnist") == {"source": "original"}
+    assert Images("original", 1).identity("imagenet") == {"source": "original", "seed": 1}
+
+
+def test_what_is_not_there_is_told_with_the_command_that_makes_it(tmp_path):
+    folder = tmp_path / "glyphs" / "cifar-100"
+    folder.mkdir(parents=True)
+    (folder / "train.bin").touch()
+    told = f"test.bin: no such file; `python -m lop.data cifar-100 --seed 3 --data {tmp_path}` makes it"
+    with pytest.raises(InputError, match=told):
+        must_be_there("cifar-100", Images("glyphs", 3), range(1000), tmp_path)
+    (folder / "test.bin").touch()
+    must_be_there("cifar-100", Images("glyphs", 3), range(1000), tmp_path)
 
 
 def test_files_of_a_set():
-    assert [str(path) for path in files("cifar-100", "original")] == [
-        "data/original/cifar-100/train.bin",
-        "data/original/cifar-100/test.bin",
-    ]
+    folder = DATA / "original" / "cifar-100"
+    assert files("cifar-100", "original") == [folder / "train.bin", folder / "test.bin"]
     assert [path.name for path in files("imagenet", "glyphs", classes=[3, 999])] == ["3.npy", "999.npy"]
     assert len(files("mnist", "glyphs")) == 4
     with pytest.raises(InputError, match="set of data: found 'minst', allowed: mnist, cifar-100, imagenet"):

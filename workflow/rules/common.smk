@@ -1,19 +1,22 @@
 # What the rules share: names from the configuration, and the library's answers to what a file is made of.
 
+import json
 import logging
 import os
 import sys
 from functools import cache, wraps
+from pathlib import Path
 
 from lop import errors
 from lop.data import originals, sets
-from lop.data.checksums import declared_digest
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.runs.spec import PROBLEMS, resolve
 
 SCALE = config["scale"]
 RESULTS = config["results"]
+DATA = "data"
+IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
 
 
 wildcard_constraints:
@@ -47,7 +50,7 @@ FIGURES = told_in_one_line(figure_names)()
 @told_in_one_line
 @cache
 def run_spec(scale, problem, config, setting, seed):
-    return resolve(PROBLEMS[problem], config, int(seed), scale, setting)
+    return resolve(PROBLEMS[problem], config, int(seed), scale, setting, images=IMAGES)
 
 
 def spec_of(wildcards):
@@ -68,11 +71,23 @@ def figure_at(name, scale):
 
 
 @told_in_one_line
-def data_digest(name, source):
+def data_identity(name, source):
     """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
     if (name, source) == ("imagenet", "original") and not config["data"]["folder"]:
         originals.imagenet_by_hand(sets.folder_of(name, source))
-    return declared_digest(name, source, config["data"]["seed"])
+    return json.dumps(sets.Images(source, IMAGES.seed).identity(name))
+
+
+def data_files(wildcards):
+    """The images that a run learns from; their times do not count, for its params hold what they are."""
+    return [ancient(path) for path in spec_of(wildcards).data_files(Path(DATA))]
+
+
+def data_options(wildcards):
+    """Which images, for the command line of a run that learns from some."""
+    if not spec_of(wildcards).problem.data:
+        return ""
+    return f"--data {DATA} --data-source {IMAGES.source} --data-seed {IMAGES.seed}"
 
 
 def data_folder(source):

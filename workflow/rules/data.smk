@@ -5,9 +5,9 @@
 
 rule data_mnist:
     output:
-        expand("data/{{source}}/mnist/{file}", file=sets.FIXED_FILES["mnist"]),
+        expand(f"{DATA}/{{{{source}}}}/mnist/{{file}}", file=sets.FIXED_FILES["mnist"]),
     log:
-        "data/{source}/mnist.log",
+        f"{DATA}/{{source}}/mnist.log",
     wildcard_constraints:
         source="|".join(sets.SOURCES),
     conda:
@@ -17,36 +17,37 @@ rule data_mnist:
         mem_mb=2000,
         python=sys.executable,
         seed=str(config["data"]["seed"]),
+        data=DATA,
         folder=lambda wildcards: data_folder(wildcards.source),
     params:
         name="mnist",
         source=lambda wildcards: wildcards.source,
         classes="0-999",
-        made_of=lambda wildcards: data_digest("mnist", wildcards.source),
+        made_of=lambda wildcards: data_identity("mnist", wildcards.source),
     message:
         "data {params.source} {params.name}"
     shell:
         "{resources.python:q} -m lop.data {params.name} --source {params.source} --seed {resources.seed}"
-        " --classes {params.classes} --folder={resources.folder:q} 2>&1 | tee {log:q}"
+        " --classes {params.classes} --folder={resources.folder:q} --data {resources.data:q} 2>&1 | tee {log:q}"
 
 
 use rule data_mnist as data_cifar100 with:
     output:
-        expand("data/{{source}}/cifar-100/{file}", file=sets.FIXED_FILES["cifar-100"]),
+        expand(f"{DATA}/{{{{source}}}}/cifar-100/{{file}}", file=sets.FIXED_FILES["cifar-100"]),
     log:
-        "data/{source}/cifar-100.log",
+        f"{DATA}/{{source}}/cifar-100.log",
     params:
         name="cifar-100",
         source=lambda wildcards: wildcards.source,
         classes="0-999",
-        made_of=lambda wildcards: data_digest("cifar-100", wildcards.source),
+        made_of=lambda wildcards: data_identity("cifar-100", wildcards.source),
 
 
 use rule data_mnist as data_imagenet_glyphs with:
     output:
-        [f"data/{{source}}/imagenet/classes/{{tens}}{last}.npy" for last in range(10)],
+        [f"{DATA}/{{source}}/imagenet/classes/{{tens}}{last}.npy" for last in range(10)],
     log:
-        "data/{source}/imagenet/{tens}0-{tens}9.log",
+        f"{DATA}/{{source}}/imagenet/{{tens}}0-{{tens}}9.log",
     wildcard_constraints:
         source="glyphs",
         tens="|[1-9][0-9]?",
@@ -54,20 +55,20 @@ use rule data_mnist as data_imagenet_glyphs with:
         name="imagenet",
         source="glyphs",
         classes=lambda wildcards: f"{wildcards.tens}0-{wildcards.tens}9",
-        made_of=lambda wildcards: data_digest("imagenet", wildcards.source),
+        made_of=lambda wildcards: data_identity("imagenet", wildcards.source),
     message:
         "data {params.source} {params.name} {params.classes}"
 
 
 use rule data_mnist as data_imagenet_original with:
     output:
-        expand("data/{{source}}/imagenet/classes/{n}.npy", n=range(sets.CLASSES)),
+        expand(f"{DATA}/{{{{source}}}}/imagenet/classes/{{n}}.npy", n=range(sets.CLASSES)),
     log:
-        "data/{source}/imagenet.log",
+        f"{DATA}/{{source}}/imagenet.log",
     wildcard_constraints:
         source="original",
     params:
         name="imagenet",
         source="original",
         classes="0-999",
-        made_of=lambda wildcards: data_digest("imagenet", wildcards.source),
+        made_of=lambda wildcards: data_identity("imagenet", wildcards.source),

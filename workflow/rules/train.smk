@@ -1,10 +1,12 @@
-# One run: a config, a setting and a seed at a scale. It is stale when its resolved parameters or the code that it
-# imports change (params). How and where it runs is given by resources, which make nothing stale. Its checkpoint is no
+# One run: a config, a setting and a seed at a scale. It is stale when its resolved parameters, what its images are made
+# of, or the code that it imports change (params). How and where it runs is given by resources, which make nothing stale. Its checkpoint is no
 # output, so that Snakemake does not delete it. Where a run is shorter than its start, a job does ten seeds, one by one;
 # each has files of its own, and what is there already comes back from the store.
 
 
 rule train:
+    input:
+        data_files,
     output:
         f"{RESULTS}/{{scale}}/{{problem}}/{{config}}/{{setting}}/seed-{{seed}}/metrics.parquet",
     log:
@@ -19,6 +21,7 @@ rule train:
         python=sys.executable,
         results=RESULTS,
         device=config["device"],
+        data=data_options,
         checkpoint_every=str(config["checkpoint_every"]),
         progress_every=str(config["progress_every"]),
     params:
@@ -34,7 +37,7 @@ rule train:
         " --config lop/{wildcards.problem}/cfg/{wildcards.config}.yml --setting {wildcards.setting:q}"
         " --seed {params.seeds} --scale {wildcards.scale} --results {resources.results:q}"
         " --device {resources.device} --checkpoint-every {resources.checkpoint_every}"
-        " --progress-every {resources.progress_every} --fresh --die-with-parent --log {log:q}"
+        " --progress-every {resources.progress_every} {resources.data} --fresh --die-with-parent --log {log:q}"
 
 
 use rule train as train_tens with:

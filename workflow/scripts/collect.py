@@ -1,12 +1,15 @@
 """Collect what a figure shows of its runs into one table, and refuse runs that are not those that are wanted."""
 
+from functools import partial
 from pathlib import Path
 
+from lop.data.sets import Images
 from lop.figures.collect import as_configured, collect, write_collected
 from lop.figures.registry import load_figure
 from lop.runs.script import logged
 
 with logged(snakemake.log[0]):
+    images = Images(snakemake.config["data"]["source"], int(snakemake.config["data"]["seed"]))
     figure = load_figure(snakemake.wildcards.figure, snakemake.wildcards.scale)
-    table = collect(figure, Path(snakemake.config["results"]), expected=as_configured)
+    table = collect(figure, Path(snakemake.config["results"]), expected=partial(as_configured, images=images))
     write_collected(table, Path(snakemake.output[0]), figure.collected_from())

@@ -1,0 +1,14 @@
+"""What config/config.yaml says, for what is run by hand; the workflow has Snakemake read it."""
+
+from typing import Any
+
+from lop.paths import CONFIG, RESULTS, ROOT
+from lop.runs.parameters import read_mapping
+
+
+def configured() -> dict[str, Any]:
+    """`scale`, `results` (a path) and `data` (`source`, `seed`), with their defaults where the file says nothing."""
+    path = CONFIG / "config.yaml"
+    config = read_mapping(path) if path.is_file() else {}
+    data = {"source": "glyphs", "seed": 0, **(config.get("data") or {})}
+    return {"scale": config.get("scale", "laptop"), "results": ROOT / config.get("results", RESULTS), "data": data}

@@ -1,0 +1,119 @@
+"""One run of online permuted MNIST.
+
+    python run_mnist.py -c cfg/bp/std_net.yml --setting step_size=0.003 -s 0
+
+learns from one example after the other and writes
+results/<scale>/permuted_mnist/<config>/<setting>/seed-<seed>/metrics.parquet in the project. The images have to be
+there: `python -m lop.data mnist` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut: the same
+command goes on where it stopped, with the very numbers of an uninterrupted run.
+"""
+
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+
+from lop.data import load
+from lop.data.checksums import content_digest
+from lop.nets.initialisation import gain
+from lop.online import generator
+from lop.online.learner import Layer, OnlineLearner
+from lop.permuted_mnist.parameters import BIN, MnistParameters
+from lop.permuted_mnist.problem import Stream
+from lop.plasticity import dead_share, ranks
+from lop.runs.command_line import main
+from lop.runs.runner import Run
+
+MEASURED = 2000  # examples before each task on which activations are measured
+WIDE = 5000  # units a layer from which examples take so long that a run looks around more often
+
+
+def train(run: Run) -> None:
+    p = cast(MnistParameters, run.spec.parameters)
+
+    # Seeds: one of the stream, shared by all methods, and one of the learner
+    stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
+    rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
+
+    # Problem, network and learner
+    stream = Stream(stream_seed, load.mnist(run.images).train, p.change_after)
+    run.notes["images"] = content_digest(run.spec.data_files(run.data))
+    learner = OnlineLearner(initial_network(p, rng), rng, loss="nll", **p.learner_settings())
+    answers = Answers()
+
+    # Loop, from one chunk of examples to the next
+    run.track(learner=learner, answers=answers)
+    run.facts = lambda: recent_accuracy(run)
+    chunk = BIN // 10 if p.num_features >= WIDE else BIN
+    for step in run.steps(p.num_examples, unit="examples", stride=chunk):
+        if step % p.change_after == 0:
+            log_network(run, p, learner, stream.inputs(step, min(MEASURED, p.change_after)), step)
+        examples, order = stream.examples(step, chunk)
+        _, predicted = learner.learn(examples, order)  # (chunk,), each by the weights of before its own example
+        answers.add(predicted == examples.targets[order])
+        if answers.given == BIN:
+            run.log("online_accuracy", step + chunk, answers.share())
+
+
+class Answers:
+    """How many of the answers since the last share were right."""
+
+    def __init__(self) -> None:
+        self.right = self.given = 0
+
+    def add(self, right: np.ndarray) -> None:
+        self.right += int(right.sum())
+        self.given += len(right)
+
+    def share(self) -> float:
+        """Of right answers among those given; and begin anew."""
+        share = self.right / self.given
+        self.right = self.given = 0
+        return share
+
+    def state_dict(self) -> dict[str, int]:
+        return {"right": self.right, "given": self.given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.right, self.given = state["right"], state["given"]
+
+
+def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
+    """Weights and biases that `lop.nets.deep_ffnn.DeepFFNN`, or `MyLinear`, draws from this generator."""
+    hidden = [] if p.agent == "linear" else [p.num_features] * p.num_hidden_layers
+    network: list[Layer] = []
+    for layer, (inputs, outputs) in enumerate(pairwise([784, *hidden, 10])):
+        # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
+        activation = "relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation
+        generator.linear(rng, inputs, outputs)
+        weights = generator.kaiming(rng, inputs, outputs, gain(activation) if layer < len(hidden) else 1.0)
+        network.append((weights, np.zeros(outputs, np.float32)))
+    return network
+
+
+def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np.ndarray, step: int) -> None:
+    """Before a task: shares of dead units and ranks, as shares of a layer's units, by layer; mean absolute weight."""
+    if "weight_magnitude" in p.to_log:
+        magnitudes = learner.weight_magnitudes()
+        sizes = [inputs * outputs for inputs, outputs in pairwise(learner.sizes)]
+        run.log("weight_magnitude", step, float(np.average(magnitudes, weights=sizes)))
+        for layer, magnitude in enumerate(magnitudes):
+            run.log("layer_weight_magnitude", step, magnitude, layer)
+    if not {"dead_units", "ranks"} & set(p.to_log):
+        return
+    for layer, h in enumerate(learner.hidden(inputs)):  # (MEASURED, units)
+        if "dead_units" in p.to_log:
+            run.log("dead_units", step, dead_share(h), layer)
+        if "ranks" in p.to_log:
+            for name, rank in ranks(h)._asdict().items():
+                run.log(name, step, rank / h.shape[1], layer)
+
+
+def recent_accuracy(run: Run) -> str:
+    """Of the last 20,000 examples, for the progress line."""
+    shares = run.metrics.recent("online_accuracy", 20)
+    return f"accuracy {np.mean(shares):.1%}" if shares else ""
+
+
+if __name__ == "__main__":
+    main("permuted_mnist", __doc__, train)
