@@ -77,7 +77,7 @@ class RunSpec:
     seed: int
     scale: str
     parameters: Parameters
-    images: Images = Images()
+    images: Images
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
+from lop.data.sets import Images
 from lop.runs.parameters import Number, Parameters, Whole
 from lop.runs.runner import Run
 from lop.runs.spec import Problem, RunSpec
@@ -36,7 +37,7 @@ TOY = Problem("toy", "lop.plasticity", "toy:ToyParameters")
 
 
 def spec(n=500, seed=0, **values) -> RunSpec:
-    return RunSpec(TOY, "walk", "default", seed, "smoke", ToyParameters(n=n, **values))
+    return RunSpec(TOY, "walk", "default", seed, "smoke", ToyParameters(n=n, **values), Images())
 
 
 def walk(run: Run, at_step=lambda step, run: None) -> None:
