@@ -13,7 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "268435456"}
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+}
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 if any(os.environ.get(name) != value for name, value in (MALLOC | THREADS).items()):
     os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MALLOC | THREADS)
@@ -96,7 +100,9 @@ def main(widths: list[int], rounds: int = 9) -> None:
         overhead = statistics.median(cbp / bp for bp, cbp in zip(*times[:2], strict=True))
         limit = f" (at most {MOST_OVERHEAD})" if width == 2000 else ""
         fine &= width != 2000 or overhead <= MOST_OVERHEAD
-        print(f"3 x {width:6,} continual backpropagation takes {overhead:.2f} times backpropagation's{limit}", flush=True)
+        print(
+            f"3 x {width:6,} continual backpropagation takes {overhead:.2f} times backpropagation's{limit}", flush=True
+        )
     sys.exit(not fine)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from numba import njit
 
 from lop.online.activations import COMPILED
+from lop.online.late import catch_up_all
 from lop.online.layout import Method, rule_of, shape_of
 from lop.online.passes import backward, forward, log_inactive, output_error
 from lop.online.replacement import generate_and_test, perturb, sum_weights
@@ -21,23 +22,25 @@ def kernel(method: Method) -> Any:
     shape, rule = shape_of(method), rule_of(method)
     keeps_sums = rule.uses_outgoing or rule.uses_incoming
 
-    def learn(order, inputs, settings, state, bounds, normal, losses, predicted):
+    def learn(order, inputs, settings, state, bounds, late, losses, predicted):
         for t in range(len(order)):
             example = order[t]
             first, last = inputs.start[example], inputs.start[example + 1]
             if keeps_sums and state.clock[0] % SUM_EVERY == 0:
                 sum_weights(shape, state)
-            forward(shape, settings, state, inputs, first, last)
+            forward(shape, rule, settings, state, late, t, inputs, first, last)
             losses[t], predicted[t] = output_error(shape, state, inputs.targets[example])
-            backward(shape, rule, settings, state, inputs, first, last)
+            backward(shape, rule, settings, state, late, t, inputs, first, last)
             if rule.logs:
                 log_inactive(shape, state)
-            if rule.perturbs:
-                perturb(shape, settings, state, normal)
+            if rule.perturbs and not rule.late:
+                perturb(shape, settings, state, late.normal)
                 if keeps_sums:
                     sum_weights(shape, state)
             if rule.replaces:
                 generate_and_test(shape, rule, settings, state, bounds)
+        if rule.late:
+            catch_up_all(shape, state, late, len(order))
 
     # numba keeps one index of compiled code for each name; processes that compile different methods at the same time
     # would mix up theirs.

@@ -18,7 +18,7 @@ from lop.online.activations import ACTIVATIONS
 LANES = 8  # float32 in a vector register of AVX2
 OPTIMIZERS = ("sgd", "adam", "adam_gnt")
 LOSSES = ("mse", "nll")
-COMPILED_MODULES = ("activations", "generator", "kernel", "layout", "passes", "replacement")
+COMPILED_MODULES = ("activations", "generator", "kernel", "late", "layout", "passes", "replacement")
 
 
 class Method(NamedTuple):
@@ -35,6 +35,7 @@ class Method(NamedTuple):
     accumulate: bool = True
     drops: bool = False
     normalises: bool = False
+    late: bool = False  # decay and noise of a row of weights wait until the row is needed, `lop.online.late`
     logs: bool = False  # magnitudes of gradients and shares of inactive units
 
 
@@ -45,6 +46,7 @@ class Shape(NamedTuple):
     sizes: tuple[int, ...]  # inputs, hidden layers, outputs
     widths: tuple[int, ...]  # of a layer's rows
     offsets: tuple[int, ...]  # where a layer's rows begin among all weights, with their end
+    rows_at: tuple[int, ...]  # where a layer's rows begin among all rows, with their end
     units_at: tuple[int, ...]  # where a layer's units, from the first hidden layer on, begin among all, with their end
     activation: int  # index of ACTIVATIONS
     drops: bool  # hidden units, at random
@@ -58,8 +60,9 @@ class Rule(NamedTuple):
 
     adam: bool
     adam_gnt: bool
-    decays: bool
-    dense: bool  # whether every weight moves at every example
+    decays: bool  # in an example's own step
+    dense: bool  # whether every weight is moved at every example
+    late: bool
     perturbs: bool
     replaces: bool
     uses_activity: bool
@@ -109,6 +112,7 @@ class State(NamedTuple):
     norm_gradient: np.ndarray  # of the units' scales
     output_error: np.ndarray  # accumulated errors of the backward pass
     mean_error: np.ndarray
+    current: np.ndarray  # (rows,) int64: how many of this call's examples have decayed and perturbed a row
     rows: np.ndarray  # (most units of a hidden layer + 1,) int64: inputs whose rows of weights are touched
     factors: np.ndarray  # and their values
     outgoing: np.ndarray  # (units,): sums of absolute weights out of, and into, each unit
@@ -130,9 +134,10 @@ def padded(n: int) -> int:
 def shape_of(method: Method) -> Shape:
     sizes = method.sizes
     widths = tuple(padded(n) for n in sizes[1:])
-    offsets, units_at = [0], [0]
+    offsets, rows_at, units_at = [0], [0], [0]
     for layer, (inputs, width) in enumerate(zip(sizes, widths, strict=False)):
         more = 3 if method.normalises and layer < len(widths) - 1 else 1  # rows
+        rows_at.append(rows_at[-1] + inputs + more)
         offsets.append(offsets[-1] + (inputs + more) * width)
         units_at.append(units_at[-1] + width)
     return Shape(
@@ -140,6 +145,7 @@ def shape_of(method: Method) -> Shape:
         sizes,
         widths,
         tuple(offsets),
+        tuple(rows_at),
         tuple(units_at),
         ACTIVATIONS.index(method.activation),
         method.drops,
@@ -157,12 +163,14 @@ def _code_digest() -> int:
 
 def rule_of(method: Method) -> Rule:
     adam, adam_gnt = method.optimizer == "adam", method.optimizer == "adam_gnt"
+    decays = method.weight_decay and not method.late
     activity, outgoing, incoming, centred = UTILITIES[method.utility]
     return Rule(
         adam,
         adam_gnt,
-        method.weight_decay,
-        method.weight_decay or adam or adam_gnt,
+        decays,
+        adam or adam_gnt or decays,
+        method.late,
         method.perturbs,
         method.replaces,
         activity,
@@ -194,6 +202,7 @@ def new_state(method: Method, rng: np.ndarray) -> State:
         squares=np.zeros(moments, np.float32),
         decayed=np.ones(n_weights if rule.adam_gnt else 0, np.float32),
         clock=np.array([0.0, 1.0, 1.0]),
+        current=np.zeros(shape.rows_at[-1] if rule.late else 0, np.int64),
         rows=np.zeros(max(method.sizes[1:]) + 1, np.int64),
         factors=np.zeros(max(method.sizes[1:]) + 1, np.float32),
         kept=np.zeros(n_units if method.drops else 0, np.float32),

@@ -1,6 +1,7 @@
 """The learner of per-example experiments: `lop.algos` on the compiled kernel, with all of its state in arrays."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from lop.nets.online_norm import EPS as NORM_EPS
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import normal_table
 from lop.online.kernel import kernel
+from lop.online.late import late as make_late
 from lop.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
@@ -149,7 +151,9 @@ class OnlineLearner:
         if loss == "mse" and self.sizes[-1] != 1:
             raise ValueError(f"Invalid network: {self.sizes[-1]} outputs (allowed: 1 with loss 'mse')")
 
-        replaces = replacement_rate > 0
+        replaces, kept = replacement_rate > 0, 1 - step_size * weight_decay  # of a weight, by an example's decay
+        late = opt == "sgd" and kept > 0 and not replaces and not online_norm
+        late = late and (weight_decay > 0 or perturb_scale > 0)
         self.method = Method(
             self.sizes,
             activation,
@@ -162,15 +166,27 @@ class OnlineLearner:
             accumulate,
             dropout > 0,
             online_norm is not None,
+            late,
             logs,
         )
-        numbers = (step_size, weight_decay, *betas, eps, perturb_scale, decay_rate, maturity_threshold, dropout)
+        numbers = (
+            step_size / kept if late else step_size,
+            weight_decay,
+            *betas,
+            eps,
+            perturb_scale,
+            decay_rate,
+            maturity_threshold,
+            dropout,
+        )
         numbers += (*(online_norm or (0.0, 0.0)), NORM_EPS, NORM_CLAMP)
         self.settings = Settings._make([*map(np.float32, numbers), replacement_rate])
         pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
         init = "lecun" if activation == "selu" else init
         self.bounds = np.array([uniform_bound(i, o, init, gain(activation)) for i, o in pairs])
-        self.normal = normal_table() if perturb_scale > 0 else np.zeros(0, np.float32)
+        normal = normal_table() if perturb_scale > 0 else np.zeros(0, np.float32)
+        self._late = partial(make_late, kept if late else 1.0, perturb_scale, normal)
+        self.late = self._late(0)
         self._checked: Examples | None = None
         self.shape = shape_of(self.method)
         self.state = new_state(self.method, rng)
@@ -180,7 +196,10 @@ class OnlineLearner:
 
     def learn(self, stream: Examples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Learn from the examples in that order, (n,) integers; returns losses (n,) float32 and predicted classes (n,)
-        int16 (-1 without classes), both of before learning."""
+        int16 (-1 without classes), both of before learning.
+
+        The same calls give the same numbers. Where one is cut in two, weight decay is rounded otherwise, and noise is
+        drawn otherwise, from the same distribution."""
         order = np.asarray(order)
         if order.ndim != 1 or (len(order) and not np.issubdtype(order.dtype, np.integer)):
             raise ValueError(f"Invalid order: {order.dtype} {order.shape} (allowed: integers (n,))")
@@ -189,7 +208,9 @@ class OnlineLearner:
         if stream is not self._checked:
             self._check(stream)
         losses, predicted = np.empty(len(order), np.float32), np.empty(len(order), np.int16)
-        kernel(self.method)(order, stream, self.settings, self.state, self.bounds, self.normal, losses, predicted)
+        if len(self.late.decay) <= len(order):
+            self.late = self._late(len(order))
+        kernel(self.method)(order, stream, self.settings, self.state, self.bounds, self.late, losses, predicted)
         return losses, predicted
 
     def _check(self, stream: Examples) -> None:

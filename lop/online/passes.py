@@ -12,24 +12,34 @@ import numpy as np
 
 from lop.online.activations import activate, at, derivative, inlined, is_inactive
 from lop.online.generator import unit
+from lop.online.late import catch_up
 
 
 @inlined
-def forward(shape, settings, state, inputs, first, last):
-    """Sums and activations of all layers; the inputs that are not zero are inputs' numbers first to last."""
+def forward(shape, rule, settings, state, late, t, inputs, first, last):
+    """Sums and activations of all layers for example t of this call; the inputs that are not zero are inputs' numbers
+    first to last."""
     z, h, weights = state.z, state.h, state.weights
     for layer in range(shape.n_layers):
         width, base, here = shape.widths[layer], shape.offsets[layer], shape.units_at[layer]
         bias = base + shape.sizes[layer] * width
+        if rule.late:
+            catch_up(shape, state, late, layer, shape.sizes[layer], t)
         for j in range(width):
             z[at(here + j)] = weights[at(bias + j)]
         if layer == 0:
+            if rule.late:
+                for k in range(first, last):
+                    catch_up(shape, state, late, layer, inputs.indices[at(k)], t)
             add_rows(state, inputs.indices, inputs.values, first, last, base, width, here)
         else:
             n, below = 0, shape.units_at[layer - 1]
             for i in range(shape.sizes[layer]):
                 state.rows[at(n)], state.factors[at(n)] = i, h[at(below + i)]
                 n += h[at(below + i)] != 0
+            if rule.late:
+                for k in range(n):
+                    catch_up(shape, state, late, layer, state.rows[at(k)], t)
             add_rows(state, state.rows, state.factors, 0, n, base, width, here)
         if layer < shape.n_layers - 1:
             if shape.normalises:
@@ -113,7 +123,7 @@ def output_error(shape, state, target):
 
 
 @inlined
-def backward(shape, rule, settings, state, inputs, first, last):
+def backward(shape, rule, settings, state, late, t, inputs, first, last):
     """Gradients from the outputs down, and the optimizer's step of every weight."""
     state.clock[0] += 1
     bias_1, bias_2 = np.float32(1), np.float32(1)
@@ -153,7 +163,12 @@ def backward(shape, rule, settings, state, inputs, first, last):
                 for i in range(n_in):
                     x = state.h[at(below + i)]
                     state.rows[at(n)], state.factors[at(n)] = i, x
-                    n += x != 0 or slope_of(shape, state, at(below + i)) != 0
+                    if x != 0:
+                        n += 1
+                    elif slope_of(shape, state, at(below + i)) != 0:
+                        n += 1
+                        if rule.late:
+                            catch_up(shape, state, late, layer, i, t)
                 step_rows(rule, settings, state, state.rows, state.factors, 0, n, base, width, here, below)
             for i in range(n_in):
                 slope = slope_of(shape, state, at(below + i))

@@ -175,6 +175,42 @@ def test_noise_has_the_scale_asked_for():
     assert np.count_nonzero(learner.state.weights) == len(moved)
 
 
+@pytest.mark.parametrize("step_size", [0.0, 0.1])
+def test_late_decay_and_noise_are_those_of_every_example(step_size):
+    """400 examples in one call and one by one: means equal, and so do variances, of rows that wait and of those that do
+    not; by hand q = 1 - step_size * weight_decay, mean q^400, variance 0.01^2 (1 - q^800) / (1 - q^2)."""
+    network = [(np.ones((200, 40), np.float32), np.zeros(200, np.float32))]
+    network += [(np.zeros((1, 200), np.float32), np.zeros(1, np.float32))]
+    x = np.zeros((2, 40))
+    x[0, :20] = 1e-12  # too little to learn from, but rows 0 to 19 are needed by every other example
+    settings = {"weight_decay": 0.01, "perturb_scale": 0.01}
+    whole, single = (OnlineLearner(network, seeded(seed), step_size, **settings) for seed in (1, 2))
+    assert whole.method.late
+    order = np.arange(400) % 2
+    whole.learn(examples(x, np.zeros(2)), order)
+    for one in order:
+        single.learn(examples(x, np.zeros(2)), np.array([one]))
+    q = 1 - step_size * 0.01
+    variance = 1e-4 * (400 if q == 1 else (1 - q**800) / (1 - q**2))
+    for learner in (whole, single):
+        weights = learner.layer(0)[0]
+        for rows in (weights[:, :20], weights[:, 20:]):
+            assert rows.mean() == pytest.approx(q**400, abs=4 * (variance / rows.size) ** 0.5)
+            assert rows.var() == pytest.approx(variance, rel=0.1)
+
+
+def test_late_decay_is_that_of_every_example_to_rounding():
+    torch.manual_seed(0)
+    layers, rng = network(DeepFFNN(10, 12, 3, num_hidden_layers=2)), np.random.default_rng(0)
+    stream = examples(rng.random((50, 10)) * (rng.random((50, 10)) < 0.3), rng.integers(0, 3, 50))
+    order = rng.integers(0, 50, 600)
+    whole, single = (OnlineLearner(layers, seeded(1), 0.01, loss="nll", weight_decay=0.05) for _ in range(2))
+    losses, _ = whole.learn(stream, order)
+    np.testing.assert_allclose(losses, [single.learn(stream, order[t : t + 1])[0][0] for t in range(600)], rtol=1e-3)
+    for index in range(3):
+        np.testing.assert_allclose(whole.layer(index)[0], single.layer(index)[0], rtol=1e-3, atol=1e-5)
+
+
 def test_gradients_and_inactive_units_are_logged():
     """One example by hand: h = relu([1 * 2, -1 * 2]), y = 3 h_0 = 6, error 5, gradients 2 * 5 * h and 2 * 5 * 3 * x."""
     layers = [(np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32))]

@@ -83,12 +83,24 @@ def test_every_cfg_file_is_valid(config):
 @pytest.mark.parametrize("config", PUBLISHED)
 def test_configurations_are_the_published_ones(config):
     text = (FOLDER / "cfg" / f"{config}.yml").read_text()
-    assert yaml.safe_load(re.sub(r"(\d)e-", r"\1.0e-", text)) == SHARED | PUBLISHED[config]  # YAML's numbers have a point
+    assert (
+        yaml.safe_load(re.sub(r"(\d)e-", r"\1.0e-", text)) == SHARED | PUBLISHED[config]
+    )  # YAML's numbers have a point
 
 
 @pytest.mark.parametrize("agent", ["bp", "cbp", "linear"])
 def test_answers_and_measures_are_those_of_torchs_learners(agent, tmp_path, data):
-    run(tmp_path, data, "--agent", agent, "--hidden_activation", "tanh", "--replacement_rate", "0.001", setting="default")
+    run(
+        tmp_path,
+        data,
+        "--agent",
+        agent,
+        "--hidden_activation",
+        "tanh",
+        "--replacement_rate",
+        "0.001",
+        setting="default",
+    )
     found = pq.read_table(metrics(tmp_path)).to_pandas()
 
     stream_seed, learner_seed = np.random.SeedSequence(0).spawn(2)
@@ -181,7 +193,10 @@ def test_a_run_tells_which_images_it_read(tmp_path, data):
         (["--dropout", "1"], "key `dropout`: found 1, allowed: less than 1"),
         (["--dropout", "0.5"], "key `agent`: found 'cbp', allowed: bp, l2 with dropout or online_norm"),
         (["--data-source", "fonts"], "argument --data-source: invalid choice: 'fonts'"),
-        (["--data", "nowhere"], "train-images-idx3-ubyte.gz: no such file; `python -m lop.data mnist --data nowhere` makes"),
+        (
+            ["--data", "nowhere"],
+            "train-images-idx3-ubyte.gz: no such file; `python -m lop.data mnist --data nowhere` makes",
+        ),
     ],
 )
 def test_bad_input_is_told_in_one_line(more, message, tmp_path, data):
