@@ -88,6 +88,11 @@ class PPOParameters(Parameters):
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         return self
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The original simulator counts where it is asked for."""
+        return ("lop.envs.original",) if self.backend == "mujoco-py" else ()
+
     def identity(self) -> dict[str, Any]:
         """The frictions count, not the name of their file."""
         identity = super().identity()

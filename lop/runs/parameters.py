@@ -56,6 +56,11 @@ class Parameters(BaseModel):
     horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run goes on from a shorter one
     cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What the run executes beyond what its entry module imports: modules that are imported by name, if needed."""
+        return ()
+
     def identity(self) -> dict[str, Any]:
         """All that a run's result depends on, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))

@@ -21,7 +21,7 @@ def digest(entry: str, comments: bool = False) -> str:
 
     With `comments`, every character of the files counts.
     """
-    return combined(sources(entry, comments))
+    return combined(sources(entry, comments=comments))
 
 
 def combined(parts: dict[str, str]) -> str:
@@ -30,10 +30,10 @@ def combined(parts: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sources(entry: str, comments: bool = False) -> dict[str, str]:
-    """{module: digest of its code} for every module that `entry` imports inside lop, itself and packages included."""
+def sources(*entries: str, comments: bool = False) -> dict[str, str]:
+    """{module: digest of its code} for what `entries` import inside lop, themselves and packages included."""
     found: dict[str, str] = {}
-    waiting = [entry]
+    waiting = list(entries)
     while waiting:
         module = waiting.pop()
         path = _path(module)

@@ -80,7 +80,7 @@ class RunSpec:
 
     @property
     def sources(self) -> dict[str, str]:
-        return _sources(self.problem.entry)
+        return _sources(self.problem.entry, *self.parameters.modules)
 
     @property
     def code_digest(self) -> str:
@@ -114,9 +114,9 @@ class RunSpec:
 
 
 @cache
-def _sources(entry: str) -> dict[str, str]:
+def _sources(*entries: str) -> dict[str, str]:
     """Once a process: a figure has up to thousands of runs of the same code."""
-    return sources.sources(entry)
+    return sources.sources(*entries)
 
 
 def fingerprint(origin: Mapping[str, Any]) -> str:

@@ -171,7 +171,7 @@ def test_another_runs_checkpoint_is_refused_and_nothing_is_lost(tmp_path):
 def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     changed = {**spec().sources, "lop.plasticity": "changed"}
-    monkeypatch.setattr("lop.runs.spec._sources", lambda entry: changed)
+    monkeypatch.setattr("lop.runs.spec._sources", lambda *entries: changed)
     with pytest.raises(OtherRun, match=r"code changed in lop\.plasticity"):
         train(tmp_path)
 
