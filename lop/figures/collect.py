@@ -74,7 +74,7 @@ def as_configured(run: RunFile) -> dict[str, Any]:
     if run.problem not in PROBLEMS:
         raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
     spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting)
-    return {"parameters": spec.parameters.identity()}
+    return {"parameters": spec.identity}
 
 
 def differs(path: Path, expected: Mapping[str, Any]) -> str:

@@ -1,14 +1,11 @@
 """The keys of lop/rl/cfg/**/*.yml."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.errors import InputError
-from lop.paths import shown
-from lop.rl.frictions import Frictions, drawn, read
+from lop.rl.frictions import Frictions, read
 from lop.runs.parameters import Number, Parameters, Utility, Whole
 
 FOLDER = Path(__file__).parent
@@ -94,26 +91,19 @@ class PPOParameters(Parameters):
         return ("lop.envs.original",) if self.backend == "mujoco-py" else ()
 
     def identity(self) -> dict[str, Any]:
-        """The frictions count, not the name of their file."""
-        identity = super().identity()
-        if self.frictions_file is not None:
-            frictions = read(FOLDER / self.frictions_file)
-            identity["frictions_file"] = hashlib.sha256(repr(frictions).encode()).hexdigest()
-        return identity
+        """Without the frictions' file: of that, what the run takes counts."""
+        return {key: value for key, value in super().identity().items() if key != "frictions_file"}
 
-    def frictions(self, seed: int) -> list[float]:
-        """All that a run of this seed can need; InputError if the file named has not as many."""
-        n = Frictions.most(self.n_steps, self.change_time)
+    def taken(self, seed: int) -> dict[str, list[float]]:
+        """The frictions that are given, as many as the run can need."""
         if self.frictions_file is None:
-            return drawn(seed, n)
-        sequences = read(FOLDER / self.frictions_file)
-        found = sequences[seed] if seed < len(sequences) else []
-        if len(found) < n:
-            raise InputError(
-                f"{shown(FOLDER / self.frictions_file)}: frictions of seed {seed}: found {len(found)}, allowed: "
-                f"{n} and more, for {self.n_steps:,} steps with `change_time` {self.change_time:,}"
-            )
-        return found
+            return {}
+        return {"frictions": read(FOLDER / self.frictions_file, seed, self.most_frictions)}
+
+    @property
+    def most_frictions(self) -> int:
+        """How many the run can need."""
+        return Frictions.most(self.n_steps, self.change_time)
 
     @property
     def replaces_policy_units(self) -> bool:

@@ -65,6 +65,13 @@ class Parameters(BaseModel):
         """All that a run's result depends on, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
+    def taken(self, seed: int) -> dict[str, list[float]]:
+        """Numbers that are given to the run of a seed beside its parameters, in the order of their turn, by name.
+
+        As many as it can take in the course of its steps: a longer run begins with those of a shorter one.
+        """
+        return {}
+
     def identity_without_horizon(self) -> dict[str, Any]:
         return {key: value for key, value in self.identity().items() if key != self.horizon}
 

@@ -114,13 +114,12 @@ class Run:
 
     def _prepare_checkpoint(self) -> None:
         """A foreign checkpoint goes to the store if it may, and our own comes back from there."""
-        if self._fresh and self.checkpoint.exists():
-            key = checkpoint.key_of(self.checkpoint)
-            if key != self.spec.key:
-                self.store.keep_checkpoint(self.checkpoint, key)
-                self.checkpoint.unlink()
+        there = self._fresh and self.checkpoint.exists()
+        if there and (other := checkpoint.other_key(self.checkpoint, self.spec)):
+            self.store.keep_checkpoint(self.checkpoint, other)
+            self.checkpoint.unlink()
         if not self.checkpoint.exists():
-            self.store.restore_checkpoint(self.spec.key, self.checkpoint)
+            self.store.restore_checkpoint(self.spec, self.checkpoint)
 
     def track(self, **objects: Stateful) -> None:
         """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
@@ -202,7 +201,7 @@ class Run:
             "setting": self.spec.setting,
             "seed": self.spec.seed,
             "scale": self.spec.scale,
-            "parameters": self.spec.parameters.identity(),
+            "parameters": self.spec.identity,
             "horizon": self.spec.horizon,
             "key": self.spec.key,
             "code_digest": self.spec.code_digest,

@@ -3,8 +3,8 @@
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ class RunSpec:
     seed: int
     scale: str
     parameters: Parameters
+    taken: Mapping[str, list[float]] = field(default_factory=dict)  # see `Parameters.taken`
 
     @property
     def name(self) -> str:
@@ -88,8 +89,16 @@ class RunSpec:
 
     @property
     def key(self) -> str:
-        """Fingerprint of all that the course of the run depends on; a longer run has the same one."""
+        """Fingerprint of all that the course of the run depends on; a longer run has the same, if it takes no more."""
         return fingerprint(self.origin)
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """The run's own key, then those of the shorter runs that it goes on from, which take less."""
+        origin = self.origin
+        yield fingerprint(origin)
+        for n in range(max(map(len, self.taken.values()), default=0) - 1, 0, -1):
+            yield fingerprint(origin | {"taken": {name: numbers[:n] for name, numbers in self.taken.items()}})
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -97,9 +106,15 @@ class RunSpec:
         return {
             "problem": self.problem.name,
             "parameters": self.parameters.identity_without_horizon(),
+            "taken": dict(self.taken),
             "seed": self.seed,
             "sources": self.sources,
         }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the run's result depends on beside its seed and code, as plain JSON values."""
+        return {**self.parameters.identity(), **self.taken}
 
     @property
     def horizon(self) -> int:
@@ -108,7 +123,7 @@ class RunSpec:
     def params(self) -> dict[str, str]:
         """What makes the run stale when it changes, for Snakemake's params."""
         return {
-            "parameters": json.dumps(self.parameters.identity(), sort_keys=True),
+            "parameters": json.dumps(self.identity, sort_keys=True),
             "code": self.code_digest,
         }
 
@@ -157,4 +172,4 @@ def resolve(
     parameters = checked(problem.model, values | point, source, replaced)
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: getattr(parameters, key) for key in named})
-    return RunSpec(problem, config, name, seed, scale, parameters)
+    return RunSpec(problem, config, name, seed, scale, parameters, parameters.taken(seed))
