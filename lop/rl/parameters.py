@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 from lop.rl.frictions import Frictions, read
 from lop.runs.parameters import Number, Parameters, Utility, Whole
 
-FOLDER = Path(__file__).parent
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 
@@ -28,10 +27,10 @@ class PPOParameters(Parameters):
     change_time: Whole = Field(
         2_000_000, ge=1, description="SlipperyAnt: least number of steps between two changes of friction"
     )
-    frictions_file: str | None = Field(
+    frictions_file: Path | None = Field(
         None,
-        description="SlipperyAnt: text file, a path from lop/rl, the frictions of seed 0 in its first line, and so "
-        "on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
+        description="SlipperyAnt: text file, a path from the folder of what names it, the frictions of seed 0 in its "
+        "first line, and so on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
     )
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
@@ -98,7 +97,7 @@ class PPOParameters(Parameters):
         """The frictions that are given, as many as the run can need."""
         if self.frictions_file is None:
             return {}
-        return {"frictions": read(FOLDER / self.frictions_file, seed, self.most_frictions)}
+        return {"frictions": read(self.frictions_file, seed, self.most_frictions)}
 
     @property
     def most_frictions(self) -> int:

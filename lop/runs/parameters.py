@@ -133,14 +133,30 @@ def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}"
     if error["type"] == "missing":
         return f"key `{key}` is missing"
-    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input is not ")
     return f"key `{key}`: found {error['input']!r}, allowed: {allowed}" if key else allowed
 
 
-def _is_list_field(model: type[Parameters], key: str) -> bool:
+def _options(model: type[Parameters], key: str) -> tuple[Any, ...]:
+    """The types that a field may have."""
     annotation = model.model_fields[key].annotation
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    return any(typing.get_origin(option) in (list, tuple) for option in options)
+    return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+
+
+def _is_list_field(model: type[Parameters], key: str) -> bool:
+    return any(typing.get_origin(option) in (list, tuple) for option in _options(model, key))
+
+
+def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """`values` with the paths among them, swept ones too, from `folder`."""
+
+    def path(value: Any) -> Any:
+        if isinstance(value, list):
+            return [path(one) for one in value]
+        return folder.absolute() / value if isinstance(value, str) else value
+
+    paths = {key for key in model.model_fields if Path in _options(model, key)}
+    return {key: path(value) if key in paths else value for key, value in values.items()}
 
 
 def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -159,5 +175,6 @@ def setting_name(point: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
+    value = value.name if isinstance(value, Path) else value
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
     return text.replace("/", "_").replace(" ", "").replace(",", "+")

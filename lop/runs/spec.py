@@ -12,7 +12,7 @@ from typing import Any
 from lop.errors import InputError
 from lop.paths import ROOT, shown
 from lop.runs import sources
-from lop.runs.parameters import Parameters, checked, read_mapping, setting_name, settings_of
+from lop.runs.parameters import Parameters, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.scale import load_scale, scale_path
 
 
@@ -141,8 +141,18 @@ def fingerprint(origin: Mapping[str, Any]) -> str:
 
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
     """{setting name: point} of a config's sweep at a scale."""
-    values = read_mapping(problem.cfg_path(config)) | load_scale(scale).overrides(problem.name, config)
+    values = _written(problem, problem.cfg_path(config)) | _scaled(problem, config, scale)
     return {setting_name(point): point for point in settings_of(problem.model, values)}
+
+
+def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
+    return located(problem.model, read_mapping(cfg), cfg.parent)
+
+
+def _scaled(problem: Problem, config: str, scale: str) -> dict[str, Any]:
+    """What a scale says of a config."""
+    overrides = load_scale(scale).overrides(problem.name, config)
+    return located(problem.model, overrides, scale_path(scale).parent)
 
 
 def resolve(
@@ -156,14 +166,15 @@ def resolve(
 ) -> RunSpec:
     """The run of that name; InputError if there is no such config or setting, or a parameter is impossible.
 
-    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results.
+    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results. Paths are
+    from the folder of the file that has them, those of `overrides` from the current one.
     """
     source = shown(cfg or problem.cfg_path(config))
     if seed < 0:
         raise InputError(f"seed: found {seed}, allowed: 0 and more")
-    scaled = load_scale(scale).overrides(problem.name, config)
-    overrides = dict(overrides or {})
-    values = read_mapping(cfg or problem.cfg_path(config)) | scaled | overrides
+    scaled = _scaled(problem, config, scale)
+    overrides = located(problem.model, overrides or {}, Path())
+    values = _written(problem, cfg or problem.cfg_path(config)) | scaled | overrides
     replaced = dict.fromkeys(scaled, shown(scale_path(scale))) | dict.fromkeys(overrides, "command line")
     points = {setting_name(point): point for point in settings_of(problem.model, values)}
     if setting not in points:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -67,6 +69,27 @@ def test_of_a_file_only_that_counts_which_the_run_can_take(tmp_path, content, sa
     before, after = run_with("0.1 0.2 0.3\n1 2 3\n"), run_with(content)
     assert before.identity["frictions"] == [1, 2, 3]
     assert (after.key == before.key) == (after.params() == before.params()) == same
+
+
+def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/given.txt").write_text("1 1")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/sub, one.txt").write_text("2 2")
+    cfg = tmp_path / "there/mine.yml"
+    cfg.write_text("env_name: SlipperyAnt-v3\nn_steps: 20\nchange_time: 10\nfrictions_file: sub, one.txt\n")
+    monkeypatch.chdir(tmp_path / "here")
+    run = partial(resolve, PROBLEMS["rl"], "mine", 0, "paper", cfg=Path("../there/mine.yml"))
+    assert run().taken == {"frictions": [2, 2]}
+    assert run().setting == "default"
+    given = run(overrides={"frictions_file": "given.txt"})
+    assert given.taken == {"frictions": [1, 1]}
+    assert given.setting == "frictions_file=given.txt"
+    cfg.write_text(cfg.read_text().replace("sub, one.txt", "['sub, one.txt', ../here/given.txt]"))
+    assert run(setting="frictions_file=sub+one.txt").taken == {"frictions": [2, 2]}
+    assert run(setting="frictions_file=given.txt").taken == {"frictions": [1, 1]}
+    with pytest.raises(InputError, match="command line: key `frictions_file`: found 3, allowed: a valid path"):
+        run(overrides={"frictions_file": 3})
 
 
 def test_a_longer_run_goes_on_with_the_frictions_that_came_to_the_file(tmp_path):
