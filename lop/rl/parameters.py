@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lop.rl.frictions import Frictions, read
 from lop.runs.parameters import Number, Parameters, Utility, Whole
 
+SLIPPERY = "SlipperyAnt-v3"
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 
@@ -77,6 +78,13 @@ class PPOParameters(Parameters):
     reset_period: Whole = Field(1000, ge=1, description="ReDo: optimizer steps between two resets")
 
     to_log: list[Metric] = Field([], description="what is logged beside returns and lengths of episodes")
+
+    @field_validator("change_time", "frictions_file")
+    @classmethod
+    def _slips(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("env_name", SLIPPERY) != SLIPPERY:
+            raise ValueError(f"only with env_name {SLIPPERY}")
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> "PPOParameters":

@@ -21,7 +21,7 @@ from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 from lop.plasticity import dormant_share, stable_rank, weight_magnitude
 from lop.rl.frictions import Frictions, drawn
-from lop.rl.parameters import PPOParameters
+from lop.rl.parameters import SLIPPERY, PPOParameters
 from lop.runs.command_line import main
 from lop.runs.runner import Run
 
@@ -38,7 +38,7 @@ def train(run: Run) -> None:
 
     # Environment
     sequence = run.spec.taken.get("frictions") or drawn(run.seed, p.most_frictions)
-    frictions = Frictions(sequence, p.change_time) if p.env_name == "SlipperyAnt-v3" else None
+    frictions = Frictions(sequence, p.change_time) if p.env_name == SLIPPERY else None
     arguments: dict[str, Any] = {"friction": frictions.current} if frictions else {}
     env = make(p.env_name, p.backend, **arguments)
     o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)

@@ -134,7 +134,8 @@ def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return f"key `{key}` is missing"
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input is not ")
-    return f"key `{key}`: found {error['input']!r}, allowed: {allowed}" if key else allowed
+    found = shown(error["input"]) if isinstance(error["input"], Path) else error["input"]
+    return f"key `{key}`: found {found!r}, allowed: {allowed}" if key else allowed
 
 
 def _options(model: type[Parameters], key: str) -> tuple[Any, ...]:

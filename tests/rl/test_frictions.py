@@ -92,6 +92,17 @@ def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
         run(overrides={"frictions_file": 3})
 
 
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [({"change_time": 9}, "change_time`: found 9"), ({"frictions_file": "f"}, "file`: found 'f'")],
+)
+def test_they_are_of_slippery_ant_alone(overrides, found):
+    with pytest.raises(InputError) as error:
+        resolve(PROBLEMS["rl"], "ant/std", 0, "paper", overrides=overrides)
+    assert str(error.value).startswith("command line: key `")
+    assert str(error.value).endswith(f"{found}, allowed: only with env_name SlipperyAnt-v3")
+
+
 def test_a_longer_run_goes_on_with_the_frictions_that_came_to_the_file(tmp_path):
     """The first has 12,000 steps and 5 frictions, the second one more of both, in another folder."""
     path = tmp_path / "f.txt"
