@@ -243,27 +243,34 @@ class _Resolver:
         panels, where = entry.get("panels", [{}]), f"{self.path}: figures.{name}: key `panels`"
         if not (isinstance(panels, list) and panels and all(isinstance(one, dict | str) for one in panels)):
             raise InputError(f"{where}: found {panels!r}, allowed: a list of mappings or of names of figures")
+        named = [(one, self._entry(one, where)) if isinstance(one, str) else (name, one) for one in panels]
+        pictures = ["picture" in {**shared, **own} for _, own in named]
+        common = [shared, self.changes.get(name, {})]
+        # Beside panels with curves, a picture does without the keys that only those have.
+        of_pictures = common if all(pictures) else [_those_of(Picture, keys) for keys in common]
         return [
-            self._named_panel(name, one) if isinstance(one, str) else self._panel(name, shared | one, name)
-            for one in panels
+            self._panel(name, other, own, *(of_pictures if picture else common))
+            for picture, (other, own) in zip(pictures, named, strict=True)
         ]
 
-    def _named_panel(self, name: str, other: str) -> Panel | Picture:
-        where = f"{self.path}: figures.{name}: key `panels`"
-        entry = self._known(other, self.registry.figures, where)
+    def _entry(self, name: str, where: str) -> Mapping[str, Any]:
+        """That of a figure which is a panel of another."""
+        entry = self._known(name, self.registry.figures, where)
         if "panels" in entry:
-            raise InputError(f"{where}: found {other!r}, allowed: figures that have no panels themselves")
-        return self._panel(other, entry, other, name)
+            raise InputError(f"{where}: found {name!r}, allowed: figures that have no panels themselves")
+        return entry
 
-    def _panel(self, name: str, values: Mapping[str, Any], *changed_as: str) -> Panel | Picture:
-        """A panel, changed by what the scale says under each of the names."""
-        merged, replaced = dict(values), dict[str, str]()
-        for other in changed_as:
-            changes = self.changes.get(other, {})
-            if changes.get("to", merged.get("to")) != merged.get("to"):
+    def _panel(
+        self, figure: str, name: str, own: Mapping[str, Any], shared: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Panel | Picture:
+        """A panel: its own keys over those that a figure's panels share, then the scale's changes to it and to all."""
+        merged = {**shared, **own}
+        replaced = dict.fromkeys(shared.keys() - own.keys(), f"{self.path}: figures.{figure}")
+        for changed, keys in {name: self.changes.get(name, {}), figure: changes}.items():
+            if keys.get("to", merged.get("to")) != merged.get("to"):
                 merged.pop("y_limits", None)
-            merged |= changes
-            replaced |= dict.fromkeys(changes, f"{self.scale_path}: figures.{other}")
+            merged |= keys
+            replaced |= dict.fromkeys(keys, f"{self.scale_path}: figures.{changed}")
         model: type[Panel | Picture] = Picture if "picture" in merged else Panel
         return checked(model, merged, f"{self.path}: figures.{name}", replaced)
 
@@ -274,3 +281,7 @@ class _Resolver:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"{where}: found {name!r}, allowed: {', '.join(table)}{hint}")
         return table[name]
+
+
+def _those_of(model: type[BaseModel], keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if key in model.model_fields}

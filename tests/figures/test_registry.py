@@ -100,6 +100,40 @@ def test_panels_may_be_other_figures(config):
     assert len(figure.files()) == 6
 
 
+PICTURE = {"picture": "lop.rl.pictures:ant"}
+MIXED = {"fig3a": PICTURE, "fig3b": PANEL, "fig3": {"panels": ["fig3a", "fig3b"]}}
+
+
+@pytest.mark.parametrize(
+    ("figures", "changes"),
+    [
+        (MIXED, {"fig3": {"seeds": 1}}),
+        ({"fig3": {**PANEL, "seeds": 1, "panels": [PICTURE, {"title": "b"}]}}, {}),
+        ({"fig3": {**PANEL, "panels": [PICTURE, {"title": "b"}]}}, {"fig3": {"seeds": 1}}),
+        (MIXED | {"fig3": {"panels": ["fig3a", {**PANEL, "seeds": 1}], "metric": "return"}}, {}),
+    ],
+)
+def test_a_picture_beside_curves_does_without_their_keys(config, figures, changes):
+    picture, panel = config("fig3", figures, changes).panels
+    assert picture.picture == PICTURE["picture"]
+    assert panel.seeds == (0,)
+
+
+@pytest.mark.parametrize(
+    ("figures", "changes", "message"),
+    [
+        (MIXED, {"fig3": {"sedes": 1}}, r"tiny\.yaml: figures\.fig3: unknown key `sedes`; did you mean `seeds`"),
+        (MIXED, {"fig3a": {"seeds": 1}}, r"tiny\.yaml: figures\.fig3a: unknown key `seeds`; .*allowed: picture"),
+        (MIXED | {"fig3": {"panels": ["fig3a"]}}, {"fig3": {"seeds": 1}}, r"figures\.fig3: unknown key `seeds`"),
+        (MIXED | {"fig3": {"sedes": 1, **MIXED["fig3"]}}, {}, r"figures\.yaml: figures\.fig3: unknown key `sedes`"),
+    ],
+)
+def test_a_key_that_no_panel_has_is_refused(config, figures, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        config("fig3", figures, changes)
+    assert "\n" not in str(error.value)
+
+
 def test_a_point_of_a_sweep(config):
     curves = {"std": {"runs": "slow/flip_one/relu", "setting": "step_size=0.01"}}
     figure = config(figures=changed(curves=curves, seeds=[7]))
