@@ -3,6 +3,7 @@
 The keys are described at the head of that file. Nothing here reads results or draws.
 """
 
+import ast
 import difflib
 import importlib
 import re
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lop.errors import InputError
 from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
+from lop.runs.sources import source_file
 
 FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
@@ -42,6 +44,21 @@ def _source(value: Any) -> Any:
     if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
         raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <a point of its sweep>}")
     return value if isinstance(value, dict) else {"runs": value}
+
+
+def _function(value: Any) -> str:
+    """Found in the text of its module, which may import what not every machine has."""
+    if not isinstance(value, str) or not re.fullmatch(r"lop(\.\w+)+:\w+", value):
+        raise ValueError("<module>:<function> of the library")
+    module, _, name = value.partition(":")
+    path = source_file(module)
+    if path is None:
+        raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}")
+    functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+    names = [one.name for one in functions if len(one.args.args) == 1 and not one.name.startswith("_")]
+    if name not in names:
+        raise ValueError(f"a function of {module} that draws on axes: {', '.join(names) or 'it has none'}")
+    return value
 
 
 class _Model(BaseModel):
@@ -75,9 +92,16 @@ class Source(_Model):
 class Picture(_Model):
     """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run."""
 
-    picture: str = Field(pattern=r"^lop(\.\w+)+:\w+$")
+    picture: Annotated[str, BeforeValidator(_function)]
     title: str = ""
     caption: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_panel(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "curves" in values:
+            raise ValueError("keys `picture` and `curves`: found both, allowed: one of them")
+        return values
 
     @property
     def module(self) -> str:

@@ -36,7 +36,7 @@ def sources(*entries: str, comments: bool = False) -> dict[str, str]:
     waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        path = _path(module)
+        path = source_file(module)
         if path is None or module in found:
             continue
         text = path.read_text()
@@ -45,7 +45,8 @@ def sources(*entries: str, comments: bool = False) -> dict[str, str]:
     return found
 
 
-def _path(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
+    """Where a module of the project stands, by its dotted name; None if there is no such module."""
     base = ROOT.joinpath(*module.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
