@@ -123,6 +123,7 @@ class Panel(_Model):
     bin: Whole = Field(1, ge=1)
     within: Literal["mean", "max"] = "mean"
     band: Literal["bootstrap", "standard_error"] = "bootstrap"
+    draw: Literal["lines", "steps"] = "lines"
     factor: Number = 1.0
     unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
     title: str = ""
