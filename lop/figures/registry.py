@@ -107,6 +107,10 @@ class Picture(_Model):
     def module(self) -> str:
         return self.picture.partition(":")[0]
 
+    def check(self) -> None:
+        """InputError if this machine cannot draw it, as `check` of its module says, if there is one."""
+        getattr(importlib.import_module(self.module), "check", lambda: None)()
+
     def draw(self, ax: Any) -> None:
         """Let the function draw on the axes."""
         getattr(importlib.import_module(self.module), self.picture.partition(":")[2])(ax)
@@ -201,6 +205,16 @@ class Figure(_Model):
     def modules(self) -> list[str]:
         """What draws the pictures among the panels."""
         return sorted({panel.module for panel in self.panels if isinstance(panel, Picture)})
+
+    def undrawable(self) -> str:
+        """Why this machine cannot draw one of the pictures, or nothing."""
+        try:
+            for panel in self.panels:
+                if isinstance(panel, Picture):
+                    panel.check()
+        except InputError as error:
+            return str(error)
+        return ""
 
     def runs(self, panel: Panel) -> list[RunFile]:
         """The runs of one of the panels, curve by curve, each by seed."""
