@@ -17,7 +17,7 @@ include: "workflow/rules/common.smk"
 rule all:
     default_target: True
     input:
-        expand("figures/{figure}.pdf", figure=FIGURES),
+        lambda wildcards: expand("figures/{figure}.pdf", figure=drawable_figures()),
 
 
 include: "workflow/rules/data.smk"

@@ -7,6 +7,7 @@
 They take the place of Gymnasium's entries of these names, which can only say that they have moved elsewhere.
 """
 
+import importlib
 import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -61,9 +62,8 @@ def make(name: str, backend: str = "mujoco", **arguments: Any) -> gymnasium.Env:
         return gymnasium.make(name, **arguments)
     if backend != "mujoco-py":
         raise ValueError(f"Invalid backend: {backend!r} (allowed: mujoco, mujoco-py)")
-    from lop.envs.original import OriginalEnv
-
-    return TimeLimit(OriginalEnv(name, **arguments), TIME_LIMIT)
+    original = importlib.import_module("lop.envs.original")  # no import statement: see `Parameters.modules`
+    return TimeLimit(original.OriginalEnv(name, **arguments), TIME_LIMIT)
 
 
 def _register() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lop.figures.registry import Method, Panel, Picture
 
@@ -31,6 +31,7 @@ MARKERS = {
 }
 MARKERS_A_CURVE = 8
 BAND_OPACITY = 0.16
+DENSE = 1_000  # a logarithmic axis whose ends are closer than this factor is labelled at 1, 2 and 5, not only at 1
 ROOM = 1.015  # right of the last step, so that its markers are whole
 
 
@@ -53,7 +54,9 @@ def plot_panel(
         title: above the axes, on the left.
     """
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
-        plot_curve(rows, ax, methods[str(curve)], place)
+        if panel.draw == "steps":  # the first bin too is as wide as it is
+            rows = pd.concat([rows[:1].assign(step=rows["step"].iloc[0] - panel.bin), rows], ignore_index=True)
+        plot_curve(rows, ax, methods[str(curve)], place, panel.draw == "steps")
     ax.set(xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=panel.y_limits, ylabel=panel.y_label)
     _count_steps(ax, panel)
     _format_values(ax)
@@ -78,8 +81,9 @@ def plot_picture(ax: Axes, picture: Picture, title: str = "") -> None:
     ax.set_title(title, loc="left", pad=14)
 
 
-def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> None:
-    """One method's mean as a line, its band behind; `place` keeps its markers off those of other curves."""
+def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, steps: bool = False) -> None:
+    """One method's mean as a line, or as steps that end at each point, its band behind; `place` keeps its markers off
+    those of other curves."""
     finite = np.isfinite(rows["mean"])
     seaborn.lineplot(
         rows[finite].assign(stretch=(~finite).cumsum()),  # a run that diverged leaves a gap in the line
@@ -92,12 +96,20 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0) -> 
         label=method.label,
         color=method.colour,
         linestyle=(0, LINES[method.line]) if LINES[method.line] else "solid",
+        drawstyle="steps-pre" if steps else "default",
         marker=MARKERS[method.marker] if method.marker else None,
         markevery=_marked(len(rows), place),
         markeredgecolor="white",
         zorder=3,
     )
-    band = ax.fill_between(rows["step"], rows["low"], rows["high"], color=method.colour, alpha=BAND_OPACITY)
+    band = ax.fill_between(
+        rows["step"],
+        rows["low"],
+        rows["high"],
+        step="pre" if steps else None,
+        color=method.colour,
+        alpha=BAND_OPACITY,
+    )
     band.set_linewidth(0)
 
 
@@ -126,6 +138,8 @@ def _format_values(ax: Axes) -> None:
         return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
 
     if ax.get_yscale() == "log":
+        low, high = ax.get_ylim()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < DENSE * low else (1,)))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif max(map(abs, ax.get_ylim())) >= 1_000:

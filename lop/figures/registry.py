@@ -3,6 +3,7 @@
 The keys are described at the head of that file. Nothing here reads results or draws.
 """
 
+import ast
 import difflib
 import importlib
 import re
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lop.errors import InputError
 from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
+from lop.runs.sources import source_file
 
 FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
@@ -42,6 +44,21 @@ def _source(value: Any) -> Any:
     if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
         raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <a point of its sweep>}")
     return value if isinstance(value, dict) else {"runs": value}
+
+
+def _function(value: Any) -> str:
+    """Found in the text of its module, which may import what not every machine has."""
+    if not isinstance(value, str) or not re.fullmatch(r"lop(\.\w+)+:\w+", value):
+        raise ValueError("<module>:<function> of the library")
+    module, _, name = value.partition(":")
+    path = source_file(module)
+    if path is None:
+        raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}")
+    functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+    names = [one.name for one in functions if len(one.args.args) == 1 and not one.name.startswith("_")]
+    if name not in names:
+        raise ValueError(f"a function of {module} that draws on axes: {', '.join(names) or 'it has none'}")
+    return value
 
 
 class _Model(BaseModel):
@@ -75,13 +92,24 @@ class Source(_Model):
 class Picture(_Model):
     """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run."""
 
-    picture: str = Field(pattern=r"^lop(\.\w+)+:\w+$")
+    picture: Annotated[str, BeforeValidator(_function)]
     title: str = ""
     caption: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_panel(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "curves" in values:
+            raise ValueError("keys `picture` and `curves`: found both, allowed: one of them")
+        return values
 
     @property
     def module(self) -> str:
         return self.picture.partition(":")[0]
+
+    def check(self) -> None:
+        """InputError if this machine cannot draw it, as `check` of its module says, if there is one."""
+        getattr(importlib.import_module(self.module), "check", lambda: None)()
 
     def draw(self, ax: Any) -> None:
         """Let the function draw on the axes."""
@@ -99,6 +127,7 @@ class Panel(_Model):
     bin: Whole = Field(1, ge=1)
     within: Literal["mean", "max"] = "mean"
     band: Literal["bootstrap", "standard_error"] = "bootstrap"
+    draw: Literal["lines", "steps"] = "lines"
     factor: Number = 1.0
     unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
     title: str = ""
@@ -177,6 +206,16 @@ class Figure(_Model):
         """What draws the pictures among the panels."""
         return sorted({panel.module for panel in self.panels if isinstance(panel, Picture)})
 
+    def undrawable(self) -> str:
+        """Why this machine cannot draw one of the pictures, or nothing."""
+        try:
+            for panel in self.panels:
+                if isinstance(panel, Picture):
+                    panel.check()
+        except InputError as error:
+            return str(error)
+        return ""
+
     def runs(self, panel: Panel) -> list[RunFile]:
         """The runs of one of the panels, curve by curve, each by seed."""
         return [
@@ -243,27 +282,34 @@ class _Resolver:
         panels, where = entry.get("panels", [{}]), f"{self.path}: figures.{name}: key `panels`"
         if not (isinstance(panels, list) and panels and all(isinstance(one, dict | str) for one in panels)):
             raise InputError(f"{where}: found {panels!r}, allowed: a list of mappings or of names of figures")
+        named = [(one, self._entry(one, where)) if isinstance(one, str) else (name, one) for one in panels]
+        pictures = ["picture" in {**shared, **own} for _, own in named]
+        common = [shared, self.changes.get(name, {})]
+        # Beside panels with curves, a picture does without the keys that only those have.
+        of_pictures = common if all(pictures) else [_those_of(Picture, keys) for keys in common]
         return [
-            self._named_panel(name, one) if isinstance(one, str) else self._panel(name, shared | one, name)
-            for one in panels
+            self._panel(name, other, own, *(of_pictures if picture else common))
+            for picture, (other, own) in zip(pictures, named, strict=True)
         ]
 
-    def _named_panel(self, name: str, other: str) -> Panel | Picture:
-        where = f"{self.path}: figures.{name}: key `panels`"
-        entry = self._known(other, self.registry.figures, where)
+    def _entry(self, name: str, where: str) -> Mapping[str, Any]:
+        """That of a figure which is a panel of another."""
+        entry = self._known(name, self.registry.figures, where)
         if "panels" in entry:
-            raise InputError(f"{where}: found {other!r}, allowed: figures that have no panels themselves")
-        return self._panel(other, entry, other, name)
+            raise InputError(f"{where}: found {name!r}, allowed: figures that have no panels themselves")
+        return entry
 
-    def _panel(self, name: str, values: Mapping[str, Any], *changed_as: str) -> Panel | Picture:
-        """A panel, changed by what the scale says under each of the names."""
-        merged, replaced = dict(values), dict[str, str]()
-        for other in changed_as:
-            changes = self.changes.get(other, {})
-            if changes.get("to", merged.get("to")) != merged.get("to"):
+    def _panel(
+        self, figure: str, name: str, own: Mapping[str, Any], shared: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Panel | Picture:
+        """A panel: its own keys over those that a figure's panels share, then the scale's changes to it and to all."""
+        merged = {**shared, **own}
+        replaced = dict.fromkeys(shared.keys() - own.keys(), f"{self.path}: figures.{figure}")
+        for changed, keys in {name: self.changes.get(name, {}), figure: changes}.items():
+            if keys.get("to", merged.get("to")) != merged.get("to"):
                 merged.pop("y_limits", None)
-            merged |= changes
-            replaced |= dict.fromkeys(changes, f"{self.scale_path}: figures.{other}")
+            merged |= keys
+            replaced |= dict.fromkeys(keys, f"{self.scale_path}: figures.{changed}")
         model: type[Panel | Picture] = Picture if "picture" in merged else Panel
         return checked(model, merged, f"{self.path}: figures.{name}", replaced)
 
@@ -274,3 +320,7 @@ class _Resolver:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"{where}: found {name!r}, allowed: {', '.join(table)}{hint}")
         return table[name]
+
+
+def _those_of(model: type[BaseModel], keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if key in model.model_fields}

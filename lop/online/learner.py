@@ -170,16 +170,9 @@ class OnlineLearner:
             logs,
         )
         numbers = (
-            step_size / kept if late else step_size,
-            weight_decay,
-            *betas,
-            eps,
-            perturb_scale,
-            decay_rate,
-            maturity_threshold,
-            dropout,
+            *(step_size / kept if late else step_size, weight_decay, *betas, eps, perturb_scale),
+            *(decay_rate, maturity_threshold, dropout, *(online_norm or (0.0, 0.0)), NORM_EPS, NORM_CLAMP),
         )
-        numbers += (*(online_norm or (0.0, 0.0)), NORM_EPS, NORM_CLAMP)
         self.settings = Settings._make([*map(np.float32, numbers), replacement_rate])
         pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
         init = "lecun" if activation == "selu" else init

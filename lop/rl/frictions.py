@@ -20,11 +20,11 @@ def drawn(seed: int, n: int) -> list[float]:
     return (10.0**exponents).tolist()
 
 
-def read(path: Path) -> list[list[float]]:
-    """Frictions a seed: the first line of a text file has those of seed 0, separated by blanks or commas; an empty line
-    is a seed without any.
+def read(path: Path, seed: int, n: int) -> list[float]:
+    """The first n frictions of a seed from a text file, whose first line has those of seed 0, separated by blanks or
+    commas.
 
-    InputError, in one line, for a file that is missing or holds something else.
+    InputError, in one line, for a file that is missing, or has fewer or something else there.
     """
     try:
         lines = path.read_text().splitlines()
@@ -32,18 +32,20 @@ def read(path: Path) -> list[list[float]]:
         raise InputError(f"{shown(path)}: key `frictions_file`: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{shown(path)}: found no text, allowed: lines of numbers, the first for seed 0") from None
-    return [_line(path, number, line) for number, line in enumerate(lines, 1)]
-
-
-def _line(path: Path, number: int, line: str) -> list[float]:
-    for word in (words := line.replace(",", " ").split()):
+    words = lines[seed].replace(",", " ").split() if seed < len(lines) else []
+    if len(words) < n:
+        raise InputError(
+            f"{shown(path)}: frictions of seed {seed}: found {len(words)}, allowed: {n} and more, as many as `n_steps` "
+            "and `change_time` may need"
+        )
+    for word in words[:n]:
         try:
             good = 0 <= float(word) < float("inf")
         except ValueError:
             good = False
         if not good:
-            raise InputError(f"{shown(path)}: line {number}: found {word!r}, allowed: frictions, 0 and more")
-    return [float(word) for word in words]
+            raise InputError(f"{shown(path)}: line {seed + 1}: found {word!r}, allowed: frictions, 0 and more")
+    return [float(word) for word in words[:n]]
 
 
 class Frictions:

@@ -1,17 +1,14 @@
 """The keys of lop/rl/cfg/**/*.yml."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from lop.errors import InputError
-from lop.paths import shown
-from lop.rl.frictions import Frictions, drawn, read
+from lop.rl.frictions import Frictions, read
 from lop.runs.parameters import Number, Parameters, Utility, Whole
 
-FOLDER = Path(__file__).parent
+SLIPPERY = "SlipperyAnt-v3"
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 
@@ -31,10 +28,10 @@ class PPOParameters(Parameters):
     change_time: Whole = Field(
         2_000_000, ge=1, description="SlipperyAnt: least number of steps between two changes of friction"
     )
-    frictions_file: str | None = Field(
+    frictions_file: Path | None = Field(
         None,
-        description="SlipperyAnt: text file, a path from lop/rl, the frictions of seed 0 in its first line, and so "
-        "on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
+        description="SlipperyAnt: text file, a path from the folder of what names it, the frictions of seed 0 in its "
+        "first line, and so on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
     )
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
@@ -82,33 +79,38 @@ class PPOParameters(Parameters):
 
     to_log: list[Metric] = Field([], description="what is logged beside returns and lengths of episodes")
 
+    @field_validator("change_time", "frictions_file")
+    @classmethod
+    def _slips(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("env_name", SLIPPERY) != SLIPPERY:
+            raise ValueError(f"only with env_name {SLIPPERY}")
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> "PPOParameters":
         if self.bs % self.n_slices:
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         return self
 
-    def identity(self) -> dict[str, Any]:
-        """The frictions count, not the name of their file."""
-        identity = super().identity()
-        if self.frictions_file is not None:
-            frictions = read(FOLDER / self.frictions_file)
-            identity["frictions_file"] = hashlib.sha256(repr(frictions).encode()).hexdigest()
-        return identity
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The original simulator counts where it is asked for."""
+        return ("lop.envs.original",) if self.backend == "mujoco-py" else ()
 
-    def frictions(self, seed: int) -> list[float]:
-        """All that a run of this seed can need; InputError if the file named has not as many."""
-        n = Frictions.most(self.n_steps, self.change_time)
+    def identity(self) -> dict[str, Any]:
+        """Without the frictions' file: of that, what the run takes counts."""
+        return {key: value for key, value in super().identity().items() if key != "frictions_file"}
+
+    def taken(self, seed: int) -> dict[str, list[float]]:
+        """The frictions that are given, as many as the run can need."""
         if self.frictions_file is None:
-            return drawn(seed, n)
-        sequences = read(FOLDER / self.frictions_file)
-        found = sequences[seed] if seed < len(sequences) else []
-        if len(found) < n:
-            raise InputError(
-                f"{shown(FOLDER / self.frictions_file)}: frictions of seed {seed}: found {len(found)}, allowed: "
-                f"{n} and more, for {self.n_steps:,} steps with `change_time` {self.change_time:,}"
-            )
-        return found
+            return {}
+        return {"frictions": read(self.frictions_file, seed, self.most_frictions)}
+
+    @property
+    def most_frictions(self) -> int:
+        """How many the run can need."""
+        return Frictions.most(self.n_steps, self.change_time)
 
     @property
     def replaces_policy_units(self) -> bool:

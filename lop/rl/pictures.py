@@ -1,6 +1,7 @@
 """Pictures of the environments, rendered without a window."""
 
 import os
+import sys
 from ctypes.util import find_library
 
 import numpy as np
@@ -18,12 +19,11 @@ def ant(ax: Axes) -> None:
     Raises:
         InputError: nothing renders without a window here.
     """
-    choose_renderer()
+    os.environ["MUJOCO_GL"] = name = renderer()
     try:
         ax.imshow(_standing_ant())
     except Exception as error:
-        renderer = os.environ["MUJOCO_GL"]
-        raise InputError(f"no picture: MuJoCo cannot render here with MUJOCO_GL={renderer}: {error}") from error
+        raise InputError(f"no picture: MuJoCo cannot render here with MUJOCO_GL={name}: {error}") from error
 
 
 def _standing_ant() -> np.ndarray:
@@ -40,13 +40,19 @@ def _standing_ant() -> np.ndarray:
     return image
 
 
-def choose_renderer() -> None:
-    """Set MUJOCO_GL, unless it says something, to a library that is there."""
+def renderer() -> str:
+    """What MUJOCO_GL is to say: what it says, macOS's own, or a library that is there; InputError if there is none."""
+    if chosen := os.environ.get("MUJOCO_GL"):
+        return chosen
+    if sys.platform == "darwin":
+        return "cgl"
     found = [name for name, library in RENDERERS.items() if find_library(library)]
-    if not os.environ.get("MUJOCO_GL"):
-        if not found:
-            raise InputError(
-                "no picture: no library renders without a window; found none of libEGL, libOSMesa; allowed: either "
-                "(Debian, Ubuntu: sudo apt-get install libosmesa6)"
-            )
-        os.environ["MUJOCO_GL"] = found[-1]
+    if not found:
+        raise InputError(
+            "no picture: no library renders without a window; found none of libEGL, libOSMesa; allowed: either "
+            "(Debian, Ubuntu: sudo apt-get install libosmesa6)"
+        )
+    return found[-1]
+
+
+check = renderer  # whether this machine can draw: see `lop.figures.registry.Picture.check`

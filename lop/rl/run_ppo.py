@@ -20,8 +20,8 @@ from lop.envs import ResumableEnvironment, SlipperyAnt, make
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 from lop.plasticity import dormant_share, stable_rank, weight_magnitude
-from lop.rl.frictions import Frictions
-from lop.rl.parameters import PPOParameters
+from lop.rl.frictions import Frictions, drawn
+from lop.rl.parameters import SLIPPERY, PPOParameters
 from lop.runs.command_line import main
 from lop.runs.runner import Run
 
@@ -37,7 +37,8 @@ def train(run: Run) -> None:
     rng = np.random.default_rng(run.seed)
 
     # Environment
-    frictions = Frictions(p.frictions(run.seed), p.change_time) if p.env_name == "SlipperyAnt-v3" else None
+    sequence = run.spec.taken.get("frictions") or drawn(run.seed, p.most_frictions)
+    frictions = Frictions(sequence, p.change_time) if p.env_name == SLIPPERY else None
     arguments: dict[str, Any] = {"friction": frictions.current} if frictions else {}
     env = make(p.env_name, p.backend, **arguments)
     o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)

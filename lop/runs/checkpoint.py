@@ -1,5 +1,6 @@
 """Checkpoints: all of a run's state in one file that is checked before anything of it is used."""
 
+import itertools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ def load(path: Path, spec: RunSpec) -> dict[str, Any]:
     return content["state"]
 
 
-def key_of(path: Path) -> str:
-    """The fingerprint of the run that a checkpoint belongs to; InputError if the file is damaged."""
-    return fingerprint(_read(path)["origin"])
+def other_key(path: Path, spec: RunSpec) -> str | None:
+    """The fingerprint of the run that a checkpoint is of, if not of `spec`; InputError if the file is damaged."""
+    origin = _read(path)["origin"]
+    return fingerprint(origin) if _differences(origin, spec.origin) else None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -63,8 +65,19 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     facts = {**there["parameters"], "problem": there["problem"], "seed": there["seed"]}
     own_facts = {**here["parameters"], "problem": here["problem"], "seed": here["seed"]}
     found = [f"{key} was {facts.get(key)!r}, is {own_facts.get(key)!r}" for key in _differing(facts, own_facts)]
+    found += _differences_in_turn(there.get("taken", {}), here["taken"])
     changed = _differing(there["sources"], here["sources"])
     return found + ([f"code changed in {', '.join(changed)}"] if changed else [])
+
+
+def _differences_in_turn(there: dict[str, list], here: dict[str, list]) -> list[str]:
+    """Of what is taken in turn: the first numbers that differ; one run may have taken more than the other."""
+    found = [f"{name} were {'' if name in there else 'not '}given" for name in sorted(there.keys() ^ here.keys())]
+    for name in sorted(there.keys() & here.keys()):
+        pairs = enumerate(zip(there[name], here[name], strict=False), 1)
+        unlike = (f"number {n} of {name} was {was}, is {now}" for n, (was, now) in pairs if was != now)
+        found += list(itertools.islice(unlike, 1))
+    return found
 
 
 def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:

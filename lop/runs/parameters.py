@@ -57,6 +57,11 @@ class Parameters(BaseModel):
     horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run goes on from a shorter one
     cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What the run executes beyond what its entry module imports: modules that are imported by name, if needed."""
+        return ()
+
     def identity(self) -> dict[str, Any]:
         """All that a run's result depends on, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
@@ -64,6 +69,13 @@ class Parameters(BaseModel):
     def classes(self, seed: int) -> Iterable[int]:
         """The classes of ImageNet that a run of that seed learns from, if it does."""
         return range(CLASSES)
+
+    def taken(self, seed: int) -> dict[str, list[float]]:
+        """Numbers that are given to the run of a seed beside its parameters, in the order of their turn, by name.
+
+        As many as it can take in the course of its steps: a longer run begins with those of a shorter one.
+        """
+        return {}
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -123,14 +135,31 @@ def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}"
     if error["type"] == "missing":
         return f"key `{key}` is missing"
-    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"key `{key}`: found {error['input']!r}, allowed: {allowed}" if key else allowed
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input is not ")
+    found = shown(error["input"]) if isinstance(error["input"], Path) else error["input"]
+    return f"key `{key}`: found {found!r}, allowed: {allowed}" if key else allowed
+
+
+def _options(model: type[Parameters], key: str) -> tuple[Any, ...]:
+    """The types that a field may have."""
+    annotation = model.model_fields[key].annotation
+    return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
 
 
 def _is_list_field(model: type[Parameters], key: str) -> bool:
-    annotation = model.model_fields[key].annotation
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    return any(typing.get_origin(option) in (list, tuple) for option in options)
+    return any(typing.get_origin(option) in (list, tuple) for option in _options(model, key))
+
+
+def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """`values` with the paths among them, swept ones too, from `folder`."""
+
+    def path(value: Any) -> Any:
+        if isinstance(value, list):
+            return [path(one) for one in value]
+        return folder.absolute() / value if isinstance(value, str) else value
+
+    paths = {key for key in model.model_fields if Path in _options(model, key)}
+    return {key: path(value) if key in paths else value for key, value in values.items()}
 
 
 def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -149,5 +178,6 @@ def setting_name(point: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
+    value = value.name if isinstance(value, Path) else value
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
     return text.replace("/", "_").replace(" ", "").replace(",", "+")

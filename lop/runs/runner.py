@@ -124,13 +124,12 @@ class Run:
 
     def _prepare_checkpoint(self) -> None:
         """A foreign checkpoint goes to the store if it may, and our own comes back from there."""
-        if self._fresh and self.checkpoint.exists():
-            key = checkpoint.key_of(self.checkpoint)
-            if key != self.spec.key:
-                self.store.keep_checkpoint(self.checkpoint, key)
-                self.checkpoint.unlink()
+        there = self._fresh and self.checkpoint.exists()
+        if there and (other := checkpoint.other_key(self.checkpoint, self.spec)):
+            self.store.keep_checkpoint(self.checkpoint, other)
+            self.checkpoint.unlink()
         if not self.checkpoint.exists():
-            self.store.restore_checkpoint(self.spec.key, self.checkpoint)
+            self.store.restore_checkpoint(self.spec, self.checkpoint)
 
     @property
     def images(self) -> Path:

@@ -21,7 +21,7 @@ def digest(entry: str, comments: bool = False) -> str:
 
     With `comments`, every character of the files counts.
     """
-    return combined(sources(entry, comments))
+    return combined(sources(entry, comments=comments))
 
 
 def combined(parts: dict[str, str]) -> str:
@@ -30,13 +30,13 @@ def combined(parts: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sources(entry: str, comments: bool = False) -> dict[str, str]:
-    """{module: digest of its code} for every module that `entry` imports inside lop, itself and packages included."""
+def sources(*entries: str, comments: bool = False) -> dict[str, str]:
+    """{module: digest of its code} for what `entries` import inside lop, themselves and packages included."""
     found: dict[str, str] = {}
-    waiting = [entry]
+    waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        path = _path(module)
+        path = source_file(module)
         if path is None or module in found:
             continue
         text = path.read_text()
@@ -45,7 +45,8 @@ def sources(entry: str, comments: bool = False) -> dict[str, str]:
     return found
 
 
-def _path(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
+    """Where a module of the project stands, by its dotted name; None if there is no such module."""
     base = ROOT.joinpath(*module.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)

@@ -3,8 +3,8 @@
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from lop.data.sets import Images
 from lop.errors import InputError
 from lop.paths import ROOT, shown
 from lop.runs import sources
-from lop.runs.parameters import Parameters, checked, read_mapping, setting_name, settings_of
+from lop.runs.parameters import Parameters, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.scale import load_scale, scale_path
 
 
@@ -78,6 +78,7 @@ class RunSpec:
     scale: str
     parameters: Parameters
     images: Images
+    taken: Mapping[str, list[float]] = field(default_factory=dict)  # see `Parameters.taken`
 
     @property
     def name(self) -> str:
@@ -91,7 +92,7 @@ class RunSpec:
 
     @property
     def sources(self) -> dict[str, str]:
-        return _sources(self.problem.entry)
+        return _sources(self.problem.entry, *self.parameters.modules)
 
     @property
     def code_digest(self) -> str:
@@ -99,22 +100,36 @@ class RunSpec:
 
     @property
     def key(self) -> str:
-        """Fingerprint of all that the course of the run depends on; a longer run has the same one."""
+        """Fingerprint of all that the course of the run depends on; a longer run has the same, if it takes no more."""
         return fingerprint(self.origin)
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """The run's own key, then those of the shorter runs that it goes on from, which take less."""
+        origin = self.origin
+        yield fingerprint(origin)
+        for n in range(max(map(len, self.taken.values()), default=0) - 1, 0, -1):
+            yield fingerprint(origin | {"taken": {name: numbers[:n] for name, numbers in self.taken.items()}})
 
     @property
     def origin(self) -> dict[str, Any]:
         """What the course of the run depends on, as plain JSON values."""
         return {
             "problem": self.problem.name,
-            "parameters": {key: value for key, value in self.identity.items() if key != self.parameters.horizon},
+            "parameters": {key: value for key, value in self._given.items() if key != self.parameters.horizon},
+            "taken": dict(self.taken),
             "seed": self.seed,
             "sources": self.sources,
         }
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that the run's result depends on but seed and code, as plain JSON values: parameters, and images."""
+        """All that the run's result depends on beside its seed and code, as plain JSON values."""
+        return {**self._given, **self.taken}
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """Parameters, and what makes the images."""
         images = {"data": self.images.identity(self.problem.data)} if self.problem.data else {}
         return self.parameters.identity() | images
 
@@ -137,9 +152,9 @@ class RunSpec:
 
 
 @cache
-def _sources(entry: str) -> dict[str, str]:
+def _sources(*entries: str) -> dict[str, str]:
     """Once a process: a figure has up to thousands of runs of the same code."""
-    return sources.sources(entry)
+    return sources.sources(*entries)
 
 
 def fingerprint(origin: Mapping[str, Any]) -> str:
@@ -149,8 +164,18 @@ def fingerprint(origin: Mapping[str, Any]) -> str:
 
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
     """{setting name: point} of a config's sweep at a scale."""
-    values = read_mapping(problem.cfg_path(config)) | load_scale(scale).overrides(problem.name, config)
+    values = _written(problem, problem.cfg_path(config)) | _scaled(problem, config, scale)
     return {setting_name(point): point for point in settings_of(problem.model, values)}
+
+
+def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
+    return located(problem.model, read_mapping(cfg), cfg.parent)
+
+
+def _scaled(problem: Problem, config: str, scale: str) -> dict[str, Any]:
+    """What a scale says of a config."""
+    overrides = load_scale(scale).overrides(problem.name, config)
+    return located(problem.model, overrides, scale_path(scale).parent)
 
 
 def resolve(
@@ -165,15 +190,16 @@ def resolve(
 ) -> RunSpec:
     """The run of that name; InputError if there is no such config or setting, or a parameter is impossible.
 
-    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results. `images`
-    are by default those of config/config.yaml.
+    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results. Paths are
+    from the folder of the file that has them, those of `overrides` from the current one. `images` are by default those
+    of config/config.yaml.
     """
     source = shown(cfg or problem.cfg_path(config))
     if seed < 0:
         raise InputError(f"seed: found {seed}, allowed: 0 and more")
-    scaled = load_scale(scale).overrides(problem.name, config)
-    overrides = dict(overrides or {})
-    values = read_mapping(cfg or problem.cfg_path(config)) | scaled | overrides
+    scaled = _scaled(problem, config, scale)
+    overrides = located(problem.model, overrides or {}, Path())
+    values = _written(problem, cfg or problem.cfg_path(config)) | scaled | overrides
     replaced = dict.fromkeys(scaled, shown(scale_path(scale))) | dict.fromkeys(overrides, "command line")
     points = {setting_name(point): point for point in settings_of(problem.model, values)}
     if setting not in points:
@@ -183,4 +209,4 @@ def resolve(
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: getattr(parameters, key) for key in named})
     images = images or Images(configured()["data"]["source"], int(configured()["data"]["seed"]))
-    return RunSpec(problem, config, name, seed, scale, parameters, images)
+    return RunSpec(problem, config, name, seed, scale, parameters, images, parameters.taken(seed))

@@ -46,7 +46,8 @@ class Store:
         """Have a run's checkpoint here too."""
         link_or_copy(file, self.checkpoint(key))
 
-    def restore_checkpoint(self, key: str, file: Path) -> None:
-        """Bring a run's checkpoint back, if there is one."""
-        if self.checkpoint(key).is_file():
-            link_or_copy(self.checkpoint(key), file)
+    def restore_checkpoint(self, spec: RunSpec, file: Path) -> None:
+        """Bring a run's checkpoint back, or that of a run that it goes on from, if there is one."""
+        there = (entry for entry in map(self.checkpoint, spec.keys) if entry.is_file())
+        if entry := next(there, None):
+            link_or_copy(entry, file)

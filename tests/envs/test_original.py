@@ -16,6 +16,7 @@ import torch
 from lop.envs import ENVIRONMENTS, environment_state, make, restore_environment
 from lop.errors import InputError
 from lop.paths import ROOT
+from lop.runs.spec import PROBLEMS, resolve
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FRICTION = {"SlipperyAnt-v3": {"friction": 0.05}}
@@ -45,6 +46,14 @@ def test_only_slippery_ant_has_a_friction(name):
 def test_an_unknown_backend_is_told():
     with pytest.raises(ValueError, match=r"Invalid backend: 'bullet' \(allowed: mujoco, mujoco-py\)"):
         make("Ant-v3", "bullet")
+
+
+def test_only_a_run_on_the_original_depends_on_its_code():
+    ours, theirs = (
+        resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", overrides={"backend": backend}).sources
+        for backend in ("mujoco", "mujoco-py")
+    )
+    assert theirs.keys() - ours.keys() == {"lop.envs.original", "lop.envs.original_worker"}
 
 
 @pytest.fixture(scope="module")

@@ -104,3 +104,22 @@ def test_logarithmic_values_are_written_as_numbers():
     ax = drawn(y_scale="log", y_limits=[0.05, 20])
     assert ax.get_yscale() == "log"
     assert {"0.1", "1", "10"} <= {tick.get_text() for tick in ax.get_yticklabels()}
+
+
+@pytest.mark.parametrize(
+    ("limits", "labels"),
+    [
+        ([0.015, 2.7], ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]),
+        ([0.0005, 200], ["0.001", "0.01", "0.1", "1", "10", "100"]),
+    ],
+)
+def test_a_logarithmic_axis_has_labels_enough_and_not_too_many(limits, labels):
+    ax = drawn(y_scale="log", y_limits=limits)
+    shown = [tick.get_text() for tick in ax.get_yticklabels() if limits[0] <= tick.get_position()[1] <= limits[1]]
+    assert shown == labels
+
+
+def test_steps_have_no_slopes_and_begin_with_the_first_bin():
+    std, *_ = drawn(draw="steps").lines
+    assert std.get_drawstyle() == "steps-pre"
+    assert std.get_xydata().tolist() == [[0, 1], [10, 1], [20, 2], [30, 3]]

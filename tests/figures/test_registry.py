@@ -1,4 +1,3 @@
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,6 @@ def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
     for name in figure_names():
         figure = load_figure(name, scale)
         assert figure.files() or figure.modules
-        for module in figure.modules:
-            assert find_spec(module)
 
 
 def test_every_figure_of_a_problem_can_be_drawn_by_hand():
@@ -100,6 +97,40 @@ def test_panels_may_be_other_figures(config):
     assert len(figure.files()) == 6
 
 
+PICTURE = {"picture": "lop.rl.pictures:ant"}
+MIXED = {"fig3a": PICTURE, "fig3b": PANEL, "fig3": {"panels": ["fig3a", "fig3b"]}}
+
+
+@pytest.mark.parametrize(
+    ("figures", "changes"),
+    [
+        (MIXED, {"fig3": {"seeds": 1}}),
+        ({"fig3": {**PANEL, "seeds": 1, "panels": [PICTURE, {"title": "b"}]}}, {}),
+        ({"fig3": {**PANEL, "panels": [PICTURE, {"title": "b"}]}}, {"fig3": {"seeds": 1}}),
+        (MIXED | {"fig3": {"panels": ["fig3a", {**PANEL, "seeds": 1}], "metric": "return"}}, {}),
+    ],
+)
+def test_a_picture_beside_curves_does_without_their_keys(config, figures, changes):
+    picture, panel = config("fig3", figures, changes).panels
+    assert picture.picture == PICTURE["picture"]
+    assert panel.seeds == (0,)
+
+
+@pytest.mark.parametrize(
+    ("figures", "changes", "message"),
+    [
+        (MIXED, {"fig3": {"sedes": 1}}, r"tiny\.yaml: figures\.fig3: unknown key `sedes`; did you mean `seeds`"),
+        (MIXED, {"fig3a": {"seeds": 1}}, r"tiny\.yaml: figures\.fig3a: unknown key `seeds`; .*allowed: picture"),
+        (MIXED | {"fig3": {"panels": ["fig3a"]}}, {"fig3": {"seeds": 1}}, r"figures\.fig3: unknown key `seeds`"),
+        (MIXED | {"fig3": {"sedes": 1, **MIXED["fig3"]}}, {}, r"figures\.yaml: figures\.fig3: unknown key `sedes`"),
+    ],
+)
+def test_a_key_that_no_panel_has_is_refused(config, figures, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        config("fig3", figures, changes)
+    assert "\n" not in str(error.value)
+
+
 def test_a_point_of_a_sweep(config):
     curves = {"std": {"runs": "slow/flip_one/relu", "setting": "step_size=0.01"}}
     figure = config(figures=changed(curves=curves, seeds=[7]))
@@ -132,10 +163,29 @@ BAD_ENTRIES = {
     "runs": ({"curves": {"std": "ant"}}, "key `curves.std`: found 'ant', allowed: <problem>/<config>"),
     "no curves": ({"curves": {}}, "key `curves`: found {}, allowed"),
     "method": ({"curves": {"stb": "rl/ant/std"}}, "for a curve of fig4a: found 'stb', .* did you mean std"),
+    "picture and curves": (PICTURE, "fig4a: keys `picture` and `curves`: found both, allowed: one of them$"),
     "panels": ({"panels": "fig4b"}, "key `panels`: found 'fig4b', allowed: a list of mappings or of names"),
     "panel": ({"panels": ["fig4b"]}, "key `panels`: found 'fig4b', allowed: fig4a; did you mean fig4a?"),
     "panels of panels": ({"panels": ["fig4a"]}, "found 'fig4a', allowed: figures that have no panels"),
 }
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("lop.rl.picturs:ant", "<module>:<function>, of a module that there is, unlike lop.rl.picturs"),
+        ("lop.rl.pictures:bee", "a function of lop.rl.pictures that draws on axes: ant"),
+        ("lop.errors:ant", "a function of lop.errors that draws on axes: it has none"),
+        ("lop.rl.pictures", "<module>:<function> of the library"),
+        (3, "<module>:<function> of the library"),
+    ],
+)
+def test_a_picture_that_there_is_not_is_told_before_it_is_drawn(config, picture, message):
+    with pytest.raises(InputError) as error:
+        config("fig3a", {"fig3a": {"picture": picture}})
+    assert str(error.value).endswith(
+        f"figures.yaml: figures.fig3a: key `picture`: found {picture!r}, allowed: {message}"
+    )
 
 
 @pytest.mark.parametrize(("values", "message"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from lop.errors import InputError
 from lop.paths import ROOT
 from lop.rl.frictions import Frictions, drawn, read
 from lop.rl.parameters import PPOParameters
+from lop.runs.spec import PROBLEMS, resolve
 
 SLIPPERY = ["--env_name", "SlipperyAnt-v3", "--change_time", "2500"]
 
@@ -43,17 +46,80 @@ def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
 
 def test_a_file_gives_every_seed_its_line(tmp_path):
     (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n4\n")
-    assert read(tmp_path / "f.txt") == [[0.1, 0.2, 0.3], [], [4]]
-    (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n1 2 3\n")
-    parameters = PPOParameters(
-        env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(tmp_path / "f.txt")
-    )
-    assert parameters.frictions(1) == [1, 2, 3]
-    before = parameters.identity()
-    (tmp_path / "f.txt").write_text("0.1 0.2 0.3\n1 2 3\n")
-    assert parameters.identity() == before
-    (tmp_path / "f.txt").write_text("0.1 0.2 0.3\n1 2 4\n")
-    assert parameters.identity() != before
+    assert read(tmp_path / "f.txt", 0, 2) == [0.1, 0.2]
+    assert read(tmp_path / "f.txt", 1, 0) == []
+    assert read(tmp_path / "f.txt", 2, 1) == [4]
+
+
+@pytest.mark.parametrize(
+    ("content", "same"),
+    [
+        ("0.1 0.2 0.3\n1 2 3\n", True),
+        ("0.1,0.2,0.3\n1,2,3\n9 9 9\n", True),
+        ("7\n1 2 3 4 5 slippery\n", True),
+        ("0.1 0.2 0.3\n1 2 4\n", False),
+    ],
+)
+def test_of_a_file_only_that_counts_which_the_run_can_take(tmp_path, content, same):
+    def run_with(text):
+        (tmp_path / "f.txt").write_text(text)
+        overrides = {"n_steps": 20, "change_time": 9, "frictions_file": str(tmp_path / "f.txt")}
+        return resolve(PROBLEMS["rl"], "sant/std", 1, "paper", overrides=overrides)
+
+    before, after = run_with("0.1 0.2 0.3\n1 2 3\n"), run_with(content)
+    assert before.identity["frictions"] == [1, 2, 3]
+    assert (after.key == before.key) == (after.params() == before.params()) == same
+
+
+def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/given.txt").write_text("1 1")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/sub, one.txt").write_text("2 2")
+    cfg = tmp_path / "there/mine.yml"
+    cfg.write_text("env_name: SlipperyAnt-v3\nn_steps: 20\nchange_time: 10\nfrictions_file: sub, one.txt\n")
+    monkeypatch.chdir(tmp_path / "here")
+    run = partial(resolve, PROBLEMS["rl"], "mine", 0, "paper", cfg=Path("../there/mine.yml"))
+    assert run().taken == {"frictions": [2, 2]}
+    assert run().setting == "default"
+    given = run(overrides={"frictions_file": "given.txt"})
+    assert given.taken == {"frictions": [1, 1]}
+    assert given.setting == "frictions_file=given.txt"
+    cfg.write_text(cfg.read_text().replace("sub, one.txt", "['sub, one.txt', ../here/given.txt]"))
+    assert run(setting="frictions_file=sub+one.txt").taken == {"frictions": [2, 2]}
+    assert run(setting="frictions_file=given.txt").taken == {"frictions": [1, 1]}
+    with pytest.raises(InputError, match="command line: key `frictions_file`: found 3, allowed: a valid path"):
+        run(overrides={"frictions_file": 3})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [({"change_time": 9}, "change_time`: found 9"), ({"frictions_file": "f"}, "file`: found 'f'")],
+)
+def test_they_are_of_slippery_ant_alone(overrides, found):
+    with pytest.raises(InputError) as error:
+        resolve(PROBLEMS["rl"], "ant/std", 0, "paper", overrides=overrides)
+    assert str(error.value).startswith("command line: key `")
+    assert str(error.value).endswith(f"{found}, allowed: only with env_name SlipperyAnt-v3")
+
+
+def test_a_longer_run_goes_on_with_the_frictions_that_came_to_the_file(tmp_path):
+    """The first has 12,000 steps and 5 frictions, the second one more of both, in another folder."""
+    path = tmp_path / "f.txt"
+
+    def run(steps, frictions):
+        path.write_text(f"\n{' '.join(map(str, frictions))}\n")
+        process = start(tmp_path, extra=[*SLIPPERY, "--frictions_file", str(path), "--n_steps", str(steps)])
+        _, told = process.communicate()
+        return process.returncode, told
+
+    assert run(12_000, [0.1, 0.2, 0.4, 0.8, 1.6])[0] == 0
+    status, told = run(12_600, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 0.5])
+    assert status == 0
+    assert "goes on from 12,000" in told
+    status, told = run(12_600, [0.1, 0.3, 0.4, 0.8, 1.6, 2.0])
+    assert status == 2
+    assert "checkpoint of another run: number 2 of frictions was 0.2, is 0.3; undo that" in told
 
 
 @pytest.mark.parametrize(
@@ -61,10 +127,10 @@ def test_a_file_gives_every_seed_its_line(tmp_path):
     [
         (None, "f.txt: key `frictions_file`: No such file or directory"),
         (b"\x80\x04\x95", "f.txt: found no text, allowed: lines of numbers, the first for seed 0"),
-        (b"0.1 0.2\n0.1 slippery\n", "f.txt: line 2: found 'slippery', allowed: frictions, 0 and more"),
-        (b"0.1 -1\n", "f.txt: line 1: found '-1', allowed: frictions, 0 and more"),
-        (b"0.1 0.2 0.3\n", "frictions of seed 1: found 0, allowed: 3 and more, for 20 steps with `change_time` 9"),
-        (b"0.1 0.2 0.3\n0.1\n", "frictions of seed 1: found 1, allowed: 3 and more, for 20 steps with `change_time` 9"),
+        (b"0.1 0.2\n0.1 slippery 1\n", "f.txt: line 2: found 'slippery', allowed: frictions, 0 and more"),
+        (b"\n0.1 -1 0.3\n", "f.txt: line 2: found '-1', allowed: frictions, 0 and more"),
+        (b"0.1 0.2 0.3\n", "f.txt: frictions of seed 1: found 0, allowed: 3 and more, as many as"),
+        (b"0.1 0.2 0.3\n0.1\n", "f.txt: frictions of seed 1: found 1, allowed: 3 and more, as many as"),
     ],
 )
 def test_a_bad_file_is_told_in_one_line(tmp_path, content, message):
@@ -73,7 +139,7 @@ def test_a_bad_file_is_told_in_one_line(tmp_path, content, message):
         path.write_bytes(content)
     parameters = PPOParameters(env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(path))
     with pytest.raises(InputError) as error:
-        parameters.frictions(1)
+        parameters.taken(1)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

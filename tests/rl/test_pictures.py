@@ -6,6 +6,7 @@ import sys
 from ctypes.util import find_library
 
 import matplotlib.figure
+import numpy as np
 import pytest
 
 from lop.errors import InputError
@@ -43,5 +44,16 @@ def test_without_a_renderer_it_says_what_to_install(monkeypatch):
 
 def test_the_users_choice_is_kept(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "glfw")
-    pictures.choose_renderer()
-    assert os.environ["MUJOCO_GL"] == "glfw"
+    assert pictures.renderer() == "glfw"
+
+
+def test_macos_renders_without_a_library(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "")
+    monkeypatch.setattr(pictures, "find_library", lambda name: None)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert pictures.renderer() == "cgl"
+    monkeypatch.setattr(pictures, "_standing_ant", lambda: np.full((2, 3, 3), 7, np.uint8))
+    ax = matplotlib.figure.Figure().subplots()
+    pictures.ant(ax)
+    assert ax.images[0].get_array().shape == (2, 3, 3)
+    assert os.environ["MUJOCO_GL"] == "cgl"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -168,10 +169,40 @@ def test_another_runs_checkpoint_is_refused_and_nothing_is_lost(tmp_path):
     assert toy_run(tmp_path).checkpoint.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("taken", "message"),
+    [
+        ([1, 2, 3], None),
+        ([1], None),
+        ([1, 3, 4], "number 2 of sizes was 2, is 3; undo"),
+        ([], "sizes were given; undo"),
+    ],
+)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_is_taken_in_turn_may_grow_but_not_change(tmp_path, taken, message, fresh):
+    train(tmp_path, n=200, taken=[1, 2])
+    steps = []
+    again = partial(train, tmp_path, lambda step, run: steps.append(step), n=300, taken=taken, fresh=fresh)
+    if message and not fresh:
+        with pytest.raises(OtherRun, match=message):
+            again()
+    else:
+        again()
+        assert steps[0] == (0 if message else 200)
+
+
+def test_a_run_that_was_set_aside_goes_on_with_more_to_take(tmp_path):
+    train(tmp_path, n=200, taken=[1, 2])
+    train(tmp_path, n=200, taken=[5], fresh=True)
+    steps = []
+    train(tmp_path, lambda step, run: steps.append(step), n=300, taken=[1, 2, 3, 4], fresh=True)
+    assert steps[0] == 200
+
+
 def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     changed = {**spec().sources, "lop.plasticity": "changed"}
-    monkeypatch.setattr("lop.runs.spec._sources", lambda entry: changed)
+    monkeypatch.setattr("lop.runs.spec._sources", lambda *entries: changed)
     with pytest.raises(OtherRun, match=r"code changed in lop\.plasticity"):
         train(tmp_path)
 

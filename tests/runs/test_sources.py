@@ -30,6 +30,10 @@ def test_everything_imported_counts_and_nothing_else(tree):
     assert set(sources.sources("lop.entry")) == expected
 
 
+def test_several_entries_count_together(tree):
+    assert set(sources.sources("lop.a", "lop.unrelated")) == {"lop", "lop.a", "lop.unrelated"}
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name != "lop/unrelated.py"])
 def test_code_changes_the_digest(tree, name):
     before = sources.digest("lop.entry")

@@ -36,8 +36,9 @@ class Walk:
 TOY = Problem("toy", "lop.plasticity", "toy:ToyParameters")
 
 
-def spec(n=500, seed=0, **values) -> RunSpec:
-    return RunSpec(TOY, "walk", "default", seed, "smoke", ToyParameters(n=n, **values), Images())
+def spec(n=500, seed=0, taken=(), **values) -> RunSpec:
+    given = {"sizes": list(taken)} if taken else {}
+    return RunSpec(TOY, "walk", "default", seed, "smoke", ToyParameters(n=n, **values), Images(), given)
 
 
 def walk(run: Run, at_step=lambda step, run: None) -> None:

@@ -289,6 +289,19 @@ def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(built, tmp_pa
     assert "parameters.beta_1: found 0.99, expected 0.95" in done.stderr
 
 
+def test_all_leaves_out_the_figures_that_this_machine_cannot_draw(tmp_path):
+    project = Project(tmp_path / "project")
+    project.edit("lop/rl/pictures.py", "if find_library(library)", "if False")
+    done = project.snakemake("-n", "--quiet", "rules")
+    assert done.returncode == 0, done.stderr
+    told = [line.partition(": no picture: no library")[0] for line in done.stderr.splitlines() if "left out" in line]
+    assert told == ["left out: fig3a", "left out: fig3"]
+    planned = project.stale("all")
+    assert {"draw fig3b", "draw fig3c", "draw ed2b"} <= planned
+    assert not {"draw fig3", "draw fig3a"} & planned
+    assert "no picture" in project.snakemake("figures/fig3a.pdf", "--cores", "1").stderr
+
+
 def test_lint():
     done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout

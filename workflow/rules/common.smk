@@ -70,6 +70,16 @@ def figure_at(name, scale):
     return load_figure(name, scale)
 
 
+@cache
+def drawable_figures():
+    """All but those with a picture that this machine cannot draw, which are told."""
+    reasons = {name: figure_at(name, SCALE).undrawable() for name in FIGURES}
+    for name, reason in reasons.items():
+        if reason:
+            print(f"left out: {name}: {reason}", file=sys.stderr)
+    return [name for name, reason in reasons.items() if not reason]
+
+
 @told_in_one_line
 def data_identity(name, source):
     """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
