@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lop.configured import configured
+from lop.data.sets import DATA, Images, must_be_there
 from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
@@ -28,7 +29,12 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
             print("\n".join(account(wanted, found, options.results)))
         if len(found) < len(wanted):
             print(f"{_command(figure, options.results)} makes those that are missing")
-        print("wrote", *draw(collect(figure, options.results, skip_missing=True), figure, Path()))
+        data = configured()["data"]
+        for picture in figure.pictures:
+            if picture.data:
+                must_be_there(picture.data, Images(data["source"], data["seed"]), picture.classes, DATA)
+        collected = collect(figure, options.results, skip_missing=True)
+        print("wrote", *draw(collected, figure, Path(), DATA / data["source"]))
 
 
 def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) -> list[str]:

@@ -10,6 +10,7 @@ import matplotlib.figure
 import matplotlib.style
 import pandas as pd
 
+from lop.data.sets import DATA, SOURCES
 from lop.errors import InputError
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
@@ -20,13 +21,14 @@ BANDS = {"bootstrap": "95% bootstrap intervals", "standard_error": "standard err
 LEGEND_COLUMNS = 2
 
 
-def draw(collected: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
+def draw(collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = DATA / SOURCES[0]) -> list[Path]:
     """Draw a figure from its collected table; the same table and entry give the same bytes.
 
     Args:
         collected: as `lop.figures.collect.collect` gives it.
         figure: what is shown, and how.
         folder: where the three files go; each of them is whole or not there.
+        images: folder of the sets of images that pictures show.
 
     Returns:
         <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns of `plotted_numbers`, panel
@@ -39,7 +41,7 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path) -> list[Path]:
     notes = {index: conditions(rows, figure.scale, panel) for index, rows, panel in _by_panel(collected, figure)}
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
-        page = _page(figure, numbers, notes)
+        page = _page(figure, numbers, notes, images)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
         _save(page, png, {"Title": figure.name, "Description": figure.caption, "Software": None})
     with atomic_file(csv) as temporary:
@@ -104,7 +106,7 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
     return rows.loc[places.sort_values(kind="stable").index]
 
 
-def _page(figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str]) -> matplotlib.figure.Figure:
+def _page(figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str], images: Path) -> matplotlib.figure.Figure:
     """All panels in rows of about equal number, with one legend above them."""
     columns = ceil(sqrt(len(figure.panels)))
     rows = ceil(len(figure.panels) / columns)
@@ -117,7 +119,7 @@ def _page(figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str]) -> ma
     for index, (ax, panel) in enumerate(zip(page.axes, figure.panels, strict=True)):
         title = panel.title or (ascii_lowercase[index] if len(figure.panels) > 1 else "")
         if isinstance(panel, Picture):
-            plot_picture(ax, panel, title)
+            plot_picture(ax, panel, images, title)
         else:
             plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, notes[index], title)
     _legend(page)

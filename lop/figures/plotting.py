@@ -74,9 +74,9 @@ def plot_panel(
     )
 
 
-def plot_picture(ax: Axes, picture: Picture, title: str = "") -> None:
-    """Let a picture fill the axes, without ticks."""
-    picture.draw(ax)
+def plot_picture(ax: Axes, picture: Picture, images: Path, title: str = "") -> None:
+    """Let a picture fill the axes, without ticks; `images` is the folder of a source's sets."""
+    picture.draw(ax, images)
     ax.set_axis_off()
     ax.set_title(title, loc="left", pad=14)
 

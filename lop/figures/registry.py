@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from lop.data import sets
 from lop.errors import InputError
 from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
@@ -46,8 +47,9 @@ def _source(value: Any) -> Any:
     return value if isinstance(value, dict) else {"runs": value}
 
 
-def _function(value: Any) -> str:
+def _function(value: Any, info: ValidationInfo) -> str:
     """Found in the text of its module, which may import what not every machine has."""
+    takes = 2 if info.data.get("data") else 1
     if not isinstance(value, str) or not re.fullmatch(r"lop(\.\w+)+:\w+", value):
         raise ValueError("<module>:<function> of the library")
     module, _, name = value.partition(":")
@@ -55,9 +57,10 @@ def _function(value: Any) -> str:
     if path is None:
         raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}")
     functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
-    names = [one.name for one in functions if len(one.args.args) == 1 and not one.name.startswith("_")]
+    names = [one.name for one in functions if len(one.args.args) == takes and not one.name.startswith("_")]
     if name not in names:
-        raise ValueError(f"a function of {module} that draws on axes: {', '.join(names) or 'it has none'}")
+        what = "images on axes" if takes == 2 else "on axes"
+        raise ValueError(f"a function of {module} that draws {what}: {', '.join(names) or 'it has none'}")
     return value
 
 
@@ -90,8 +93,13 @@ class Source(_Model):
 
 
 class Picture(_Model):
-    """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run."""
+    """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run.
 
+    It takes the axes, and where the picture shows a set of images its folder, for `lop.data.load`.
+    """
+
+    data: Literal["mnist", "cifar-100", "imagenet"] | None = None
+    classes: tuple[Whole, ...] = ()  # of imagenet
     picture: Annotated[str, BeforeValidator(_function)]
     title: str = ""
     caption: str = ""
@@ -111,9 +119,14 @@ class Picture(_Model):
         """InputError if this machine cannot draw it, as `check` of its module says, if there is one."""
         getattr(importlib.import_module(self.module), "check", lambda: None)()
 
-    def draw(self, ax: Any) -> None:
+    def files(self, images: Path) -> list[Path]:
+        """The files of images that it shows, below the folder of a source's sets."""
+        return sets.files(self.data, images.name, self.classes, images.parent) if self.data else []
+
+    def draw(self, ax: Any, images: Path) -> None:
         """Let the function draw on the axes."""
-        getattr(importlib.import_module(self.module), self.picture.partition(":")[2])(ax)
+        function = getattr(importlib.import_module(self.module), self.picture.partition(":")[2])
+        function(ax, images / self.data) if self.data else function(ax)
 
 
 class Panel(_Model):
@@ -202,16 +215,14 @@ class Figure(_Model):
         return {index: panel for index, panel in enumerate(self.panels) if isinstance(panel, Panel)}
 
     @property
-    def modules(self) -> list[str]:
-        """What draws the pictures among the panels."""
-        return sorted({panel.module for panel in self.panels if isinstance(panel, Picture)})
+    def pictures(self) -> list[Picture]:
+        return [panel for panel in self.panels if isinstance(panel, Picture)]
 
     def undrawable(self) -> str:
         """Why this machine cannot draw one of the pictures, or nothing."""
         try:
-            for panel in self.panels:
-                if isinstance(panel, Picture):
-                    panel.check()
+            for picture in self.pictures:
+                picture.check()
         except InputError as error:
             return str(error)
         return ""

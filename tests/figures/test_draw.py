@@ -184,7 +184,7 @@ def test_a_picture_needs_no_runs_and_joins_curves(table, tmp_path, monkeypatch):
     monkeypatch.setattr("lop.rl.pictures.ant", crosses)
     alone = Figure(name="fig3a", scale="laptop", caption="", panels=({"picture": "lop.rl.pictures:ant"},), methods={})
     assert alone.files() == []
-    assert alone.modules == ["lop.rl.pictures"]
+    assert [picture.module for picture in alone.pictures] == ["lop.rl.pictures"]
     pdf, png, csv = draw(collect(alone, tmp_path), alone, tmp_path)
     assert pdf.stat().st_size > 0
     assert png.stat().st_size > 0

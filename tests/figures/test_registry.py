@@ -34,7 +34,7 @@ def changed(**values):
 def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
     for name in figure_names():
         figure = load_figure(name, scale)
-        assert figure.files() or figure.modules
+        assert figure.files() or figure.pictures
 
 
 def test_every_figure_of_a_problem_can_be_drawn_by_hand():

@@ -93,6 +93,13 @@ def data_files(wildcards):
     return [ancient(path) for path in spec_of(wildcards).data_files(Path(DATA))]
 
 
+def picture_files(wildcards):
+    """The images that a figure shows."""
+    pictures = figure_at(wildcards.figure, SCALE).pictures
+    images = Path(DATA, IMAGES.source)
+    return [ancient(path) for picture in pictures for path in picture.files(images)]
+
+
 def data_options(wildcards):
     """Which images, for the command line of a run that learns from some."""
     if not spec_of(wildcards).problem.data:

@@ -3,7 +3,8 @@
 
 rule figure:
     input:
-        f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
+        picture_files,
+        collected=f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
     output:
         pdf=report(
             "figures/{figure}.pdf",
@@ -21,9 +22,13 @@ rule figure:
         scale=SCALE,
         what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
+        images=f"{DATA}/{IMAGES.source}",
         pictures=lambda wildcards: [
-            sources.digest(module, comments=True)
-            for module in figure_at(wildcards.figure, SCALE).modules
+            [
+                sources.digest(picture.module, comments=True),
+                data_identity(picture.data, IMAGES.source) if picture.data else "",
+            ]
+            for picture in figure_at(wildcards.figure, SCALE).pictures
         ],
         style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
     message:

@@ -9,4 +9,5 @@ from lop.runs.script import logged
 
 with logged(snakemake.log[0]):
     figure = load_figure(snakemake.wildcards.figure, snakemake.params.scale)
-    draw(read_collected(Path(snakemake.input[0])), figure, Path(snakemake.output.pdf).parent)
+    collected = read_collected(Path(snakemake.input.collected))
+    draw(collected, figure, Path(snakemake.output.pdf).parent, Path(snakemake.params.images))
