@@ -77,7 +77,8 @@ def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
     size, _, suffix = step_unit(int(rows["bin"].max()))
     steps = f"{rows['bin'].max() / size:,.6g}{suffix} {panel.unit}"
     bands = f"; bands: {BANDS[panel.band]}" if seeds.max() > 1 else ""
-    return f"{scale} scale, {_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
+    note = f", {panel.note}" if panel.note else ""
+    return f"{scale} scale{note}, {_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
 
 
 def _seeds(fewest: int, most: int, wanted: int) -> str:
@@ -106,7 +107,9 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
     return rows.loc[places.sort_values(kind="stable").index]
 
 
-def _page(figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str], images: Path) -> matplotlib.figure.Figure:
+def _page(
+    figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str], images: Path = DATA / SOURCES[0]
+) -> matplotlib.figure.Figure:
     """All panels in rows of about equal number, with one legend above them."""
     columns = ceil(sqrt(len(figure.panels)))
     rows = ceil(len(figure.panels) / columns)

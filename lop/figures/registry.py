@@ -148,6 +148,7 @@ class Panel(_Model):
     y_label: str
     y_limits: tuple[Number, Number] | None = None
     y_scale: Literal["linear", "log"] = "linear"
+    note: str = ""
     caption: str = ""
 
     @field_validator("bin")

@@ -144,6 +144,8 @@ def test_the_figure_says_how_it_was_made(table, kept, note):
 def test_steps_are_short(table, last, text):
     assert text in conditions(table.assign(bin=last), "laptop", figure().panels[0])
     assert "2,000 tasks" in conditions(table.assign(bin=2_000), "laptop", figure({"unit": "tasks"}).panels[0])
+    noted = conditions(table, "laptop", figure({"note": "3 x 100 units"}).panels[0])
+    assert noted.startswith("laptop scale, 3 x 100 units, ")
     assert ", 1 seed," in conditions(table[table["seed"] == 0], "laptop", figure({"seeds": 1}).panels[0])
 
 
