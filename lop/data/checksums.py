@@ -90,9 +90,9 @@ def content_digest(files: Iterable[Path]) -> str:
 def _cached(path: Path, cached: dict) -> list:
     try:
         status = path.stat()
-        key = [status.st_size, status.st_mtime_ns]
+        key = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         entry = cached.get(path.name)
-        if isinstance(entry, list) and entry[:2] == key:
+        if isinstance(entry, list) and entry[:3] == key:
             return entry
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             return [*key, hashlib.file_digest(file, "sha256").hexdigest()]

@@ -1,6 +1,8 @@
 """Make the files of a set: drawn, downloaded, or taken from a folder of the user's."""
 
+import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lop.data import built_in, originals
@@ -9,6 +11,10 @@ from lop.data.sets import CLASSES, DATA, files, folder_of
 from lop.errors import InputError
 from lop.files import remove_leftovers
 from lop.runs.lock import locked
+
+# Of every file: those that were deleted and made again are no news to the runs that have learned from them. What makes
+# them is among the runs' parameters.
+MADE = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def prepare(
@@ -19,7 +25,8 @@ def prepare(
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
-    """Make a set's files anew; returns them. InputError, and no file of a wrong content, if that fails.
+    """Make a set's files anew, all of the time `MADE`; returns them. InputError, and no file of a wrong content, if that
+    fails.
 
     seed: of the built-in images; of the choice of images from the official ImageNet. classes: those of the built-in
     ImageNet that are needed; the originals come whole. supplied: the user's folder, for source `original`.
@@ -33,6 +40,7 @@ def prepare(
     if source == "glyphs" and name == "imagenet":  # by several processes side by side, each some classes
         for path in wanted:
             built_in.write_imagenet_class(folder, int(path.stem), seed)
+            os.utime(path, (MADE, MADE))
         return wanted
     with locked(folder):
         remove_leftovers(folder)
@@ -41,6 +49,8 @@ def prepare(
             {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, seed)
         else:
             _bring(name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), seed)
+        for path in wanted:
+            os.utime(path, (MADE, MADE))
     return wanted
 
 

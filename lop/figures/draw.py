@@ -66,7 +66,8 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
 
 
 def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
-    """How a panel was made: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`.
+    """How a panel was made: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`, in two lines if the
+    panel has a note.
 
     Args:
         rows: the panel's part of the collected table, whose last bin is what is called steps.
@@ -77,8 +78,8 @@ def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
     size, _, suffix = step_unit(int(rows["bin"].max()))
     steps = f"{rows['bin'].max() / size:,.6g}{suffix} {panel.unit}"
     bands = f"; bands: {BANDS[panel.band]}" if seeds.max() > 1 else ""
-    note = f", {panel.note}" if panel.note else ""
-    return f"{scale} scale{note}, {_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
+    size_note = f": {panel.note}\n" if panel.note else ", "
+    return f"{scale} scale{size_note}{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
 
 
 def _seeds(fewest: int, most: int, wanted: int) -> str:

@@ -60,7 +60,7 @@ def plot_panel(
     ax.set(xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=panel.y_limits, ylabel=panel.y_label)
     _count_steps(ax, panel)
     _format_values(ax)
-    ax.set_title(title, loc="left", pad=14)
+    ax.set_title(title, loc="left", pad=14 * (1 + note.count("\n")))
     ax.annotate(
         note,
         (1, 1),

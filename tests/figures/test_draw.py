@@ -145,7 +145,7 @@ def test_steps_are_short(table, last, text):
     assert text in conditions(table.assign(bin=last), "laptop", figure().panels[0])
     assert "2,000 tasks" in conditions(table.assign(bin=2_000), "laptop", figure({"unit": "tasks"}).panels[0])
     noted = conditions(table, "laptop", figure({"note": "3 x 100 units"}).panels[0])
-    assert noted.startswith("laptop scale, 3 x 100 units, ")
+    assert noted.startswith("laptop scale: 3 x 100 units\n3 seeds, ")
     assert ", 1 seed," in conditions(table[table["seed"] == 0], "laptop", figure({"seeds": 1}).panels[0])
 
 

@@ -89,15 +89,15 @@ def data_identity(name, source):
 
 
 def data_files(wildcards):
-    """The images that a run learns from; their times do not count, for its params hold what they are."""
-    return [ancient(path) for path in spec_of(wildcards).data_files(Path(DATA))]
+    """The images that a run learns from."""
+    return spec_of(wildcards).data_files(Path(DATA))
 
 
 def picture_files(wildcards):
     """The images that a figure shows."""
     pictures = figure_at(wildcards.figure, SCALE).pictures
     images = Path(DATA, IMAGES.source)
-    return [ancient(path) for picture in pictures for path in picture.files(images)]
+    return [path for picture in pictures for path in picture.files(images)]
 
 
 def data_options(wildcards):

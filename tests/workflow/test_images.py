@@ -1,0 +1,92 @@
+"""Runs that learn from images: they wait for them, and are stale when other images would be made, only then."""
+
+import hashlib
+import shutil
+
+import pytest
+from test_workflow import Project
+
+from lop.runs.metrics import read_about
+
+FIGURE = "figures/ed3b_rate.pdf"
+RUNS = {f"permuted_mnist/bp/rate change_after={n} seed {seed}" for n in (1000, 2000, 4000) for seed in (0, 1)}
+AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
+DATA = "data glyphs mnist"
+IMAGES = "data/glyphs/mnist/train-images-idx3-ubyte.gz"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("images") / "project")
+    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
+    project.log = project.build(FIGURE)
+    return project
+
+
+def metrics(project, seed=0):
+    (path,) = project.folder.glob(f"results/smoke/permuted_mnist/bp/rate/change_after=1000/seed-{seed}/metrics.parquet")
+    return path
+
+
+def test_images_are_made_and_learned_from(project):
+    assert project.log.count(": done, 4,000 examples") == len(RUNS)
+    about = read_about(metrics(project))
+    assert about["parameters"]["data"]["seed"] == 0
+    assert len(about["images"]) == 64
+    assert project.stale(FIGURE) == set()
+
+
+def test_other_images_make_the_runs_stale(project):
+    project.edit("config/config.yaml", "seed: 0", "seed: 1")
+    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
+    project.edit("config/config.yaml", "seed: 1", "seed: 0")
+    project.edit("config/config.yaml", "source: glyphs", "source: original")
+    assert project.stale(FIGURE) == RUNS | AFTER | {"data original mnist"}
+    project.edit("config/config.yaml", "source: original", "source: glyphs")
+    project.edit("lop/data/glyphs.py", "noise=(0, 90)", "noise=(0, 91)")
+    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
+    project.edit("lop/data/glyphs.py", "noise=(0, 91)", "noise=(0, 90)")
+    assert project.stale(FIGURE) == set()
+
+
+def test_loss_of_the_files_costs_no_training(project):
+    shutil.rmtree(project.folder / "data")
+    assert project.stale(FIGURE) == set()
+    project.edit("config/scales/smoke.yaml", "ed3b_rate:\n    seeds: 2", "ed3b_rate:\n    seeds: 3")
+    log = project.build(FIGURE)
+    assert log.count(": done, 4,000 examples") == 3  # the new seed's
+    assert log.count(": restored") + log.count(": already done") == len(RUNS)
+    assert project.stale(FIGURE) == set()
+
+
+def test_a_picture_of_the_images_needs_them_and_no_run(project):
+    assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a"}
+    shutil.rmtree(project.folder / "data")
+    assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a", DATA}
+
+
+def test_original_files_are_taken_from_a_folder_and_wrong_ones_are_refused(project, tmp_path):
+    """The built-in files have MNIST's format, but not its checksums: no file is left that a run would trust."""
+    project.build(IMAGES)
+    arguments = [
+        "--config",
+        "scale=smoke",
+        f"data={{source: original, folder: {project.folder / 'data/glyphs/mnist'}}}",
+    ]
+    done = project.snakemake(FIGURE, "--cores", "1", *arguments)
+    assert done.returncode != 0
+    assert "allowed: 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609" in done.stderr + done.stdout
+    assert not list((project.folder / "data" / "original").glob("mnist/*.gz"))
+
+
+def test_original_files_need_nothing_but_the_configuration(project):
+    """As above, where the checksums are those of these files."""
+    project.build(IMAGES)
+    folder = project.folder / "data" / "glyphs" / "mnist"
+    known = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.gz")}
+    project.append("lop/data/checksums.py", f"\nKNOWN.update({known!r})\n")
+    arguments = ["--config", "scale=smoke", f"data={{source: original, folder: {folder}}}"]
+    done = project.snakemake(FIGURE, "--cores", "2", *arguments)
+    assert done.returncode == 0, done.stderr
+    about = read_about(metrics(project))
+    assert about["parameters"]["data"] == {"source": "original"}
