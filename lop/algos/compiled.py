@@ -20,19 +20,24 @@ def runs_compiled(x: Tensor) -> bool:
     return x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous()
 
 
-def column_magnitudes(x: Tensor) -> Tensor:
-    """mean_i |x_ij|, (columns,), of x (rows, columns), on any device."""
+def column_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
+    """mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,), on any device."""
     if not runs_compiled(x):
-        return x.abs().mean(0)
+        return (x if centre is None else x - centre).abs().mean(0)
+    if centre is not None:
+        return torch.from_numpy(_column_distances(x.numpy(), centre.numpy()))
     out = torch.zeros(x.shape[1])
     add_column_magnitudes(x.numpy(), out.numpy())
     return out
 
 
-def channel_magnitudes(x: Tensor) -> Tensor:
-    """Mean |x| over all axes but the second, (channels,), of x (batch, channels, *space), on any device."""
+def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Mean |x - centre| over all axes but the second, (channels,), of x (batch, channels, *space) and centre
+    (channels,), on any device."""
     if not runs_compiled(x):  # a view where channels lie last in memory
-        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]))
+        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]), centre)
+    if centre is not None:
+        x = x - centre.view(-1, *[1] * (x.ndim - 2))
     return torch.from_numpy(_channel_magnitudes(x.flatten(2).numpy()))
 
 
@@ -51,6 +56,15 @@ def add_column_magnitudes(x, out):
         for j in range(x.shape[1]):
             total[j] += abs(x[i, j])
     out += total * np.float32(1 / max(x.shape[0], 1))
+
+
+@_compiled
+def _column_distances(x, centre):
+    total = np.zeros(x.shape[1], np.float32)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            total[j] += abs(x[i, j] - centre[j])
+    return total * np.float32(1 / max(x.shape[0], 1))
 
 
 @_compiled

@@ -106,6 +106,7 @@ class UnitStatistics(nn.Module):
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
+        h = h.float() if h.dtype.itemsize < 4 else h  # means want more than 16 bits
         self.ages += 1
         if self.track_mean:
             self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)

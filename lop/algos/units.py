@@ -106,9 +106,8 @@ class HiddenLayer:
                 raise ValueError(
                     f"Invalid activations: shape {tuple(h.shape)} (allowed: (batch, {self.units}, *space))"
                 )
-            return channel_magnitudes(h if centre is None else h - centre.view(-1, *[1] * (h.ndim - 2)))
-        h = self.samples(h)
-        return column_magnitudes(h if centre is None else h - centre)
+            return channel_magnitudes(h, centre)
+        return column_magnitudes(self.samples(h), centre)
 
     def average(self, h: Tensor) -> Tensor:
         """mean h over the samples, (columns,)."""

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from lop.algos.cbp_conv import CBPConv
 from lop.algos.cbp_linear import CBPLinear
 from lop.nets.conv_net import ConvNet
+from lop.nets.pooling import relu_pool
 
 
 class ConvNet2(ConvNet):
@@ -45,9 +46,9 @@ class ConvNet2(ConvNet):
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """As `ConvNet.predict`; the activations pass through the layers that replace units."""
-        x1 = self.cbp1(F.relu(F.max_pool2d(self.conv1(x), 2)))
-        x2 = self.cbp2(F.relu(F.max_pool2d(self.conv2(x1), 2)))
-        x3 = self.cbp3(F.relu(F.max_pool2d(self.conv3(x2), 2)).flatten(1))
+        x1 = self.cbp1(relu_pool(self.conv1(x)))
+        x2 = self.cbp2(relu_pool(self.conv2(x1)))
+        x3 = self.cbp3(relu_pool(self.conv3(x2)).flatten(1))
         x4 = self.cbp4(F.relu(self.fc1(x3)))
         x5 = self.cbp5(F.relu(self.fc2(x4)))
         return self.fc3(x5), [x1, x2, x3, x4, x5]
