@@ -20,19 +20,24 @@ def runs_compiled(x: Tensor) -> bool:
     return x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous()
 
 
-def column_magnitudes(x: Tensor) -> Tensor:
-    """mean_i |x_ij|, (columns,), of x (rows, columns), on any device."""
+def column_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
+    """mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,), on any device."""
     if not runs_compiled(x):
-        return x.abs().mean(0)
+        return (x if centre is None else x - centre).abs().mean(0)
+    if centre is not None:
+        return torch.from_numpy(_column_distances(x.numpy(), centre.numpy()))
     out = torch.zeros(x.shape[1])
     add_column_magnitudes(x.numpy(), out.numpy())
     return out
 
 
-def channel_magnitudes(x: Tensor) -> Tensor:
-    """Mean |x| over all axes but the second, (channels,), of x (batch, channels, *space), on any device."""
+def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Mean |x - centre| over all axes but the second, (channels,), of x (batch, channels, *space) and centre
+    (channels,), on any device."""
     if not runs_compiled(x):  # a view where channels lie last in memory
-        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]))
+        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]), centre)
+    if centre is not None:
+        x = x - centre.view(-1, *[1] * (x.ndim - 2))
     return torch.from_numpy(_channel_magnitudes(x.flatten(2).numpy()))
 
 
@@ -51,6 +56,15 @@ def add_column_magnitudes(x, out):
         for j in range(x.shape[1]):
             total[j] += abs(x[i, j])
     out += total * np.float32(1 / max(x.shape[0], 1))
+
+
+@_compiled
+def _column_distances(x, centre):
+    total = np.zeros(x.shape[1], np.float32)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            total[j] += abs(x[i, j] - centre[j])
+    return total * np.float32(1 / max(x.shape[0], 1))
 
 
 @_compiled
@@ -78,41 +92,53 @@ def _row_magnitudes(x):
 
 @_compiled
 def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
-    """`lop.algos.unit_statistics.UnitStatistics.update` for a fully connected layer.
+    """`lop.algos.unit_statistics.UnitStatistics.update` for a layer that feeds one other.
 
-    h (samples, units), w_in (units, fan_in), w_out (outputs, units); ages, utility, mean (units,) are updated. The last
-    four are a `lop.algos.utilities.Utility`.
+    h (samples, columns), w_in (units, fan_in), w_out (outputs, columns); ages, utility (units,) and mean (columns,) are
+    updated. The last four are a `lop.algos.utilities.Utility`.
     """
     keep, take = np.float32(decay), np.float32(1 - decay)
-    samples, units = h.shape
-    y = np.ones(units, np.float32)
+    samples, columns = h.shape
+    inputs = columns // len(ages)  # columns of a unit
+    y = np.ones(columns, np.float32)
     ages += np.float32(1)
     if track_mean:
-        total = np.zeros(units, np.float32)
+        total = np.zeros(columns, np.float32)
         for i in range(samples):
-            for j in range(units):
+            for j in range(columns):
                 total[j] += h[i, j]
-        for j in range(units):
+        for j in range(columns):
             mean[j] = keep * mean[j] + take * (total[j] / np.float32(samples))
     if activity:
         y[:] = 0
         if centred:
-            centre = np.empty(units, np.float32)
-            for j in range(units):
-                centre[j] = mean[j] / (np.float32(1) - keep ** ages[j])
+            centre = np.repeat(_by_unit(mean, inputs) / (np.float32(1) - keep**ages), inputs)
             for i in range(samples):
-                for j in range(units):
+                for j in range(columns):
                     y[j] += abs(h[i, j] - centre[j])
         else:
             for i in range(samples):
-                for j in range(units):
+                for j in range(columns):
                     y[j] += abs(h[i, j])
         y /= np.float32(samples)
     if outgoing:
-        magnitude = np.zeros(units, np.float32)
+        magnitude = np.zeros(columns, np.float32)
         add_column_magnitudes(w_out, magnitude)
         y *= magnitude
+    own = _by_unit(y, inputs)
     if incoming:
-        y /= _row_magnitudes(w_in)
-    for j in range(units):
-        utility[j] = keep * utility[j] + take * y[j]
+        own /= _row_magnitudes(w_in)
+    for j in range(len(own)):
+        utility[j] = keep * utility[j] + take * own[j]
+
+
+@_compiled
+def _by_unit(columns, inputs):
+    """Mean (units,) of values (columns,) over the columns of each unit."""
+    out = np.empty(len(columns) // inputs, np.float32)
+    for i in range(len(out)):
+        total = np.float32(0)
+        for j in range(inputs):
+            total += columns[i * inputs + j]
+        out[i] = total / np.float32(inputs)
+    return out

@@ -34,7 +34,7 @@ class MatureCounter:
 
 
 class Arrays:
-    """Activations, weights and statistics of a fully connected layer as NumPy sees them, for the compiled update.
+    """Activations, weights and statistics of a plain layer as NumPy sees them, for the compiled update.
 
     Kept from step to step while the tensors are the same: making them costs as much as the update itself.
     """
@@ -55,11 +55,13 @@ class Arrays:
             layer = self.layer
             self.h, self.weights = h, (layer.incoming.weight, layer.outgoing[0].weight)
             self.addresses = (self.weights[0].data_ptr(), self.weights[1].data_ptr())
-            tensors = [h, *self.weights, statistics.ages, statistics.utility, statistics.mean_activation]
-            fit = all(map(runs_compiled, tensors))
-            tensors[0] = layer.samples(h)
-            self.arrays = tuple(tensor.detach().numpy() for tensor in tensors) if fit else ()
-            if (len(self.weights[0]), self.weights[1].shape[1]) != (layer.units, layer.units):  # no loop checks bounds
+            found, w_in, w_out = layer.columns_last(h, *self.weights)
+            own = (statistics.ages, statistics.utility, statistics.mean_activation)
+            self.arrays = ()
+            if all(map(runs_compiled, (found, w_in, w_out, *own))):
+                matrices = (found.flatten(0, -2), w_in.flatten(1), w_out.flatten(0, -2))
+                self.arrays = tuple(tensor.detach().numpy() for tensor in (*matrices, *own))
+            if (len(w_in), w_out.shape[-1]) != (layer.units, layer.columns):  # no loop checks bounds
                 raise ValueError(f"Invalid layers: their weights no longer have {layer.units} units")
         return self.arrays
 
@@ -95,7 +97,7 @@ class UnitStatistics(nn.Module):
         self.register_buffer("utility", torch.zeros(layer.units, device=layer.device))
         self.register_buffer("mean_activation", torch.zeros(layer.columns, device=layer.device))
         self.mature = MatureCounter(maturity_threshold)
-        self._arrays = Arrays(layer) if layer.is_fully_connected and utility_type != "random" else None
+        self._arrays = Arrays(layer) if layer.is_plain and utility_type != "random" else None
 
     def update(self, h: Tensor) -> None:
         """Take in one batch of activations h, as the outgoing layer receives them."""
@@ -106,6 +108,7 @@ class UnitStatistics(nn.Module):
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
+        h = h.float() if h.dtype.itemsize < 4 else h  # means want more than 16 bits
         self.ages += 1
         if self.track_mean:
             self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)

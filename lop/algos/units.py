@@ -73,9 +73,9 @@ class HiddenLayer:
         ]
 
     @property
-    def is_fully_connected(self) -> bool:
-        """Whether it is a linear layer that feeds just one other."""
-        return isinstance(self.incoming, nn.Linear) and [type(module) for module in self.outgoing] == [nn.Linear]
+    def is_plain(self) -> bool:
+        """Whether it feeds just one other, of torch's own kinds."""
+        return len(self.outgoing) == 1 and type(self.outgoing[0]) in WEIGHT_LAYERS
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +91,20 @@ class HiddenLayer:
             raise ValueError(f"Invalid activations: shape {tuple(h.shape)} (allowed: (..., {self.columns}))")
         return h if h.ndim == 2 else h.reshape(-1, self.columns)
 
+    def columns_last(self, h: Tensor, w_in: Tensor, w_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views (..., columns) of activations, (units, ...) of incoming and (..., columns) of outgoing weights:
+        contiguous, if a convolution's channels lie last in memory."""
+        if self.feeds_convolution:
+            self._refuse_other_than_maps(h)
+            h, w_out = h.movedim(1, -1), w_out.movedim(1, -1)
+        elif h.is_contiguous():
+            h = self.samples(h)
+        return h, w_in if w_in.is_contiguous() else w_in.movedim(1, -1), w_out
+
+    def _refuse_other_than_maps(self, h: Tensor) -> None:
+        if h.ndim < 3 or h.shape[1] != self.units:
+            raise ValueError(f"Invalid activations: shape {tuple(h.shape)} (allowed: (batch, {self.units}, *space))")
+
     def per_unit(self, columns: Tensor) -> Tensor:
         """Mean (units,) of values (columns,) over the columns of each unit."""
         return columns if self.inputs == 1 else columns.view(self.units, self.inputs).mean(1)
@@ -102,13 +116,9 @@ class HiddenLayer:
     def activity(self, h: Tensor, centre: Tensor | None = None) -> Tensor:
         """mean|h - centre| over the samples, (columns,), of activations h, and centre (columns,), 0 if None."""
         if self.feeds_convolution:
-            if h.ndim < 3 or h.shape[1] != self.units:
-                raise ValueError(
-                    f"Invalid activations: shape {tuple(h.shape)} (allowed: (batch, {self.units}, *space))"
-                )
-            return channel_magnitudes(h if centre is None else h - centre.view(-1, *[1] * (h.ndim - 2)))
-        h = self.samples(h)
-        return column_magnitudes(h if centre is None else h - centre)
+            self._refuse_other_than_maps(h)
+            return channel_magnitudes(h, centre)
+        return column_magnitudes(self.samples(h), centre)
 
     def average(self, h: Tensor) -> Tensor:
         """mean h over the samples, (columns,)."""

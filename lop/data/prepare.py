@@ -25,8 +25,9 @@ def prepare(
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
-    """Make a set's files anew, all of the time `MADE`; returns them. InputError, and no file of a wrong content, if that
-    fails.
+    """Make a set's files anew, all of the time `MADE`; returns them.
+
+    InputError, and no file of a wrong content, if that fails.
 
     seed: of the built-in images; of the choice of images from the official ImageNet. classes: those of the built-in
     ImageNet that are needed; the originals come whole. supplied: the user's folder, for source `original`.

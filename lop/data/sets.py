@@ -56,10 +56,13 @@ def files(name: str, source: str, classes: Iterable[int] = range(CLASSES), data:
 
 def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:
     """InputError, with the command that makes it, if a file of a set is not there."""
+    classes = list(classes)
     for path in files(name, images.source, classes, data):
         if not path.is_file():
             given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
             usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
+            if (name, images.source) == ("imagenet", SOURCES[0]):
+                given["--classes"], usual["--classes"] = f"{min(classes)}-{max(classes)}", f"0-{CLASSES - 1}"
             more = "".join(f" {option} {value}" for option, value in given.items() if value != usual[option])
             raise InputError(f"{shown(path)}: no such file; `python -m lop.data {name}{more}` makes it")
 

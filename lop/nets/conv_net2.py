@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from lop.algos.cbp_conv import CBPConv
 from lop.algos.cbp_linear import CBPLinear
 from lop.nets.conv_net import ConvNet
+from lop.nets.pooling import relu_pool
 
 
 class ConvNet2(ConvNet):
@@ -17,13 +18,26 @@ class ConvNet2(ConvNet):
         replacement_rate: share of mature units replaced per step; 0 replaces none.
         init: distribution of new weights of linear layers.
         maturity_threshold: steps that a new unit is left alone.
+        util_type: see `lop.algos.utilities`. decay_rate: of the running utilities; 0 takes each step's as it is.
     """
 
     def __init__(
-        self, num_classes: int = 2, replacement_rate: float = 0, init: str = "default", maturity_threshold: int = 100
+        self,
+        num_classes: int = 2,
+        replacement_rate: float = 0,
+        init: str = "default",
+        maturity_threshold: int = 100,
+        util_type: str = "contribution",
+        decay_rate: float = 0,
     ):
         super().__init__(num_classes)
-        settings: Any = {"replacement_rate": replacement_rate, "maturity_threshold": maturity_threshold, "init": init}
+        settings: Any = {
+            "replacement_rate": replacement_rate,
+            "maturity_threshold": maturity_threshold,
+            "init": init,
+            "util_type": util_type,
+            "decay_rate": decay_rate,
+        }
         self.cbp1 = CBPConv(self.conv1, self.conv2, **settings)
         self.cbp2 = CBPConv(self.conv2, self.conv3, **settings)
         self.cbp3 = CBPConv(self.conv3, self.fc1, **settings)
@@ -32,9 +46,9 @@ class ConvNet2(ConvNet):
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """As `ConvNet.predict`; the activations pass through the layers that replace units."""
-        x1 = self.cbp1(F.max_pool2d(F.relu(self.conv1(x)), 2))
-        x2 = self.cbp2(F.max_pool2d(F.relu(self.conv2(x1)), 2))
-        x3 = self.cbp3(F.max_pool2d(F.relu(self.conv3(x2)), 2).flatten(1))
+        x1 = self.cbp1(relu_pool(self.conv1(x)))
+        x2 = self.cbp2(relu_pool(self.conv2(x1)))
+        x3 = self.cbp3(relu_pool(self.conv3(x2)).flatten(1))
         x4 = self.cbp4(F.relu(self.fc1(x3)))
         x5 = self.cbp5(F.relu(self.fc2(x4)))
         return self.fc3(x5), [x1, x2, x3, x4, x5]

@@ -142,8 +142,8 @@ class Run:
 
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
         """The numbers of the steps that are left of n, every `stride`-th of them, which divides n; writes the metrics
-        after the last."""
-        longer_run_is_there = self._resume()
+        after the last. A step here may be a part of those that the horizon and the metrics count."""
+        longer_run_is_there = self._resume(n)
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
         gc.freeze()  # the garbage collector need not walk through all of torch again and again
@@ -181,17 +181,17 @@ class Run:
         }
         checkpoint.save(self.checkpoint, self.spec, {"run": own, "tracked": state})
 
-    def _resume(self) -> bool:
-        """Take up the checkpoint, if there is one; True if it is beyond this run's end."""
+    def _resume(self, n: int) -> bool:
+        """Take up the checkpoint, if there is one; True if it is beyond this run's end, step n."""
         if not self.checkpoint.exists():
             return False
         state = checkpoint.load(self.checkpoint, self.spec)
         own = state["run"]
         self.metrics.load_state_dict(own["metrics"])
         self._history = {**own["history"], "resumed": own["history"]["resumed"] + 1}
-        if own["step"] > self.spec.horizon:  # a longer run was saved: this one is its beginning
+        if own["step"] > n:  # a longer run was saved: this one is its beginning
             self.metrics.cut(self.spec.horizon)
-            self.step = self.spec.horizon
+            self.step = n
             return True
         for name, thing in self._tracked.items():
             thing.load_state_dict(state["tracked"][name])

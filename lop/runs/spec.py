@@ -51,6 +51,7 @@ PROBLEMS = {
     problem.name: problem
     for problem in (
         Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters"),
+        Problem("imagenet", "lop.imagenet.run_imagenet", "lop.imagenet.parameters:ImagenetParameters", data="imagenet"),
         Problem(
             "slowly_changing_regression",
             "lop.slowly_changing_regression.run_regression",

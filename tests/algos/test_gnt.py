@@ -94,6 +94,29 @@ def test_the_compiled_update_is_torchs(n_units, batch, utility, decay_rate, trac
             torch.testing.assert_close(compiled.get_buffer(name), expected, rtol=1e-5, atol=1e-6)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    channels=st.integers(1, 9),
+    utility=st.sampled_from(sorted(set(UTILITIES) - {"random"})),
+    decay_rate=st.sampled_from([0.0, 0.5, 0.99]),
+    channels_last=st.booleans(),
+)
+def test_the_compiled_update_of_convolutions_is_torchs(channels, utility, decay_rate, channels_last):
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    modules = [nn.Conv2d(2, channels, 3), nn.Conv2d(channels, 4, 2), nn.Linear(4 * 6, 3)]
+    layers = hidden_layers([module.to(memory_format=layout) for module in modules])
+    for layer, h in zip(layers, (torch.randn(3, channels, 5, 4), torch.randn(3, 4 * 6)), strict=True):
+        compiled, by_torch = (UnitStatistics(layer, decay_rate, utility, 5) for _ in range(2))
+        for _ in range(3):
+            h = torch.randn_like(h)
+            compiled.update(h.contiguous(memory_format=layout) if h.ndim == 4 else h)
+            by_torch._update(h.double())  # not compiled
+            for name, expected in by_torch.named_buffers():
+                torch.testing.assert_close(compiled.get_buffer(name), expected, rtol=1e-5, atol=1e-6)
+        arrays = compiled._arrays.arrays if compiled._arrays else ()
+        assert bool(arrays) == (h.ndim == 2 or channels_last or channels == 1)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     n_units=st.integers(1, 12),

@@ -1,0 +1,79 @@
+"""The keys of lop/imagenet/cfg/*.yml."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN
+from lop.data.sets import CLASSES
+from lop.imagenet.problem import classes_until
+from lop.runs.parameters import Number, Parameters, Utility, Whole
+
+CLASS_TEST = CLASS_SHAPE[0] - CLASS_TRAIN
+
+
+class ImagenetParameters(Parameters):
+    """Parameters of a run, named as in the published configurations and code, with its defaults."""
+
+    horizon: ClassVar[str] = "num_tasks"
+
+    num_tasks: Whole = Field(ge=1, description="tasks of the run")
+    num_classes: Whole = Field(2, ge=2, description="classes of a task")
+    num_showings: Whole = Field(250, ge=1, description="epochs of a task")
+    mini_batch_size: Whole = Field(100, ge=1, description="images of a minibatch; an epoch's last may have fewer")
+    total_classes: Whole = Field(
+        CLASSES, ge=2, le=CLASSES, description="classes that tasks are made of, 0 up to this; used up, they come again"
+    )
+    train_images_per_class: Whole = Field(
+        CLASS_TRAIN, ge=1, le=CLASS_TRAIN, description="images of each class to learn from"
+    )
+    test_images_per_class: Whole = Field(CLASS_TEST, ge=1, le=CLASS_TEST, description="images of each class to test on")
+    new_heads: bool = Field(True, description="zero the output layer's weights and biases before each task")
+
+    agent: Literal["bp", "cbp", "linear"] = Field(
+        "bp", description="backpropagation, continual backpropagation, or backpropagation in a linear network"
+    )
+    net_type: Literal[1, 2] = Field(
+        1, description="2: continual backpropagation is layers of the network, not part of the learner (cbp)"
+    )
+    opt: Literal["sgd", "adam"] = Field("sgd", description="optimizer")
+    step_size: Number = Field(gt=0, description="step size of the optimizer")
+    momentum: Number = Field(0.0, ge=0, lt=1, description="of SGD")
+    beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
+    beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
+    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of weights and biases")
+    perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
+
+    replacement_rate: Number = Field(1e-4, ge=0, le=1, description="share of units replaced per step (cbp)")
+    decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
+    maturity_threshold: Whole = Field(100, ge=0, description="steps that a new unit is left alone (cbp)")
+    util_type: Utility = Field("contribution", description="utility of units (cbp)")
+    move_mean_to_bias: bool = Field(
+        False, description="move a removed unit's mean contribution into the next bias, as the paper's text says (cbp)"
+    )
+    clear_optimizer_state: bool | None = Field(
+        None, description="zero the optimizer's state of replaced units; by default Adam's, not SGD's momentum (cbp)"
+    )
+
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the network's passes; weights and the optimizer are always float32"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ImagenetParameters":
+        if self.num_classes > self.total_classes:
+            raise ValueError(
+                f"key `num_classes`: found {self.num_classes}, allowed: up to total_classes ({self.total_classes})"
+            )
+        if self.net_type == 2 and self.agent != "cbp":
+            raise ValueError(f"key `net_type`: found 2, allowed: 1 with agent: {self.agent}")
+        if self.net_type == 2 and (self.clear_optimizer_state or self.move_mean_to_bias):
+            key = "clear_optimizer_state" if self.clear_optimizer_state else "move_mean_to_bias"
+            raise ValueError(f"key `{key}`: found True, allowed: false with net_type: 2")
+        if self.perturb_scale and self.agent == "cbp":
+            raise ValueError(f"key `perturb_scale`: found {self.perturb_scale}, allowed: 0 with agent: cbp")
+        return self
+
+    def classes(self, seed: int) -> list[int]:
+        """Numbers of the classes that a run of this seed learns from."""
+        return sorted(set(classes_until(seed, self.total_classes, self.num_tasks * self.num_classes)))

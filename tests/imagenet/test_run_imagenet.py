@@ -1,0 +1,202 @@
+"""Whole runs of Continual ImageNet: against the straightforward loop, interrupted, and refused."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lop.algos.bp import Backprop
+from lop.data.formats import write_class
+from lop.data.sets import Images
+from lop.errors import InputError
+from lop.imagenet import run_imagenet
+from lop.imagenet.problem import Tasks
+from lop.imagenet.run_imagenet import accuracy, train
+from lop.nets.conv_net import ConvNet
+from lop.runs import checkpoint
+from lop.runs.runner import Run
+from lop.runs.spec import PROBLEMS, resolve
+
+SMALL = {
+    "num_tasks": 3,
+    "num_showings": 3,
+    "mini_batch_size": 16,
+    "total_classes": 4,
+    "train_images_per_class": 20,
+    "test_images_per_class": 10,
+}
+REPLACING = {"replacement_rate": 0.02, "maturity_threshold": 2}
+METHODS = {
+    "bp": ("l2", {}),
+    "snp": ("snp", {"perturb_scale": 0.01}),
+    "cbp": ("cbp", REPLACING),
+    "cbp with its momentum cleared": ("cbp", {**REPLACING, "clear_optimizer_state": True}),
+    "cbp with Adam": ("cbp", {**REPLACING, "opt": "adam", "step_size": 0.001}),
+    "cbp2": ("cbp2", REPLACING),
+    "bfloat16": ("cbp", {**REPLACING, "precision": "bfloat16"}),
+    "linear": ("bp_5000", {"agent": "linear"}),
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Four classes of noise around a pattern of their own."""
+    folder, rng = tmp_path_factory.mktemp("data") / "glyphs" / "imagenet", np.random.default_rng(0)
+    for number in range(4):
+        noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
+        write_class(folder / "classes" / f"{number}.npy", noise + rng.uniform(-0.2, 0.2, (3, 32, 32)))
+    return folder
+
+
+class PowerCut(Exception):
+    pass
+
+
+class InterruptedRun(Run):
+    """Saves before one of its steps, and ends some steps later, all that it has done since then lost."""
+
+    saved_at = 10**9
+
+    def steps(self, n, unit="steps", stride=1):
+        for step in super().steps(n, unit, stride):
+            if step == self.saved_at:
+                self.save()
+            if step == self.saved_at + 2:
+                raise PowerCut
+            yield step
+
+
+def run_of(results, images, config="cbp", **overrides):
+    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("glyphs", 0))
+    return InterruptedRun(spec, results, data=images.parents[1])
+
+
+def finished(run):
+    """The table of a run, and all of its state at its end."""
+    run.execute(train)
+    return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec)["tracked"]
+
+
+def same(a, b):
+    if torch.is_tensor(a):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
+    config, overrides = METHODS[method]
+    table, state = finished(run_of(tmp_path / "whole", images, config, **overrides))
+    assert table["metric"].to_pylist() == ["train_accuracy", "test_accuracy"] * 3
+    assert table["step"].to_pylist() == [1, 1, 2, 2, 3, 3]
+    for saved_at in (1, 3, 5):  # within a task, and between two
+        run = run_of(tmp_path / "interrupted", images, config, **overrides)
+        run.saved_at = saved_at
+        with pytest.raises(PowerCut):
+            run.execute(train)
+    found, its_state = finished(run_of(tmp_path / "interrupted", images, config, **overrides))
+    assert found.equals(table)
+    assert same(its_state, state)
+    if "gnt" in state:
+        assert any((ages < 15).any() for name, ages in state["gnt"].items() if name.endswith("ages"))
+
+
+def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):
+    finished(run_of(tmp_path / "a", images, num_tasks=1))
+    run = run_of(tmp_path / "a", images, num_tasks=2)
+    run.saved_at = 0  # a cut, if it began anew
+    longer, state = finished(run)
+    whole, its_state = finished(run_of(tmp_path / "b", images, num_tasks=2))
+    assert longer.equals(whole)
+    assert same(state, its_state)
+    run = run_of(tmp_path / "b", images, num_tasks=1)
+    run.saved_at = 0
+    run.execute(train)
+    assert pq.read_table(run.output).equals(whole.slice(0, 2))
+
+
+def straightforward(images, weight_decay):
+    """Test accuracies and weights, by the loop that one would write first."""
+    torch.manual_seed(int(np.random.SeedSequence(0).spawn(1)[0].generate_state(1)[0]))
+    net, tasks, accuracies = ConvNet(), Tasks(0, images, 4, 2, 20, 10), []
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.03, momentum=0.9, weight_decay=weight_decay)
+
+    def outputs(x):
+        for convolution in (net.conv1, net.conv2, net.conv3):
+            x = F.max_pool2d(F.relu(convolution(x)), 2)
+        return net.fc3(F.relu(net.fc2(F.relu(net.fc1(x.flatten(1))))))
+
+    for task in range(3):
+        (x, y), (test_x, test_y) = ([torch.tensor(array) for array in part] for part in tasks.task(task))
+        net.fc3.weight.data *= 0
+        net.fc3.bias.data *= 0
+        for epoch in range(3):
+            order = tasks.order(3 * task + epoch)
+            for start in range(0, 40, 16):
+                batch = order[start : start + 16]
+                optimizer.zero_grad()
+                F.cross_entropy(outputs(x[batch]), y[batch]).backward()
+                optimizer.step()
+        accuracies.append((outputs(test_x).argmax(1) == test_y).float().mean().item())
+    return accuracies, net.state_dict()
+
+
+def test_a_run_is_the_straightforward_loop(images, tmp_path):
+    table, state = finished(run_of(tmp_path, images, "l2", weight_decay=0.1))
+    accuracies, weights = straightforward(images, weight_decay=0.1)
+    found = table.to_pandas().query("metric == 'test_accuracy'")["value"]
+    np.testing.assert_allclose(found, accuracies, atol=0.051)  # of 20 images, one
+    for name, weight in state["net"].items():
+        torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("new_heads", [True, False])
+@pytest.mark.parametrize("config", ["l2", "cbp", "cbp2"])
+def test_the_head_is_zero_at_each_new_task(config, new_heads, images, tmp_path, monkeypatch):
+    zero = []
+
+    def learn(self, x, y, learn=Backprop.learn):
+        zero.append(not any(p.count_nonzero() for p in self.net.fc3.parameters()))
+        return learn(self, x, y)
+
+    monkeypatch.setattr(Backprop, "learn", learn)
+    run_of(tmp_path, images, config, new_heads=new_heads, **REPLACING).execute(train)
+    assert zero == [new_heads and i % 9 == 0 for i in range(27)]  # 3 tasks of 3 epochs of 3 minibatches
+
+
+def test_accuracy_by_hand():
+    class Net:
+        def predict(self, x):
+            return torch.stack([x, 1 - x], 1), []  # class 0 from 0.5 on
+
+    x = torch.tensor([0.9, 0.8, 0.1, 0.4, 0.6])
+    assert accuracy(Net(), x, torch.tensor([0, 1, 1, 1, 1]), batch=2) == 0.6
+
+
+def test_bfloat16_learns_about_the_same(images, tmp_path):
+    _, expected = finished(run_of(tmp_path / "a", images, "l2", num_tasks=1, num_showings=1))
+    _, found = finished(run_of(tmp_path / "b", images, "l2", num_tasks=1, num_showings=1, precision="bfloat16"))
+    for name, weight in found["net"].items():
+        assert weight.dtype is torch.float32
+        assert not torch.equal(weight, expected["net"][name])
+        torch.testing.assert_close(weight, expected["net"][name], rtol=0.02, atol=2e-3)
+
+
+def test_missing_images_are_told_with_the_command_that_makes_them(images, tmp_path):
+    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--data .* --classes 0-5` makes"):
+        run_of(tmp_path, images, total_classes=6).execute(train)
+    assert not list(tmp_path.glob("**/*.parquet"))
+
+
+def test_the_network_that_replaces_its_own_units_has_no_other_replacing(images, tmp_path):
+    run = run_of(tmp_path, images, "cbp2")
+    net = run_imagenet.make_network(run.spec.parameters)
+    learner = run_imagenet.make_learner(run.spec.parameters, net)
+    assert type(learner) is Backprop
+    assert net.fc3.out_features == 2
+    assert net.cbp1.gnt.replacement_rate == 3e-4

@@ -1,0 +1,67 @@
+"""ReLU and pooling in one pass are torch's two, bit for bit."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lop.nets.conv_net import ConvNet
+from lop.nets.pooling import _fits, relu_pool
+
+
+def both(x, gradient):
+    """(outputs, gradients) of torch's two passes and of the one."""
+    answers = []
+    for function in (lambda x: F.max_pool2d(F.relu(x), 2), relu_pool):
+        leaf = x.detach().clone().requires_grad_()
+        out = function(leaf)
+        out.backward(gradient)
+        answers.append((out.detach(), leaf.grad))
+    return answers
+
+
+def maps(*shape, dtype=torch.float32, memory_format=torch.channels_last):
+    torch.manual_seed(0)
+    return torch.randn(*shape).to(dtype).contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("shape", [(3, 5, 6, 4), (2, 32, 28, 28), (4, 3, 5, 5), (1, 1, 2, 2), (0, 3, 4, 4)])
+def test_it_is_torchs_function_and_gradient(shape, memory_format, dtype):
+    x = maps(*shape, dtype=dtype, memory_format=memory_format)
+    n, channels, height, width = shape
+    gradient = torch.randn(n, channels, height // 2, width // 2).to(dtype)
+    (out, grad), (found, found_grad) = both(x, gradient)
+    assert torch.equal(out, found)
+    assert torch.equal(grad, found_grad)
+
+
+def test_equal_and_negative_zero_and_infinite_values():
+    x = maps(64, 8, 4, 4).sign() * maps(64, 8, 4, 4).abs().round()  # many equal, also zeros of both signs
+    x[0, :4], x[1, :4] = float("inf"), -float("inf")
+    (out, grad), (found, found_grad) = both(x, torch.ones(64, 8, 2, 2))
+    assert torch.equal(out, found)
+    # Where a whole window is not positive, no gradient; torch's pooling takes the first of equal ones.
+    assert torch.equal(grad, found_grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_not_a_number_stays_so(dtype, sign):
+    x = maps(4, 3, 4, 4, dtype=dtype)
+    x[2, 1, 3, 0] = torch.tensor(float("nan"), dtype=dtype).copysign(torch.tensor(float(sign), dtype=dtype))
+    assert _fits(x)
+    found = relu_pool(x)
+    assert found.isnan().nonzero().tolist() == [[2, 1, 1, 0]]
+
+
+def test_the_networks_gradients_do_not_depend_on_memory():
+    torch.manual_seed(0)
+    net, x, y = ConvNet(), torch.randn(20, 3, 32, 32), torch.randint(0, 2, (20,))
+    F.cross_entropy(net(x), y).backward()
+    expected = [p.grad.clone() for p in net.parameters()]
+    net.zero_grad()
+    net.to(memory_format=torch.channels_last)
+    F.cross_entropy(net(x.contiguous(memory_format=torch.channels_last)), y).backward()
+    for p, gradient in zip(net.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-4, atol=1e-6)
