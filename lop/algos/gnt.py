@@ -154,7 +154,7 @@ class GnT(GenerateAndTest):
     Args:
         net: modules in order; every pair of neighbouring linear or convolutional layers has a hidden layer between.
         hidden_activation: its gain scales the bound of new weights (see `lop.nets.initialisation`).
-        init: distribution of new weights, `default`, `kaiming`, `lecun` or `xavier`.
+        init: distribution of new weights, `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
         device, loss_func: not used; published scripts name them.
         others: see `GenerateAndTest`.
     """

@@ -15,7 +15,7 @@ GAINS = {
     "selu": 3 / 4,
     "swish": sqrt(2),
 }
-INITS = ("default", "kaiming", "lecun", "xavier")
+INITS = ("default", "kaiming", "lecun", "xavier", "orthogonal")
 
 
 def gain(activation: str) -> float:
@@ -26,7 +26,8 @@ def gain(activation: str) -> float:
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
     """The b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 
-    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain.
+    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain. For `orthogonal`
+    matrices it is that of the same variance: new units' weights are drawn from it.
     """
     if init == "default":
         return sqrt(1 / fan_in)
@@ -34,18 +35,24 @@ def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> fl
         return gain * sqrt(6 / (fan_in + fan_out))
     if init == "lecun":
         return sqrt(3 / fan_in)
-    if init == "kaiming":
+    if init in ("kaiming", "orthogonal"):
         return gain * sqrt(3 / fan_in)
     raise ValueError(f"Invalid init: {init!r} (allowed: {', '.join(INITS)})")
 
 
 @torch.no_grad()
-def initialise(net: Iterable[nn.Module], init: str, activation: str) -> None:
+def initialise(net: Iterable[nn.Module], init: str, activation: str, orthogonal_output: float = 1.0) -> None:
     """Draw the weights of `net`'s linear layers in order, biases 0; the output layer's gain is 1.
 
-    `default` keeps what PyTorch drew when the layers were built, and only clears the output layer's bias.
+    `default` keeps what PyTorch drew when the layers were built, and only clears the output layer's bias. `orthogonal`
+    draws orthogonal matrices (Saxe et al. 2013), the output layer's of gain `orthogonal_output`.
     """
     layers = [module for module in net if isinstance(module, nn.Linear)]
+    if init == "orthogonal":
+        for layer in layers:
+            nn.init.orthogonal_(layer.weight, gain(activation) if layer is not layers[-1] else orthogonal_output)
+            layer.bias.zero_()
+        return
     if init == "default":
         layers[-1].bias.zero_()
         return

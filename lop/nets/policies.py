@@ -17,7 +17,8 @@ class MLPPolicy(nn.Module):
     """Normal distribution over actions: its mean is a multilayer perceptron, its standard deviation a parameter.
 
     `mean_net` maps observations (batch, o_dim) to means (batch, a_dim); `log_std` (a_dim,) does not depend on the
-    observation. Initialised in the published order: with the same torch seed the weights are the published ones.
+    observation. Initialised in the published order: with the same torch seed the weights are the published ones. With
+    init `orthogonal`, which most PPO libraries take, the output layer begins near 0 (gain 0.01).
 
     Example::
 
@@ -38,7 +39,7 @@ class MLPPolicy(nn.Module):
         super().__init__()
         self.act_type, self.device = act_type, device
         self.mean_net = mlp(o_dim, h_dim, a_dim, act_type)
-        initialise(self.mean_net, init, act_type)
+        initialise(self.mean_net, init, act_type, orthogonal_output=0.01)
         self.log_std = nn.Parameter(torch.full((a_dim,), float(log_std)))
         self.to(device)
         self._activations: list[Tensor] = []

@@ -38,7 +38,9 @@ class PPOParameters(Parameters):
     h_dim: list[Annotated[Whole, Field(ge=1)]] = Field(
         [256, 256], min_length=1, description="units of each hidden layer, in both networks"
     )
-    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("lecun", description="initial weights")
+    init: Literal["default", "kaiming", "lecun", "xavier", "orthogonal"] = Field(
+        "lecun", description="initial weights; orthogonal ones, not the published choice, learn faster at first"
+    )
 
     bs: Whole = Field(2048, ge=2, description="environment steps between two updates")
     n_itrs: Whole = Field(10, ge=1, description="epochs an update")

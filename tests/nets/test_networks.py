@@ -26,6 +26,19 @@ def test_bounds_by_hand():
         uniform_bound(1, 1, "he")
 
 
+def test_orthogonal_weights_are_orthogonal_with_their_gain():
+    torch.manual_seed(0)
+    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 8), init="orthogonal")
+    value = MLPVF(6, act_type="ReLU", h_dim=(8, 8), init="orthogonal")
+    hidden = 2**0.5
+    for net, gains in ((policy.mean_net, (hidden, hidden, 0.01)), (value.v_net, (hidden, hidden, 1))):
+        layers = [module for module in net if isinstance(module, torch.nn.Linear)]
+        for layer, expected in zip(layers, gains, strict=True):
+            np.testing.assert_allclose(torch.linalg.svdvals(layer.weight.detach()), expected, rtol=1e-5)
+            assert not layer.bias.any()
+    assert uniform_bound(6, 9, "orthogonal", 2) == 2 * 0.5**0.5
+
+
 @pytest.mark.parametrize("init", ["default", "kaiming", "lecun", "xavier"])
 def test_initial_weights_fill_their_bound_and_biases_are_zero(init):
     torch.manual_seed(0)
