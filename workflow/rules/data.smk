@@ -35,7 +35,10 @@ rule data_mnist:
 
 use rule data_mnist as data_cifar100 with:
     output:
-        expand(f"{DATA}/{{{{source}}}}/cifar-100/{{file}}", file=sets.FIXED_FILES["cifar-100"]),
+        expand(
+            f"{DATA}/{{{{source}}}}/cifar-100/{{file}}",
+            file=sets.FIXED_FILES["cifar-100"],
+        ),
     log:
         f"{DATA}/{{source}}/cifar-100.log",
     params:
@@ -64,7 +67,9 @@ use rule data_mnist as data_imagenet_glyphs with:
 
 use rule data_mnist as data_imagenet_original with:
     output:
-        expand(f"{DATA}/{{{{source}}}}/imagenet/classes/{{n}}.npy", n=range(sets.CLASSES)),
+        expand(
+            f"{DATA}/{{{{source}}}}/imagenet/classes/{{n}}.npy", n=range(sets.CLASSES)
+        ),
     log:
         f"{DATA}/{{source}}/imagenet.log",
     wildcard_constraints:
