@@ -46,8 +46,13 @@ def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) 
         missing = ranges(seed for seed, there in seeds.items() if not there)
         parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]
         lines.append(f"  {name}: " + "; ".join(filter(None, parts)))
-    stale = Counter(f"{run.name}: {what}" for run in found if (what := _out_of_date(run, results)))
-    return lines + [f"used, but out of date: {n} of {what}" for what, n in stale.items()]
+    return lines + out_of_date(found, results)
+
+
+def out_of_date(found: Iterable[RunFile], results: Path) -> list[str]:
+    """Lines that tell in what runs differ from what the configuration says now."""
+    stale = Counter(f"{run.name}: {what}" for run in found if (what := differs(results / run.path, as_configured(run))))
+    return [f"used, but out of date: {n} of {what}" for what, n in stale.items()]
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -55,11 +60,6 @@ def ranges(numbers: Iterable[int]) -> str:
     steps = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
     runs = [[n for _, n in run] for _, run in steps]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def _out_of_date(run: RunFile, results: Path) -> str:
-    """In what a run differs from what the configuration says now, or nothing."""
-    return differs(results / run.path, as_configured(run))
 
 
 def _command(figure: Figure, results: Path) -> str:

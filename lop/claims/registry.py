@@ -1,0 +1,127 @@
+"""What the paper claims of each figure: config/claims.yaml, checked against the figures that it speaks of.
+
+The keys are described at the head of that file.
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lop.errors import InputError
+from lop.figures.registry import Figure, Panel, figure_names, load_figure
+from lop.paths import CONFIG, shown
+from lop.runs.parameters import Number, Whole, checked, read_mapping
+
+CLAIMS = CONFIG / "claims.yaml"
+
+
+def _is_part(window: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= window[0] < window[1] <= 1:
+        raise ValueError("[from, to], shares of the x axis between 0 and 1")
+    return window
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Side(_Model):
+    """A curve's mean in a window."""
+
+    curve: str | Whole
+    window: Annotated[tuple[Number, Number], AfterValidator(_is_part)]
+
+
+class Claim(_Model):
+    """A sentence of the paper about two curves, two windows, or a curve and a number."""
+
+    says: str = Field(min_length=1)
+    panel: str | Whole | None = None
+    higher: Side | None = None
+    lower: Side | Number | None = None
+    near: Side | None = None
+    to: Side | Number | None = None
+    within: Number | None = Field(None, gt=0)
+    paper: tuple[Number, Number] | None = None
+    needs: Whole = 0
+
+    @model_validator(mode="after")
+    def _is_one_comparison(self) -> "Claim":
+        given = {key for key in ("higher", "lower", "near", "to", "within") if getattr(self, key) is not None}
+        if given not in ({"higher", "lower"}, {"near", "to", "within"}):
+            found = ", ".join(sorted(given)) or "none"
+            raise ValueError(f"`higher` and `lower`, or `near`, `to` and `within` (found {found})")
+        if self.is_level and self.paper:
+            raise ValueError("no `paper` where a side is a number, which is the paper's")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, Side | float]:
+        """What is claimed to be higher (or near) and what lower (or what it is near to)."""
+        first, second = self.higher or self.near, self.to if self.lower is None else self.lower
+        assert first is not None
+        assert second is not None
+        return first, second
+
+    @property
+    def is_order(self) -> bool:
+        """Whether one side is to be higher, rather than both alike."""
+        return self.higher is not None
+
+    @property
+    def is_level(self) -> bool:
+        """Whether a curve is compared with a number."""
+        return not isinstance(self.sides[1], Side)
+
+    @property
+    def curves(self) -> list[str | int]:
+        return [side.curve for side in self.sides if isinstance(side, Side)]
+
+
+def load_claims(name: str, path: Path = CLAIMS) -> list[tuple[int, Claim]]:
+    """The claims about a figure, each with its panel's place; InputError for anything that does not fit the figure as
+    the paper has it."""
+    figure, entries = load_figure(name, "paper"), read_mapping(path).get(name) or []
+    return [(_place(claim, figure, where), claim) for where, claim in _claims(entries, name, path)]
+
+
+def claimed_figures(path: Path = CLAIMS) -> list[str]:
+    """The figures that something is claimed of, in the order of figures.yaml."""
+    names, claimed = figure_names(), read_mapping(path)
+    for name in claimed:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"{shown(path)}: found figure {name!r}, allowed: {', '.join(names)}{hint}")
+    return [name for name in names if name in claimed]
+
+
+def _claims(entries: Any, name: str, path: Path) -> Iterator[tuple[str, Claim]]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{shown(path)}: {name}: found {entries!r}, allowed: a list of claims, of `key: value` lines")
+    for number, entry in enumerate(entries, 1):
+        where = f"{shown(path)}: {name}, claim {number}"
+        yield where, checked(Claim, entry, where)
+
+
+def _place(claim: Claim, figure: Figure, where: str) -> int:
+    """Of the panel that a claim is about: the only one, or that of its title or number."""
+    panels = figure.curve_panels
+    titles = {title: place for place, panel in panels.items() for title in (panel.title, place) if title != ""}
+    wanted = next(iter(panels)) if claim.panel is None and len(panels) == 1 else claim.panel
+    if wanted not in titles:
+        allowed = ", ".join(map(str, titles))
+        raise InputError(f"{where}: key `panel`: found {claim.panel!r}, allowed: {allowed}")
+    place = titles[wanted]
+    _fits(claim, panels[place], where)
+    return place
+
+
+def _fits(claim: Claim, panel: Panel, where: str) -> None:
+    for curve in claim.curves:
+        if curve not in panel.curves and curve not in range(len(panel.curves)):
+            allowed = ", ".join(panel.curves)
+            raise InputError(f"{where}: curve: found {curve!r}, allowed: {allowed}, or 0 to {len(panel.curves) - 1}")

@@ -1,0 +1,67 @@
+"""How two sets of runs compare: the mean difference by seed, and what rliable gives beside means.
+
+Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, NeurIPS 2021: interquartile means,
+stratified bootstrap, probability of improvement. With one problem there is one stratum.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+RESAMPLES = 2_000
+
+
+class Estimate(NamedTuple):
+    """A value and its 95% interval, NaN where it has none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_estimate(values: np.ndarray) -> Estimate:
+    """Mean and Student's t interval of values (n,): unlike a bootstrap it is honest about few runs."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return Estimate(mean, np.nan, np.nan)
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * stats.sem(values))
+    return Estimate(mean, mean - margin, mean + margin)
+
+
+def iqm_estimate(values: np.ndarray) -> Estimate:
+    """Interquartile mean of values (n,) and its percentile bootstrap interval."""
+    return _bootstrapped((values,), _iqm)
+
+
+def improvement_estimate(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """Probability that a run of the first kind is higher than one of the second, ties counting half, of values (n,)
+    and (m,), and its percentile bootstrap interval, each kind resampled by itself."""
+    return _bootstrapped((first, second), _higher)
+
+
+def _iqm(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    return stats.trim_mean(values, 0.25, axis=axis)
+
+
+def _higher(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
+    first, second = np.moveaxis(first, axis, -1), np.moveaxis(second, axis, -1)
+    pairs = first[..., :, None] - second[..., None, :]
+    return ((np.sign(pairs) + 1) / 2).mean((-2, -1))
+
+
+def _bootstrapped(samples: tuple[np.ndarray, ...], statistic) -> Estimate:
+    value = float(statistic(*samples))
+    if min(map(len, samples)) < 2:
+        return Estimate(value, np.nan, np.nan)
+    interval = stats.bootstrap(
+        samples,
+        statistic,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))

@@ -1,0 +1,102 @@
+"""The table of claims: as CSV with all numbers, and as Markdown to read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lop.claims.registry import load_claims
+from lop.claims.verdict import Verdict, judge, setting_of
+from lop.data.sets import Images
+from lop.figures.registry import Figure
+from lop.files import atomic_file
+
+ESTIMATES = ("difference", "iqm", "improvement")
+HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "verdict")
+
+
+def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFrame:
+    """The verdicts on all claims about a figure, one a row: the fields of `Verdict`, each number in a column."""
+    verdicts = [
+        judge(claim, collected, figure, place, setting_of(figure, place, images))
+        for place, claim in load_claims(figure.name)
+    ]
+    return pd.DataFrame(map(_flat, verdicts))
+
+
+def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
+    """Write the table in one or both of its forms, each whole or not at all."""
+    with atomic_file(csv) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    if markdown:
+        with atomic_file(markdown) as temporary:
+            temporary.write_text(as_markdown(table))
+
+
+def read(files: Sequence[Path]) -> pd.DataFrame:
+    """The tables of several figures as one."""
+    text = {"images": str, "why": str}  # which may be empty
+    tables = [pd.read_csv(file, dtype=text).fillna(dict.fromkeys(text, "")) for file in files]
+    return pd.concat(tables, ignore_index=True)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """The table to read, and below it what its columns are and how many verdicts of each kind there are."""
+    lines = [_line(HEAD), _line(["---"] * len(HEAD))]
+    lines += [_line(_cells(row)) for _, row in table.iterrows()]
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
+    return "\n".join([*lines, "", f"{len(table)} claims: {counts}.", "", *LEGEND, ""])
+
+
+LEGEND = (
+    "Values are those of the figure's axis. Paper, ours: the two sides of the claim. Difference: its mean over seeds,",
+    "side against side of each seed, and its 95% interval (Student's t); the verdict is by it. Interquartile mean: of",
+    "the same differences, bootstrapped. Higher in: probability that a run's first side is higher than a run's second,",
+    "in percent, bootstrapped.",
+)
+
+
+def _flat(verdict: Verdict) -> dict[str, Any]:
+    row = verdict._asdict()
+    first, second = row.pop("paper") or (None, None)
+    row = {**row, "paper_first": first, "paper_second": second}
+    for name in ESTIMATES:
+        row[name], row[f"{name}_low"], row[f"{name}_high"] = row[name]
+    return row
+
+
+def _cells(row: pd.Series) -> list[str]:
+    where = ", ".join(filter(None, (row["scale"], row["images"])))
+    why = f": {row['why']}" if row["why"] else ""
+    return [
+        f"{row['figure']} ({where})",
+        row["claim"],
+        _against(row["paper_first"], row["paper_second"]),
+        _against(row["first"], row["second"]),
+        _with_interval(row, "difference"),
+        _with_interval(row, "iqm"),
+        _with_interval(row, "improvement", 100),
+        str(row["n"]),
+        f"**{row['verdict']}**{why}",
+    ]
+
+
+def _against(first: Any, second: Any) -> str:
+    return "" if pd.isna(first) else f"{number(first)}, {number(second)}"
+
+
+def _with_interval(row: pd.Series, name: str, factor: float = 1) -> str:
+    value, low, high = (factor * row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if pd.isna(value):
+        return ""
+    return number(value) + ("" if pd.isna(low) else f" [{number(low)}, {number(high)}]")
+
+
+def number(value: float) -> str:
+    """Three significant digits, but all of those before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,167 @@
+"""What our runs say to a claim: reproduced, not reproduced, or undecided at this scale.
+
+A verdict says no more than the data. The interval of the mean difference decides, by seed, since runs of a seed share
+what they can (tasks, initial weights). Runs that are smaller than the paper's, or of other images, may show that a
+phenomenon is there, never that it is not, and nothing about its size.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lop.claims.registry import Claim, Side
+from lop.claims.statistics import Estimate, improvement_estimate, iqm_estimate, mean_estimate
+from lop.figures.registry import Figure, Panel, load_figure
+from lop.runs.spec import PROBLEMS, resolve
+
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+UNDECIDED = "undecided at this scale"
+ENOUGH = 0.5  # of the paper's difference: data that exclude so much do not reproduce it
+
+
+class Verdict(NamedTuple):
+    """One row of the table of claims; values in the figure's units."""
+
+    figure: str
+    claim: str
+    scale: str
+    images: str  # their source, "" where runs need none
+    paper: tuple[float, float] | None  # the paper's values of the two sides
+    first: float  # ours
+    second: float
+    difference: Estimate  # first - second, by seed
+    iqm: Estimate  # interquartile mean of the same
+    improvement: Estimate  # probability that a run's first is higher than a run's second
+    n: int  # seeds that have both
+    verdict: str
+    why: str
+
+
+class Setting(NamedTuple):
+    """Where a table comes from."""
+
+    scale: str
+    images: str  # source of the images, "" where runs need none
+    as_published: bool  # whether the runs have the paper's parameters and images
+
+
+def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, setting: Setting) -> Verdict:
+    """Test a claim on a figure's collected table.
+
+    Args:
+        claim: about the panel at `place`.
+        collected: as `lop.figures.collect.collect` gives it, maybe with runs missing.
+        figure: that of the table.
+        setting: of the runs.
+    """
+    panel = figure.curve_panels[place]
+    rows = collected[collected["panel"] == place]
+    first, second = _paired(*(_by_seed(rows, panel, side) for side in claim.sides))
+    differences = first - second
+    verdict, why = _decide(claim, panel, rows, differences, setting)
+    difference, iqm, improvement = _estimates(first, second)
+    return Verdict(
+        figure=figure.name,
+        claim=claim.says,
+        scale=setting.scale,
+        images=setting.images,
+        paper=claim.paper,
+        first=float(np.mean(first)) if len(first) else np.nan,
+        second=float(np.mean(second)) if len(second) else np.nan,
+        difference=difference,
+        iqm=iqm,
+        improvement=improvement,
+        n=len(differences),
+        verdict=verdict,
+        why=why,
+    )
+
+
+def setting_of(figure: Figure, place: int, images: Any) -> Setting:
+    """Where the runs of a panel come from, and whether they are the paper's; `images` is a `lop.data.sets.Images`."""
+    panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
+    problems = {source.problem for source in panel.curves.values()}
+    source = images.source if any(PROBLEMS[name].data for name in problems) else ""
+    same = panel.to == published.to and panel.curves == published.curves
+    alike = same and all(
+        _identity(one, figure.scale, images) == _identity(one, "paper", images) for one in panel.curves.values()
+    )
+    return Setting(figure.scale, source, alike and source in ("", "original"))
+
+
+def _identity(source: Any, scale: str, images: Any) -> dict[str, Any]:
+    """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
+    spec = resolve(PROBLEMS[source.problem], source.config, 0, scale, source.setting, images=images)
+    return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
+
+
+def _decide(
+    claim: Claim, panel: Panel, rows: pd.DataFrame, differences: np.ndarray, setting: Setting
+) -> tuple[str, str]:
+    """The verdict, and why it is none, or with what reserve."""
+    shown = int(rows["bin"].max()) if len(rows) else 0
+    if shown < claim.needs:
+        return UNDECIDED, f"needs {claim.needs:,} {panel.unit}, has {shown:,}"
+    missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
+    if missing:
+        return UNDECIDED, f"has no curve {missing[0]}"
+    if len(differences) < 2:
+        return UNDECIDED, f"needs two seeds, has {len(differences)}"
+    if not np.isfinite(differences).all():
+        return UNDECIDED, "values of a run are not finite"
+    smaller = "" if setting.as_published else "its direction; runs are not the paper's"
+    mean = mean_estimate(differences)
+    if claim.is_order:
+        return _order(claim, mean, smaller)
+    return _likeness(claim, mean, smaller)
+
+
+def _order(claim: Claim, mean: Estimate, smaller: str) -> tuple[str, str]:
+    if smaller:
+        return (REPRODUCED, smaller) if mean.low > 0 else (UNDECIDED, _unshown(mean))
+    enough = ENOUGH * (claim.paper[0] - claim.paper[1]) if claim.paper else 0.0
+    if mean.high < enough or mean.high <= 0:
+        return NOT_REPRODUCED, f"less than {enough:.3g} of difference" if mean.low > 0 else "no such difference"
+    return (REPRODUCED, "") if mean.low > 0 else (UNDECIDED, _unshown(mean))
+
+
+def _likeness(claim: Claim, mean: Estimate, smaller: str) -> tuple[str, str]:
+    assert claim.within is not None
+    if smaller and claim.is_level:
+        return UNDECIDED, "about a number, and runs are not the paper's"
+    if -claim.within <= mean.low and mean.high <= claim.within:
+        return REPRODUCED, smaller
+    if not smaller and (mean.low > claim.within or mean.high < -claim.within):
+        return NOT_REPRODUCED, f"further apart than {claim.within:g}"
+    return UNDECIDED, f"the interval is not within {claim.within:g}"
+
+
+def _unshown(mean: Estimate) -> str:
+    return "the interval is on the other side" if mean.high < 0 else "the interval holds 0"
+
+
+def _estimates(first: np.ndarray, second: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
+    differences = first - second
+    if not len(differences) or not np.isfinite(differences).all():
+        return (Estimate(np.nan, np.nan, np.nan),) * 3
+    return mean_estimate(differences), iqm_estimate(differences), improvement_estimate(first, second)
+
+
+def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series | float:
+    """A side's value, seed by seed: the mean of the bins that the window touches, layers averaged."""
+    if not isinstance(side, Side):
+        return side
+    start, end = (share * panel.to for share in side.window)
+    curve = list(panel.curves)[side.curve] if isinstance(side.curve, int) else side.curve
+    touched = (rows["curve"] == curve) & (rows["bin"] > start) & (rows["bin"] - panel.bin < end)
+    means = rows[touched].groupby(["seed", "bin"])["value"].mean() * panel.factor
+    return means.groupby("seed").mean()
+
+
+def _paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The values of those seeds that both sides have."""
+    second = second if isinstance(second, pd.Series) else pd.Series(float(second), first.index)
+    both = first.index.intersection(second.index)
+    return first[both].to_numpy(np.float64), second[both].to_numpy(np.float64)

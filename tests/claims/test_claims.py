@@ -1,0 +1,190 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lop.claims.registry import Claim, claimed_figures, load_claims
+from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
+from lop.claims.table import as_markdown, judged, read, write
+from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Setting, judge, setting_of
+from lop.data.sets import Images
+from lop.errors import InputError
+from lop.figures.collect import COLLECTED
+from lop.figures.registry import load_figure
+from lop.paths import ROOT
+
+FIGURE = load_figure("fig4a", "paper")
+PANEL = FIGURE.panels[0]
+PAPER, LAPTOP = Setting("paper", "", True), Setting("laptop", "", False)
+END, START = [0.9, 1], [0, 0.1]
+
+
+def collected(**curves):
+    """Runs' values of curves, (seeds, 10 bins) each, over the whole of figure 4a."""
+    rows = [
+        (0, curve, seed, pd.NA, (place + 1) * PANEL.to // 10, value, 1)
+        for curve, runs in curves.items()
+        for seed, values in enumerate(np.asarray(runs, float))
+        for place, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows, columns=COLLECTED.names)
+
+
+def ends(*values):
+    """Runs that are 0 but for their last bin."""
+    return [[0.0] * 9 + [value] for value in values]
+
+
+def claim(**keys):
+    keys = {"higher": {"curve": "cbp", "window": END}, "lower": {"curve": "std", "window": END}} | keys
+    return Claim(says="So it is.", **{key: value for key, value in keys.items() if value is not None})
+
+
+def verdict(claim, setting=PAPER, **curves):
+    return judge(claim, collected(**curves), FIGURE, 0, setting)
+
+
+def test_interval_by_hand():
+    found = verdict(claim(), cbp=ends(5, 7, 9), std=ends(1, 2, 3))
+    # differences 4, 5, 6: mean 5, standard error 1 / sqrt 3, t(0.975, 2) = 4.302653
+    margin = 4.302653 / np.sqrt(3)
+    assert found.difference == pytest.approx((5, 5 - margin, 5 + margin), rel=1e-6)
+    assert (found.first, found.second, found.n) == (7, 2, 3)
+    assert (found.verdict, found.why) == (REPRODUCED, "")
+
+
+def test_seeds_are_paired():
+    """The seeds differ far more than the methods do."""
+    found = verdict(claim(), cbp=ends(1, 101, 201), std=ends(0, 100.1, 199.9))
+    assert found.verdict == REPRODUCED
+    alone = verdict(claim(), cbp=ends(1, 101, 201), std=ends(0, 100.1))
+    assert alone.n == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "cbp", "std", "paper", "expected", "why"),
+    [
+        (PAPER, (5, 6, 7), (1, 2, 3.1), None, REPRODUCED, ""),
+        (PAPER, (1, 2, 3), (5, 6, 7.1), None, NOT_REPRODUCED, "no such difference"),
+        (PAPER, (1, 5, 3), (5, 1, 3), None, UNDECIDED, "the interval holds 0"),
+        (PAPER, (5, 6, 7), (4, 5, 6.1), (10, 1), NOT_REPRODUCED, "less than 4.5 of difference"),
+        (PAPER, (5, 6, 7), (1, 2, 3.1), (10, 5), REPRODUCED, ""),
+        (LAPTOP, (5, 6, 7), (4, 5, 6.1), (10, 1), REPRODUCED, "its direction; runs are not the paper's"),
+        (LAPTOP, (1, 2, 3), (5, 6, 7.1), None, UNDECIDED, "the interval is on the other side"),
+        (PAPER, (5,), (1,), None, UNDECIDED, "needs two seeds, has 1"),
+        (PAPER, (5, np.nan, 7), (1, 2, 3), None, UNDECIDED, "values of a run are not finite"),
+    ],
+)
+def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, why):
+    found = verdict(claim(paper=paper), setting, cbp=ends(*cbp), std=ends(*std))
+    assert (found.verdict, found.why) == (expected, why)
+
+
+def test_windows():
+    falls = [[9.0, 8, 7, 6, 5, 4, 3, 2, 1, 0], [9.5, 8, 7, 6, 5, 4, 3, 2, 1, 0.2]]
+    sides = {"higher": {"curve": "std", "window": [0, 0.2]}, "lower": {"curve": "std", "window": [0.85, 1]}}
+    found = verdict(claim(**sides), std=falls)
+    assert (found.first, found.second) == pytest.approx(((8.5 + 8.75) / 2, (0.5 + 0.6) / 2))
+    assert found.verdict == REPRODUCED
+
+
+def test_late_claims_wait():
+    short = collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3))
+    short = short[short["bin"] <= PANEL.to // 2]
+    found = judge(claim(needs=30_000_000), short, FIGURE, 0, PAPER)
+    assert (found.verdict, found.why) == (UNDECIDED, "needs 30,000,000 steps, has 25,000,000")
+
+
+@pytest.mark.parametrize(
+    ("values", "within", "setting", "expected"),
+    [
+        ((0.79, 0.8, 0.81), 0.05, PAPER, REPRODUCED),
+        ((0.9, 0.91, 0.92), 0.05, PAPER, NOT_REPRODUCED),
+        ((0.7, 0.8, 0.9), 0.05, PAPER, UNDECIDED),
+        ((0.79, 0.8, 0.81), 0.05, LAPTOP, UNDECIDED),
+    ],
+)
+def test_likeness(values, within, setting, expected):
+    keys = {"higher": None, "lower": None, "near": {"curve": "std", "window": END}, "to": 0.8, "within": within}
+    assert verdict(claim(**keys), setting, std=ends(*values)).verdict == expected
+
+
+def test_curve_by_place():
+    sides = {"higher": {"curve": 3, "window": END}, "lower": {"curve": 0, "window": END}}
+    named = verdict(claim(), cbp=ends(5, 6, 7), std=ends(1, 2, 3))
+    assert verdict(claim(**sides), cbp=ends(5, 6, 7), std=ends(1, 2, 3)) == named
+
+
+def test_statistics_by_hand():
+    values = np.array([0.0, 1, 2, 3, 4, 5, 6, 100])
+    assert iqm_estimate(values).value == 3.5
+    assert improvement_estimate(np.array([1.0, 2, 3]), np.array([2.0, 2.0])).value == pytest.approx(0.5)
+    assert improvement_estimate(np.array([3.0, 4]), np.array([1.0, 2])) == (1, 1, 1)
+    assert np.isnan(mean_estimate(np.array([1.0])).low)
+
+
+def test_every_claim_is_about_its_figure():
+    names = claimed_figures()
+    assert "fig4a" in names
+    assert all(load_claims(name) for name in names)
+
+
+def test_runs_as_published():
+    assert setting_of(load_figure("ed2b", "laptop"), 0, Images()) == Setting("laptop", "", True)
+    assert setting_of(load_figure("fig4a", "laptop"), 0, Images()) == Setting("laptop", "", False)
+    assert setting_of(load_figure("ed4a", "paper"), 0, Images()) == Setting("paper", "glyphs", False)
+    assert setting_of(load_figure("ed4a", "paper"), 0, Images("original")) == Setting("paper", "original", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fig4z: []", "claims.yaml: found figure 'fig4z', allowed:"),
+        ("fig4a: [{says: A}]", "fig4a, claim 1: `higher` and `lower`, or `near`, `to` and `within` (found none)"),
+        ("fig4a: {says: A}", "fig4a: found {'says': 'A'}, allowed: a list of claims"),
+        (
+            "fig4a: [{says: A, higher: {curve: sdt, window: [0, 1]}, lower: 0}]",
+            "fig4a, claim 1: curve: found 'sdt', allowed: std, ns, l2, cbp, or 0 to 3",
+        ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [1, 0]}, lower: 0}]",
+            "fig4a, claim 1: key `higher.window`: found [1, 0], allowed: [from, to], shares of the x axis",
+        ),
+        (
+            "ed4a: [{says: A, higher: {curve: bp, window: [0, 1]}, lower: 0}]",
+            "ed4a, claim 1: key `panel`: found None, allowed: 0, 1, 2, 3",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, text, message):
+    file = tmp_path / "claims.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as told:
+        [load_claims(name, file) for name in claimed_figures(file)]
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_table_survives_its_file(tmp_path):
+    table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), Images())
+    write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
+    again = read([tmp_path / "claims.csv"])
+    assert as_markdown(again) == (tmp_path / "claims.md").read_text()
+    assert len(again) == len(load_claims("fig4a"))
+    assert set(again["verdict"]) == {UNDECIDED}  # 50 million steps by their number, yet of curves that have no values
+    assert "| fig4a (laptop) | Standard PPO loses" in as_markdown(again)
+
+
+def test_by_hand_without_runs(tmp_path):
+    command = [sys.executable, "-m", "lop.claims", "fig4a", "--results", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: no runs in")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_claims_are_plain_json():
+    assert json.dumps([claim.model_dump() for _, claim in load_claims("ed2b")])
