@@ -6,12 +6,28 @@ import numpy as np
 import pytest
 import torch
 
+from lop.data.prepare import prepare
+from lop.data.sets import files
+from lop.runs.lock import locked
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory, worker_id):
+    """A folder with the built-in MNIST, made once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "data"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / "mnist"):
+        if not all(path.exists() for path in files("mnist", "glyphs", data=folder)):
+            prepare("mnist", "glyphs", data=folder)
+    return folder
 
 
 def golden(name: str) -> tuple[dict[str, np.ndarray], dict]:

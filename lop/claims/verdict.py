@@ -101,7 +101,8 @@ def _decide(
     claim: Claim, panel: Panel, rows: pd.DataFrame, differences: np.ndarray, setting: Setting
 ) -> tuple[str, str]:
     """The verdict, and why it is none, or with what reserve."""
-    shown = int(rows["bin"].max()) if len(rows) else 0
+    steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
+    shown = int(steps.max()) if len(steps) else 0
     if shown < claim.needs:
         return UNDECIDED, f"needs {claim.needs:,} {panel.unit}, has {shown:,}"
     missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
@@ -155,7 +156,8 @@ def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series 
         return side
     start, end = (share * panel.to for share in side.window)
     curve = list(panel.curves)[side.curve] if isinstance(side.curve, int) else side.curve
-    touched = (rows["curve"] == curve) & (rows["bin"] > start) & (rows["bin"] - panel.bin < end)
+    touched = (rows["bin"] > start) & (rows["bin"] - panel.bin < end) | (curve in panel.levels)
+    touched &= rows["curve"] == curve
     means = rows[touched].groupby(["seed", "bin"])["value"].mean() * panel.factor
     return means.groupby("seed").mean()
 

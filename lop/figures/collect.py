@@ -66,7 +66,8 @@ def collect(
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
                 raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")
-            tables.append(_labelled(binned(read_metric(path, panel), panel.bin, panel.within), index, run))
+            means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
+            tables.append(_labelled(means, index, run))
     return _frame(pa.concat_tables(tables))
 
 
@@ -88,9 +89,23 @@ def differs(path: Path, expected: Mapping[str, Any]) -> str:
     return next(filter(None, differences), "")
 
 
-def read_metric(path: Path, panel: Panel) -> pa.Table:
-    """Columns step, layer, value of the panel's metric, up to its last step and in its layers, if any."""
-    rows = (pc.field("metric") == panel.metric) & (pc.field("step") <= panel.to)
+def bins(path: Path, panel: Panel) -> pa.Table:
+    """What a panel shows of a run, as `binned` gives it."""
+    return binned(read_metric(path, panel, panel.to), panel.bin, panel.within)
+
+
+def level(path: Path, panel: Panel) -> pa.Table:
+    """The same where a curve is a level: all of the run is one bin, which ends with the panel."""
+    rows = read_metric(path, panel)
+    steps = pa.repeat(pa.scalar(panel.to, pa.int64()), len(rows))
+    return binned(rows.set_column(rows.column_names.index("step"), "step", steps), panel.to)
+
+
+def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
+    """Columns step, layer, value of the panel's metric in its layers, if any; up to a last step, if one is given."""
+    rows = pc.field("metric") == panel.metric
+    if to is not None:
+        rows &= pc.field("step") <= to
     if panel.layers is not None:
         rows &= pc.field("layer").isin(list(panel.layers))
     table = read_table(path, columns=["step", "layer", "value"], filters=rows)

@@ -75,8 +75,9 @@ def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
         panel: says how many seeds there should be, and the unit of a step.
     """
     seeds = rows.groupby("curve")["seed"].nunique()
-    size, _, suffix = step_unit(int(rows["bin"].max()))
-    steps = f"{rows['bin'].max() / size:,.6g}{suffix} {panel.unit}"
+    last = int(rows.loc[~rows["curve"].isin(panel.levels), "bin"].max())
+    size, _, suffix = step_unit(last)
+    steps = f"{last / size:,.6g}{suffix} {panel.unit}"
     bands = f"; bands: {BANDS[panel.band]}" if seeds.max() > 1 else ""
     size_note = f": {panel.note}\n" if panel.note else ", "
     return f"{scale} scale{size_note}{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"

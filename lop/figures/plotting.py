@@ -56,6 +56,8 @@ def plot_panel(
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
         if panel.draw == "steps":  # the first bin too is as wide as it is
             rows = pd.concat([rows[:1].assign(step=rows["step"].iloc[0] - panel.bin), rows], ignore_index=True)
+        if curve in panel.levels:
+            rows = pd.concat([rows.assign(step=0), rows], ignore_index=True)
         plot_curve(rows, ax, methods[str(curve)], place, panel.draw == "steps")
     ax.set(xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=panel.y_limits, ylabel=panel.y_label)
     _count_steps(ax, panel)

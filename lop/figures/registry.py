@@ -78,10 +78,11 @@ class Method(_Model):
 
 
 class Source(_Model):
-    """The runs of a curve: all its seeds at one point of a config's sweep."""
+    """The runs of a curve: all its seeds at one point of a config's sweep; as a level, their mean over all steps."""
 
     runs: str
     setting: str = "default"
+    level: bool = False
 
     @property
     def problem(self) -> str:
@@ -172,6 +173,11 @@ class Panel(_Model):
         if scale == "log" and limits and limits[0] <= 0:
             raise ValueError(f"linear with `y_limits` from {limits[0]:g}")
         return scale
+
+    @property
+    def levels(self) -> set[str]:
+        """The curves that are a level."""
+        return {curve for curve, source in self.curves.items() if source.level}
 
     def collected_from(self) -> dict[str, Any]:
         """What the collected table depends on, as plain JSON values; labels and axes are not among it."""

@@ -36,6 +36,9 @@ class ImagenetParameters(Parameters):
     net_type: Literal[1, 2] = Field(
         1, description="2: continual backpropagation is layers of the network, not part of the learner (cbp)"
     )
+    channels: Whole = Field(
+        32, ge=1, description="channels of the first convolution; the other layers' units are in proportion"
+    )
     opt: Literal["sgd", "adam"] = Field("sgd", description="optimizer")
     step_size: Number = Field(gt=0, description="step size of the optimizer")
     momentum: Number = Field(0.0, ge=0, lt=1, description="of SGD")

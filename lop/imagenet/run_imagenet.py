@@ -75,13 +75,14 @@ def make_network(p: ImagenetParameters) -> Any:
     if p.agent == "linear":
         return MyLinear(int(np.prod(CLASS_SHAPE[1:])), p.num_classes)
     if p.net_type == 1:
-        return ConvNet(p.num_classes)
+        return ConvNet(p.num_classes, p.channels)
     return ConvNet2(
         p.num_classes,
         p.replacement_rate,
         maturity_threshold=p.maturity_threshold,
         util_type=p.util_type,
         decay_rate=p.decay_rate,
+        channels=p.channels,
     )
 
 

@@ -9,22 +9,24 @@ from lop.nets.pooling import relu_pool
 class ConvNet(nn.Module):
     """Convolutions 5x5x32, 3x3x64, 3x3x128, each with ReLU and 2x2 max pooling, then 128, 128 and `num_classes` units.
 
-    Takes images (batch, 3, 32, 32), faster where channels lie last in memory (`torch.channels_last`). Keeps PyTorch's
-    own initial weights, drawn in the published order.
+    With other `channels` than 32 in the first convolution, the other layers but the last are wider or narrower too, in
+    proportion. Takes images (batch, 3, 32, 32), faster where channels lie last in memory (`torch.channels_last`). Keeps
+    PyTorch's own initial weights, drawn in the published order.
     """
 
     last_filter_output = 2 * 2  # pixels of a last feature map
     act_type = "relu"
 
-    def __init__(self, num_classes: int = 2):
+    def __init__(self, num_classes: int = 2, channels: int = 32):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 32, 5)
-        self.conv2 = nn.Conv2d(32, 64, 3)
-        self.conv3 = nn.Conv2d(64, 128, 3)
-        self.num_conv_outputs = 128 * self.last_filter_output
-        self.fc1 = nn.Linear(self.num_conv_outputs, 128)
-        self.fc2 = nn.Linear(128, 128)
-        self.fc3 = nn.Linear(128, num_classes)
+        units = 4 * channels
+        self.conv1 = nn.Conv2d(3, channels, 5)
+        self.conv2 = nn.Conv2d(channels, 2 * channels, 3)
+        self.conv3 = nn.Conv2d(2 * channels, units, 3)
+        self.num_conv_outputs = units * self.last_filter_output
+        self.fc1 = nn.Linear(self.num_conv_outputs, units)
+        self.fc2 = nn.Linear(units, units)
+        self.fc3 = nn.Linear(units, num_classes)
 
     @property
     def layers(self) -> list[nn.Module]:

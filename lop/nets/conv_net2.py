@@ -29,8 +29,9 @@ class ConvNet2(ConvNet):
         maturity_threshold: int = 100,
         util_type: str = "contribution",
         decay_rate: float = 0,
+        channels: int = 32,
     ):
-        super().__init__(num_classes)
+        super().__init__(num_classes, channels)
         settings: Any = {
             "replacement_rate": replacement_rate,
             "maturity_threshold": maturity_threshold,

@@ -34,6 +34,8 @@ METHODS = {
     "cbp with its momentum cleared": ("cbp", {**REPLACING, "clear_optimizer_state": True}),
     "cbp with Adam": ("cbp", {**REPLACING, "opt": "adam", "step_size": 0.001}),
     "cbp2": ("cbp2", REPLACING),
+    "a narrow network": ("cbp", {**REPLACING, "channels": 3}),
+    "cbp2, a narrow network": ("cbp2", {**REPLACING, "channels": 3}),
     "bfloat16": ("cbp", {**REPLACING, "precision": "bfloat16"}),
     "linear": ("bp_5000", {"agent": "linear"}),
 }

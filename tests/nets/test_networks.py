@@ -188,3 +188,8 @@ def test_residual_network():
     torchvisions = 11_689_512 - 1000 * 513 + 5 * 513 - 64 * 3 * (49 - 9)  # with this head and stem
     assert sum(p.numel() for p in net.parameters()) == torchvisions + 4_800  # biases of the convolutions
     assert all(m.bias.abs().sum() == 0 for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+
+
+def test_a_narrow_convolutional_network_is_in_proportion():
+    shapes = [tuple(one.shape) for one in ConvNet(3, channels=2).parameters() if one.ndim > 1]
+    assert shapes == [(2, 3, 5, 5), (4, 2, 3, 3), (8, 4, 3, 3), (8, 32), (8, 8), (3, 8)]
