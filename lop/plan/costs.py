@@ -1,0 +1,121 @@
+"""How long runs take: by a rough model of each problem, corrected by the runs that this machine has on record.
+
+The models are of one core of the machine that docs/costs.md was measured on. No run imports them: mending one makes no
+run stale.
+"""
+
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lop.errors import InputError
+from lop.runs.metrics import read_about
+from lop.runs.parameters import Parameters
+from lop.runs.spec import PROBLEMS, RunSpec
+
+MOST_RECORDS = 3  # read of each setting
+
+
+class Record(NamedTuple):
+    """A run that was made here."""
+
+    problem: str
+    config: str
+    parameters: dict[str, Any]  # without what says how long it is
+    slowness: float  # seconds that it took, over those of the model
+
+
+class Estimate(NamedTuple):
+    seconds: float
+    basis: str  # what it is taken from
+
+
+def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
+    """Seconds of one core that a run takes, by the records that are most like it."""
+    seconds = model_seconds(spec.problem.name, spec.parameters)
+    same_problem = [record for record in records if record.problem == spec.problem.name]
+    same_config = [record for record in same_problem if record.config == spec.config]
+    wanted = _course(spec.parameters)
+    same = [record for record in same_config if record.parameters == wanted]
+    for basis, found in {"same parameters": same, "same config": same_config, "same problem": same_problem}.items():
+        if found:
+            return Estimate(seconds * median(record.slowness for record in found), basis)
+    return Estimate(seconds, "model")
+
+
+def read_records(results: Path) -> list[Record]:
+    """What runs took that were made on this machine, some of each setting."""
+    records = []
+    for setting in sorted({path.parents[1] for path in results.glob("*/*/**/seed-*/metrics.parquet")}):
+        for path in sorted(setting.glob("seed-*/metrics.parquet"))[:MOST_RECORDS]:
+            record = _record(path)
+            if record:
+                records.append(record)
+    return records
+
+
+def _record(path: Path) -> Record | None:
+    """Of a metrics file; None if it is damaged, of another machine, or of parameters that there are no more."""
+    try:
+        about = read_about(path)
+        model = PROBLEMS[about["problem"]].model
+        given = {key: value for key, value in about["parameters"].items() if key in model.model_fields}
+        if about["machine"]["node"] != platform.node() or about["device"] != "cpu":
+            return None
+        slowness = about["seconds"] / model_seconds(about["problem"], model.model_construct(**given))
+    except (InputError, KeyError, TypeError, AttributeError):
+        return None
+    given.pop(model.horizon, None)
+    return Record(about["problem"], about["config"], given, slowness)
+
+
+def _course(parameters: Parameters) -> dict[str, Any]:
+    return {key: value for key, value in parameters.identity().items() if key != parameters.horizon}
+
+
+def model_seconds(problem: str, parameters: Any) -> float:
+    """Seconds of a run by the problem's model; NaN if it has none."""
+    return MODELS.get(problem, lambda parameters: np.nan)(parameters)
+
+
+def _rl(p: Any) -> float:
+    step = {"Ant-v3": 288e-6, "SlipperyAnt-v3": 288e-6, "Hopper-v3": 165e-6, "Walker2d-v3": 197e-6}[p.env_name]
+    return p.n_steps * step
+
+
+def _regression(p: Any) -> float:
+    smooth = {"relu": 66e-9, "leaky_relu": 66e-9, "tanh": 136e-9}.get(p.hidden_activation, 93e-9)
+    example = smooth * max(p.num_features, 1) / 5 * _online_factor(p, adam=5)
+    return 0.05 + p.num_data_points * example
+
+
+def _mnist(p: Any) -> float:
+    weights = 784 * p.num_features + (p.num_hidden_layers - 1) * p.num_features**2
+    seconds = np.interp(np.log(weights), np.log([1e5, 1e7, 2e8]), [62e-12, 139e-12, 240e-12])  # a weight, an example
+    return p.num_examples * (2e-6 + weights * float(seconds) * _online_factor(p, adam=10))
+
+
+def _online_factor(p: Any, adam: float) -> float:
+    """How many times as long as backpropagation's an example takes."""
+    factor = adam if p.opt == "adam" else 1.0
+    factor *= 6 if p.perturb_scale else 1.4 if p.weight_decay else 1
+    return factor * (1.15 if p.agent == "cbp" else 1)
+
+
+def _imagenet(p: Any) -> float:
+    images = p.num_classes * p.train_images_per_class
+    image = 250e-6 * (p.channels / 32) ** 1.5 * (0.45 if p.precision == "bfloat16" else 1)
+    step, image = (3e-4, 2e-6) if p.agent == "linear" else (1.5e-3, image)
+    return p.num_tasks * p.num_showings * (images * image + np.ceil(images / p.mini_batch_size) * step)
+
+
+MODELS: dict[str, Callable[[Any], float]] = {
+    "rl": _rl,
+    "slowly_changing_regression": _regression,
+    "permuted_mnist": _mnist,
+    "imagenet": _imagenet,
+}

@@ -1,0 +1,35 @@
+"""Whether a run is there as the configuration and the code want it now."""
+
+from pathlib import Path
+
+from lop.errors import InputError
+from lop.runs.metrics import read_about
+from lop.runs.spec import RunSpec
+from lop.runs.store import Store
+
+MISSING, DAMAGED, OTHER_SEED, OTHER_CODE = "missing", "damaged", "of another seed", "of other code"
+
+
+def state(spec: RunSpec, results: Path) -> str:
+    """Why a run is to be made: `missing`, `of other code`, `of another step_size`, ...; "" if it is there.
+
+    One that is not there, but in the store beside the results, comes back from it within a second.
+    """
+    why = _why(spec, results / spec.folder / "metrics.parquet")
+    return "" if why and Store(results).metrics(spec).is_file() else why
+
+
+def _why(spec: RunSpec, path: Path) -> str:
+    if not path.is_file():
+        return MISSING
+    try:
+        about = read_about(path)
+    except InputError:
+        return DAMAGED
+    if about.get("seed") != spec.seed:
+        return OTHER_SEED
+    found, wanted = dict(about.get("parameters") or {}), spec.identity
+    for key in {**wanted, **found}:
+        if found.get(key) != wanted.get(key):
+            return f"of another {key}"
+    return "" if about.get("code_digest") == spec.code_digest else OTHER_CODE
