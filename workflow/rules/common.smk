@@ -90,14 +90,30 @@ def data_identity(name, source):
 
 def data_files(wildcards):
     """The images that a run learns from."""
-    return spec_of(wildcards).data_files(Path(DATA))
+    return made_together(spec_of(wildcards).data_files(Path(DATA)))
+
+
+def made_together(files):
+    """One of those files that the same job makes: up to a thousand inputs a run are too many to be read, or to be fast.
+
+    The run itself looks whether all are there.
+    """
+    tens = IMAGES.source == "glyphs"
+    first = {
+        path: path.with_stem(f"{int(path.stem) // 10 * 10 if tens else 0}")
+        for path in files
+        if path.suffix == ".npy"
+    }
+    return list(dict.fromkeys(first.get(path, path) for path in files))
 
 
 def picture_files(wildcards):
     """The images that a figure shows."""
     pictures = figure_at(wildcards.figure, SCALE).pictures
     images = Path(DATA, IMAGES.source)
-    return [path for picture in pictures for path in picture.files(images)]
+    return made_together(
+        [path for picture in pictures for path in picture.files(images)]
+    )
 
 
 def data_options(wildcards):
