@@ -1,14 +1,11 @@
 """From parameter files to figures: `snakemake figures/fig4a.pdf --cores 8` builds that one, `snakemake --cores 8` all."""
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.0")
 
 
 configfile: "config/config.yaml"
-
-
-validate(config, "workflow/schemas/config.schema.yaml")
 
 
 include: "workflow/rules/common.smk"

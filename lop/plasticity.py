@@ -25,6 +25,8 @@ def singular_values(h: Tensor) -> Tensor:
     From the eigenvalues of the Gram matrix in float64: as exact as an SVD in float32, and several times as fast.
     """
     live = h.detach()[:, h.any(0)].double()
+    if not live.shape[1]:
+        return live.new_zeros(0)
     if live.shape[1] > len(live):
         live = live.t()
     return torch.linalg.eigvalsh(_gram(live)).clamp_min(0).sqrt().flip(0)

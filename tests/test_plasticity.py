@@ -143,3 +143,10 @@ def test_what_is_done_to_activations_later_is_not_measured():
             return self.head(h)
 
     assert measure(InPlace(), torch.randn(9, 6))[0].dead == 1
+
+
+def test_a_layer_of_dead_units_has_no_rank(capfd):
+    dead = torch.zeros(50, 3)
+    assert len(singular_values(dead)) == 0
+    assert (rank(dead), effective_rank(dead), stable_rank(dead)) == (0, 0, 0)
+    assert capfd.readouterr() == ("", "")  # BLAS would write about a matrix without columns

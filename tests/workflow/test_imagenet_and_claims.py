@@ -61,7 +61,17 @@ def test_a_plan_starts_no_run(project):
     assert not (project.folder / "results/smoke/rl").exists()
 
 
-def test_a_scale_without_such_claims_is_told(project):
-    done = project.snakemake("claims", "-n", "--config", "scale=smok")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("scale=smok", "scale: found 'smok', allowed: laptop, paper, smoke"),
+        ("data={source: orignal}", "key `data.source`: 'orignal' is not one of ['glyphs', 'original']"),
+        ("checkpoint_every=soon", "key `checkpoint_every`: 'soon' is not of type 'number'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line(project, given, message):
+    done = project.snakemake("claims", "-n", "--config", given)
     assert done.returncode == 2
-    assert "scale: found 'smok', allowed:" in done.stdout + done.stderr
+    assert [line for line in (done.stdout + done.stderr).splitlines() if message in line]
+    assert "Traceback" not in done.stderr
+    assert "schema" not in done.stderr

@@ -7,25 +7,15 @@ import sys
 from functools import cache, wraps
 from pathlib import Path
 
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
 from lop import errors
 from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.runs.spec import PROBLEMS, resolve
-
-SCALE = config["scale"]
-RESULTS = config["results"]
-DATA = "data"
-IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
-
-
-wildcard_constraints:
-    scale="[^/]+",
-    problem="|".join(PROBLEMS),
-    config=r"[^/]+(/[^/]+)*",
-    setting="[^/]+",
-    seed=r"\d+",
-    figure="[^/.]+",
 
 
 def told_in_one_line(function):
@@ -42,6 +32,34 @@ def told_in_one_line(function):
             os._exit(ended.code)
 
     return told
+
+
+@told_in_one_line
+def check_config(schema):
+    """Of all mistakes in the configuration, files and command line together, the plainest."""
+    content = yaml.safe_load(schema.read_text())
+    error = best_match(Draft202012Validator(content).iter_errors(config))
+    if error:
+        key = ".".join(map(str, error.absolute_path))
+        where = f"key `{key}`: " if key else ""
+        raise errors.InputError(f"configuration: {where}{error.message}")
+
+
+check_config(ROOT / "workflow/schemas/config.schema.yaml")
+
+SCALE = config["scale"]
+RESULTS = config["results"]
+DATA = "data"
+IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
+
+
+wildcard_constraints:
+    scale="[^/]+",
+    problem="|".join(PROBLEMS),
+    config=r"[^/]+(/[^/]+)*",
+    setting="[^/]+",
+    seed=r"\d+",
+    figure="[^/.]+",
 
 
 FIGURES = told_in_one_line(figure_names)()
