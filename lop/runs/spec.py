@@ -53,6 +53,12 @@ PROBLEMS = {
         Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters"),
         Problem("imagenet", "lop.imagenet.run_imagenet", "lop.imagenet.parameters:ImagenetParameters", data="imagenet"),
         Problem(
+            "incremental_cifar",
+            "lop.incremental_cifar.run_cifar",
+            "lop.incremental_cifar.parameters:CifarParameters",
+            data="cifar-100",
+        ),
+        Problem(
             "slowly_changing_regression",
             "lop.slowly_changing_regression.run_regression",
             "lop.slowly_changing_regression.parameters:RegressionParameters",

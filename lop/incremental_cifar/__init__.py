@@ -1,0 +1,1 @@
+"""Incremental CIFAR-100: a residual network learns ever more classes (figure 2)."""

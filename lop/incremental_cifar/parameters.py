@@ -1,0 +1,75 @@
+"""The keys of lop/incremental_cifar/cfg/*.yml."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lop.runs.parameters import Number, Parameters, Whole
+
+CLASSES, TRAIN, TEST, HELD_OUT = (
+    100,
+    500,
+    100,
+    50,
+)  # of CIFAR-100; images of a class; of those to learn from, to validate
+
+
+class CifarParameters(Parameters):
+    """Parameters of a run, named as in the published configurations and code, with its defaults."""
+
+    horizon: ClassVar[str] = "total_classes"
+
+    total_classes: Whole = Field(CLASSES, ge=1, le=CLASSES, description="classes at the end of the run")
+    class_increase: Whole = Field(5, ge=1, description="classes that an increment adds; divides total_classes")
+    class_increase_frequency: Whole = Field(200, ge=1, description="epochs of an increment")
+    train_images_per_class: Whole = Field(
+        TRAIN - HELD_OUT, ge=1, le=TRAIN - HELD_OUT, description="images of each class to learn from"
+    )
+    validation_images_per_class: Whole = Field(
+        HELD_OUT, ge=1, le=HELD_OUT, description="images of each class that choose the epoch of early stopping"
+    )
+    test_images_per_class: Whole = Field(TEST, ge=1, le=TEST, description="images of each class to test on")
+    mini_batch_size: Whole = Field(90, ge=2, description="images of a minibatch; an epoch's last may have fewer")
+    use_data_augmentation: bool = Field(
+        True, description="flip, crop and rotate training images at random, and as published test images too"
+    )
+    augment_test: bool = Field(True, description="as published; false: test images are seen as they are")
+
+    width: Whole = Field(64, ge=1, description="channels of the first stage of the residual network, doubled in each")
+    stepsize: Number = Field(gt=0, description="step size of SGD; times 0.2 after 30, 60 and 80% of an increment")
+    momentum: Number = Field(0.0, ge=0, lt=1, description="of SGD")
+    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of all parameters")
+    noise_std: Number = Field(0.0, ge=0, description="standard deviation of noise added to all parameters each step")
+    reset_head: bool = Field(False, description="draw the output layer anew before each increment")
+    reset_network: bool = Field(False, description="draw the network anew before each increment: retrained")
+    early_stopping: bool = Field(
+        False, description="go on from the epoch that was best in validation, after each increment"
+    )
+
+    use_cbp: bool = Field(False, description="continual backpropagation")
+    replacement_rate: Number = Field(0.0, ge=0, le=1, description="share of mature units replaced per step (use_cbp)")
+    utility_function: Literal["weight", "contribution"] = Field("weight", description="utility of units (use_cbp)")
+    maturity_threshold: Whole = Field(0, ge=0, description="steps that a new unit is left alone (use_cbp)")
+
+    measured_images: Whole = Field(1000, ge=2, description="images that dormant units and ranks are measured on")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the network's passes; weights and the optimizer are always float32"
+    )
+
+    @property
+    def increments(self) -> int:
+        return self.total_classes // self.class_increase
+
+    @model_validator(mode="after")
+    def _fits(self) -> "CifarParameters":
+        if self.total_classes % self.class_increase:
+            raise ValueError(
+                f"key `total_classes`: found {self.total_classes}, allowed: a multiple of class_increase "
+                f"({self.class_increase})"
+            )
+        if self.use_cbp and not (self.replacement_rate and self.maturity_threshold):
+            key = "maturity_threshold" if self.replacement_rate else "replacement_rate"
+            raise ValueError(f"key `{key}`: found 0, allowed: more than 0 with use_cbp")
+        if self.reset_head and self.reset_network:
+            raise ValueError("key `reset_head`: found True, allowed: false with reset_network")
+        return self

@@ -1,0 +1,125 @@
+"""Incremental CIFAR-100 (figure 2): which classes are there when, and how images are seen.
+
+A run has a random order of the classes; each increment adds the next five, and all classes so far are learned on. Of a
+class's images in the training file the first 50 are for validation. Nothing random is stored: the order of an
+epoch's images, and how each is flipped, cropped and turned, follow from the seed and the epoch's number. Runs of the
+same seed see the same, whatever learns from them.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lop.data import load
+from lop.incremental_cifar.parameters import CLASSES, HELD_OUT, CifarParameters
+
+MEAN = torch.tensor([0.5071, 0.4865, 0.4409]).view(3, 1, 1)
+STD = torch.tensor([0.2673, 0.2564, 0.2762]).view(3, 1, 1)
+PADDING, DEGREES, SIZE = 4, 15.0, 32
+DROPS = (0.3, 0.6, 0.8)  # shares of an increment after which the step size is a fifth of what it was
+
+
+class Images(NamedTuple):
+    """Images uint8 (n, 3, 32, 32) and labels int64 (n,): numbers of classes, not their places."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Parts(NamedTuple):
+    train: Images
+    validation: Images
+    test: Images
+
+
+class Increments:
+    """The classes and images of one seed."""
+
+    def __init__(self, seed: int, folder: Path, p: CifarParameters):
+        self.seed, self.p = seed, p
+        self.order = np.random.default_rng(_entropy(seed)).permutation(CLASSES)
+        self.files = load.cifar100(folder)
+
+    def classes(self, increment: int) -> np.ndarray:
+        """The classes that are there in an increment, from 0 on."""
+        return self.order[: (increment + 1) * self.p.class_increase]
+
+    def new_classes(self, increment: int) -> np.ndarray:
+        """Those that it adds."""
+        return self.order[increment * self.p.class_increase : (increment + 1) * self.p.class_increase]
+
+    def parts(self, classes: np.ndarray) -> Parts:
+        """The images of some classes, class by class."""
+        p, (train, test) = self.p, self.files
+        return Parts(
+            _chosen(train, classes, HELD_OUT, p.train_images_per_class),
+            _chosen(train, classes, 0, p.validation_images_per_class),
+            _chosen(test, classes, 0, p.test_images_per_class),
+        )
+
+    def rng(self, epoch: int, use: int) -> np.random.Generator:
+        """Of an epoch, counted from the run's first; one for each use."""
+        return np.random.default_rng([*_entropy(self.seed), epoch, use])
+
+
+def seen(images: Tensor, device: str = "cpu") -> Tensor:
+    """Images uint8 (n, 3, 32, 32) as the network gets them: float32, each channel less its mean, by its deviation."""
+    scaled = (images.to(device).float() / 255 - MEAN.to(device)) / STD.to(device)
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def augmented(images: Tensor, rng: np.random.Generator, device: str = "cpu") -> Tensor:
+    """The same, each image flipped or not, cropped from its reflection at its edges, and turned by up to 15 degrees.
+
+    Args:
+        images: uint8 (n, 3, 32, 32).
+        rng: draws which are flipped, where each is cropped, and angles, in this order.
+    """
+    n = len(images)
+    flip = torch.from_numpy(rng.random(n) < 0.5)
+    corners = torch.from_numpy(rng.integers(0, 2 * PADDING + 1, (2, n)))
+    angles = torch.from_numpy(np.deg2rad(rng.uniform(0, DEGREES, n)).astype(np.float32))
+    return turned(seen(cropped(images, flip, corners), device), angles.to(device))
+
+
+def cropped(images: Tensor, flip: Tensor, corners: Tensor) -> Tensor:
+    """Images (n, 3, 32, 32), those of `flip` (n,) mirrored, then each cropped from itself with 4 pixels more on each
+    side, reflected, at `corners` (2, n) of row and column, from 0 to 8."""
+    place = torch.arange(SIZE) - PADDING
+    rows, columns = ((corner[:, None] + place).abs() for corner in corners)  # (n, 32), reflected at the first pixel
+    rows, columns = (SIZE - 1 - (SIZE - 1 - axis).abs() for axis in (rows, columns))  # and at the last
+    columns = torch.where(flip[:, None], SIZE - 1 - columns, columns)
+    n = torch.arange(len(images))[:, None, None]
+    return images.permute(0, 2, 3, 1)[n, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def turned(images: Tensor, angles: Tensor) -> Tensor:
+    """Images (n, 3, 32, 32) turned anticlockwise about their middle by angles (n,) in radians, to the nearest pixel; 0
+    comes in at the corners."""
+    cos, sin, zero = torch.cos(angles), torch.sin(angles), torch.zeros_like(angles)
+    matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    result = F.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return result.contiguous(memory_format=torch.channels_last)
+
+
+def step_size(p: CifarParameters, epoch: int) -> float:
+    """That of an epoch, counted from the beginning of its increment; rounded as published."""
+    drops = sum(epoch >= round(share * p.class_increase_frequency) for share in DROPS)
+    return round(p.stepsize * 0.2**drops, 5)
+
+
+def _chosen(records: np.ndarray, classes: np.ndarray, first: int, count: int) -> Images:
+    """Of each class `count` images from the `first` on, in the order of the file."""
+    labels = np.asarray(records["fine"])
+    chosen = np.concatenate([np.flatnonzero(labels == number)[first : first + count] for number in classes])
+    return Images(torch.from_numpy(records["image"][chosen]), torch.from_numpy(labels[chosen].astype(np.int64)))
+
+
+def _entropy(seed: int) -> list[int]:
+    """Of what a run sees, which is no other run's: not that of a number near the seed."""
+    return np.random.SeedSequence(seed).generate_state(4).tolist()

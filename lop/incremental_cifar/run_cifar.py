@@ -1,0 +1,209 @@
+"""One run of incremental CIFAR-100.
+
+    python run_cifar.py -c cfg/base_deep_learning_system.yml -s 0
+
+learns five classes, then five more, until it knows all, and writes
+results/<scale>/incremental_cifar/<config>/<setting>/seed-<seed>/metrics.parquet in the project. The images have to be
+there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut:
+the same command goes on where it stopped, with the very numbers of an uninterrupted run.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lop import plasticity
+from lop.algos.res_gnt import ResGnT
+from lop.algos.shrink_and_perturb import perturb
+from lop.incremental_cifar.parameters import CLASSES, CifarParameters
+from lop.incremental_cifar.problem import Images, Increments, augmented, seen, step_size
+from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
+from lop.runs.command_line import main
+from lop.runs.runner import Run
+
+TRAINING, TESTING = 0, 1  # what random numbers of an epoch are for
+BATCH = 250  # images that are tested at a time
+DORMANT = 0.01  # a unit that is active on less of all images and pixels
+
+
+def train(run: Run) -> None:
+    p = cast(CifarParameters, run.spec.parameters)
+
+    # Seeds: the classes and images are the same for all methods, and so are the initial weights
+    increments = Increments(run.seed, run.images, p)
+    torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
+
+    # Network and learner
+    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width)
+    net.apply(kaiming_init_resnet_module)
+    net.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
+    best = Best(net)
+    run.track(net=net, optimizer=optimizer, best=best)
+    units = None
+    if p.use_cbp:
+        units = ResGnT(
+            net,
+            "relu",
+            replacement_rate=p.replacement_rate,
+            util_type=p.utility_function,
+            maturity_threshold=p.maturity_threshold,
+        )
+        run.track(units=units)
+
+    # Loop, from one epoch to the next
+    run.facts = lambda: f"test accuracy {best.latest:.1%}" if best.latest else "no epoch ended yet"
+    parts = None
+    for step in run.steps(p.increments * p.class_increase_frequency, unit="epochs"):
+        increment, epoch = divmod(step, p.class_increase_frequency)
+        classes = increments.classes(increment)
+        if parts is None or epoch == 0:
+            parts = increments.parts(classes)
+        if epoch == 0:
+            log_plasticity(run, net, increments, increment)
+            if increment and p.reset_network:
+                net.apply(kaiming_init_resnet_module)
+            elif increment and p.reset_head:
+                net.fc.apply(kaiming_init_resnet_module)
+
+        # Learn
+        for group in optimizer.param_groups:
+            group["lr"] = step_size(p, epoch)
+        rng = increments.rng(step, TRAINING)
+        outputs = torch.as_tensor(classes, device=run.device)
+        net.train()
+        for batch in torch.from_numpy(rng.permutation(len(parts.train.labels))).split(p.mini_batch_size):
+            images = parts.train.images[batch]
+            x = augmented(images, rng, run.device) if p.use_data_augmentation else seen(images, run.device)
+            features: list[Tensor] = []
+            with autocast(p, run.device):
+                output = net(x, features if units else None)
+            loss = F.cross_entropy(output.float()[:, outputs], places(parts.train.labels[batch], classes, run.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if units:
+                units.gen_and_test(features)
+            if p.noise_std:
+                perturb(net.parameters(), p.noise_std)
+
+        # Test
+        net.eval()
+        turning = increments.rng(step, TESTING) if p.use_data_augmentation and p.augment_test else None
+        right = right_answers(net, parts.test, classes, p, run.device, turning)
+        valid = right_answers(net, parts.validation, classes, p, run.device, None)
+        best.see(right.mean().item(), valid.mean().item(), net)
+        if epoch + 1 == p.class_increase_frequency:
+            if p.early_stopping:
+                net.load_state_dict(best.parameters)
+            log_accuracy(run, best, parts.test.labels, right, len(classes))
+            best.forget()
+
+
+def log_accuracy(run: Run, best: "Best", labels: Tensor, right: Tensor, classes: int) -> None:
+    """What an increment has come to: the best of its epochs, and in its last one each class."""
+    run.log("test_accuracy", classes, best.test)
+    run.log("validation_accuracy", classes, best.validation)
+    run.log("last_test_accuracy", classes, right.mean().item())
+    for number in labels.unique().tolist():
+        run.log("class_accuracy", classes, right[labels == number].mean().item(), layer=number)
+
+
+@torch.no_grad()
+def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int) -> None:
+    """What the network is like before an increment: on images of the classes to come, and of all those before."""
+    p = cast(CifarParameters, run.spec.parameters)
+    known = (increment + 1) * p.class_increase
+    weights = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    total = sum(float(weight.abs().sum()) for weight in weights)
+    run.log("weight_magnitude", known, total / sum(weight.numel() for weight in weights))
+    old = increments.classes(increment)[: -p.class_increase]
+    net.eval()
+    for name, classes in {"next": increments.new_classes(increment), "previous": old}.items():
+        if not len(classes):
+            continue
+        images = increments.parts(classes).train.images
+        rng = np.random.default_rng([run.seed, increment])
+        chosen = rng.permutation(len(images))[: p.measured_images]
+        dormant, last = hidden(net, seen(images[torch.from_numpy(chosen)], run.device))
+        run.log(f"dormant_units_{name}", known, dormant)
+        run.log(f"stable_rank_{name}", known, plasticity.stable_rank(last))
+        run.log(f"effective_rank_{name}", known, plasticity.effective_rank(last))
+
+
+def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:
+    """The share of dormant units of all hidden layers on images x (n, 3, 32, 32), and the last layer's activations."""
+    active, last, count = None, [], 0
+    for some in x.split(BATCH):
+        _, features = net.predict(some)
+        shares = [(h != 0).float().mean(tuple(i for i in range(h.ndim) if i != 1)) * len(some) for h in features]
+        active = shares if active is None else [a + b for a, b in zip(active, shares, strict=True)]
+        last.append(features[-1])
+        count += len(some)
+    assert active is not None
+    return (torch.cat(active) / count < DORMANT).float().mean().item(), torch.cat(last)
+
+
+@torch.no_grad()
+def right_answers(
+    net: ResNet,
+    images: Images,
+    classes: np.ndarray,
+    p: CifarParameters,
+    device: str,
+    rng: np.random.Generator | None,
+) -> Tensor:
+    """1 for each image (n,) that gets the right label among `classes`, else 0; augmented by `rng`, if it is given."""
+    outputs, right = torch.as_tensor(classes, device=device), []
+    for some, labels in zip(images.images.split(BATCH), images.labels.split(BATCH), strict=True):
+        x = seen(some, device) if rng is None else augmented(some, rng, device)
+        with autocast(p, device):
+            output = net(x)
+        right.append((output[:, outputs].argmax(1) == places(labels, classes, device)).float().cpu())
+    return torch.cat(right)
+
+
+def places(labels: Tensor, classes: np.ndarray, device: str) -> Tensor:
+    """Where the classes of `labels` stand among `classes`."""
+    place = np.full(CLASSES, -1)
+    place[classes] = np.arange(len(classes))
+    return torch.from_numpy(place)[labels].to(device)
+
+
+def autocast(p: CifarParameters, device: str) -> Any:
+    return torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=p.precision == "bfloat16")
+
+
+class Best:
+    """The epoch of an increment that was best in validation, and the best test accuracy of all."""
+
+    def __init__(self, net: nn.Module):
+        self.parameters = _copy(net)
+        self.latest = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        self.test = self.validation = 0.0
+
+    def see(self, test: float, validation: float, net: nn.Module) -> None:
+        """An epoch's accuracies, and its network."""
+        self.latest, self.test = test, max(test, self.test)
+        if validation > self.validation:
+            self.validation, self.parameters = validation, _copy(net)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def _copy(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+if __name__ == "__main__":
+    main("incremental_cifar", __doc__, train)
