@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from interrupted import InterruptedRun, PowerCut, finished, same
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
@@ -14,8 +15,6 @@ from lop.imagenet import run_imagenet
 from lop.imagenet.problem import Tasks
 from lop.imagenet.run_imagenet import accuracy, train
 from lop.nets.conv_net import ConvNet
-from lop.runs import checkpoint
-from lop.runs.runner import Run
 from lop.runs.spec import PROBLEMS, resolve
 
 SMALL = {
@@ -51,49 +50,15 @@ def images(tmp_path_factory):
     return folder
 
 
-class PowerCut(Exception):
-    pass
-
-
-class InterruptedRun(Run):
-    """Saves before one of its steps, and ends some steps later, all that it has done since then lost."""
-
-    saved_at = 10**9
-
-    def steps(self, n, unit="steps", stride=1):
-        for step in super().steps(n, unit, stride):
-            if step == self.saved_at:
-                self.save()
-            if step == self.saved_at + 2:
-                raise PowerCut
-            yield step
-
-
 def run_of(results, images, config="cbp", **overrides):
     spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("glyphs", 0))
     return InterruptedRun(spec, results, data=images.parents[1])
 
 
-def finished(run):
-    """The table of a run, and all of its state at its end."""
-    run.execute(train)
-    return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec)["tracked"]
-
-
-def same(a, b):
-    if torch.is_tensor(a):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
     config, overrides = METHODS[method]
-    table, state = finished(run_of(tmp_path / "whole", images, config, **overrides))
+    table, state = finished(train, run_of(tmp_path / "whole", images, config, **overrides))
     assert table["metric"].to_pylist() == ["train_accuracy", "test_accuracy"] * 3
     assert table["step"].to_pylist() == [1, 1, 2, 2, 3, 3]
     for saved_at in (1, 3, 5):  # within a task, and between two
@@ -101,7 +66,7 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
         run.saved_at = saved_at
         with pytest.raises(PowerCut):
             run.execute(train)
-    found, its_state = finished(run_of(tmp_path / "interrupted", images, config, **overrides))
+    found, its_state = finished(train, run_of(tmp_path / "interrupted", images, config, **overrides))
     assert found.equals(table)
     assert same(its_state, state)
     if "gnt" in state:
@@ -109,11 +74,11 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 
 
 def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):
-    finished(run_of(tmp_path / "a", images, num_tasks=1))
+    finished(train, run_of(tmp_path / "a", images, num_tasks=1))
     run = run_of(tmp_path / "a", images, num_tasks=2)
     run.saved_at = 0  # a cut, if it began anew
-    longer, state = finished(run)
-    whole, its_state = finished(run_of(tmp_path / "b", images, num_tasks=2))
+    longer, state = finished(train, run)
+    whole, its_state = finished(train, run_of(tmp_path / "b", images, num_tasks=2))
     assert longer.equals(whole)
     assert same(state, its_state)
     run = run_of(tmp_path / "b", images, num_tasks=1)
@@ -149,7 +114,7 @@ def straightforward(images, weight_decay):
 
 
 def test_a_run_is_the_straightforward_loop(images, tmp_path):
-    table, state = finished(run_of(tmp_path, images, "l2", weight_decay=0.1))
+    table, state = finished(train, run_of(tmp_path, images, "l2", weight_decay=0.1))
     accuracies, weights = straightforward(images, weight_decay=0.1)
     found = table.to_pandas().query("metric == 'test_accuracy'")["value"]
     np.testing.assert_allclose(found, accuracies, atol=0.051)  # of 20 images, one
@@ -181,8 +146,8 @@ def test_accuracy_by_hand():
 
 
 def test_bfloat16_learns_about_the_same(images, tmp_path):
-    _, expected = finished(run_of(tmp_path / "a", images, "l2", num_tasks=1, num_showings=1))
-    _, found = finished(run_of(tmp_path / "b", images, "l2", num_tasks=1, num_showings=1, precision="bfloat16"))
+    _, expected = finished(train, run_of(tmp_path / "a", images, "l2", num_tasks=1, num_showings=1))
+    _, found = finished(train, run_of(tmp_path / "b", images, "l2", num_tasks=1, num_showings=1, precision="bfloat16"))
     for name, weight in found["net"].items():
         assert weight.dtype is torch.float32
         assert not torch.equal(weight, expected["net"][name])

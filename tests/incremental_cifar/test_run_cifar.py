@@ -1,0 +1,237 @@
+"""Incremental CIFAR-100: its classes, how images are seen, and whole runs: interrupted, reset, measured."""
+
+import numpy as np
+import pytest
+import torch
+from interrupted import InterruptedRun, PowerCut, finished, same
+
+from lop.data.formats import CIFAR_RECORD
+from lop.data.sets import Images as Sets
+from lop.errors import InputError
+from lop.incremental_cifar import run_cifar
+from lop.incremental_cifar.problem import Increments, augmented, cropped, seen, step_size, turned
+from lop.incremental_cifar.run_cifar import train
+from lop.nets.torchvision_modified_resnet import ResNet
+from lop.runs.spec import PROBLEMS, resolve
+
+SMALL = {
+    "total_classes": 6,
+    "class_increase": 2,
+    "class_increase_frequency": 4,
+    "train_images_per_class": 12,
+    "validation_images_per_class": 5,
+    "test_images_per_class": 5,
+    "mini_batch_size": 10,
+    "measured_images": 16,
+    "width": 2,
+}
+METHODS = {
+    "base": ("base_deep_learning_system", {}),
+    "cbp": ("continual_backpropagation", {"replacement_rate": 0.1, "maturity_threshold": 3}),
+    "head": ("head_resetting", {}),
+    "retrained": ("retrained_network", {}),
+    "noise": ("shrink_and_perturb", {"noise_std": 0.01}),
+    "without restoring": ("base_deep_learning_system", {"early_stopping": False, "use_data_augmentation": False}),
+    "bfloat16": ("continual_backpropagation", {"precision": "bfloat16", "replacement_rate": 0.1}),
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """All 60,000 records, of noise around a colour of each class."""
+    folder, rng = tmp_path_factory.mktemp("data") / "glyphs" / "cifar-100", np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    colours = rng.integers(60, 196, (100, 3, 1, 1))
+    for name, count in (("train", 50_000), ("test", 10_000)):
+        records = np.zeros(count, CIFAR_RECORD)
+        records["fine"] = rng.permutation(np.repeat(np.arange(100), count // 100))
+        noise = rng.integers(0, 60, (count, 3, 1, 1), np.uint8)
+        records["image"] = colours[records["fine"]] + noise
+        records.tofile(folder / f"{name}.bin")
+    return folder
+
+
+def spec_of(config="base_deep_learning_system", seed=0, **overrides):
+    return resolve(
+        PROBLEMS["incremental_cifar"], config, seed, "paper", overrides=SMALL | overrides, images=Sets("glyphs", 0)
+    )
+
+
+def run_of(results, images, config="base_deep_learning_system", **overrides):
+    return InterruptedRun(spec_of(config, **overrides), results, data=images.parents[1])
+
+
+def values(table, metric):
+    rows = table.to_pandas()
+    return rows[rows["metric"] == metric].set_index("step")["value"]
+
+
+def test_configurations_say_what_the_published_ones_do():
+    published = {"stepsize": 0.1, "weight_decay": 0.0005, "momentum": 0.9, "early_stopping": True}
+    published |= {"noise_std": 0.0, "use_cbp": False, "reset_head": False, "reset_network": False}
+    cbp = {"use_cbp": True, "replacement_rate": 1e-5, "utility_function": "contribution", "maturity_threshold": 1000}
+    more = {
+        "base_deep_learning_system": {},
+        "continual_backpropagation": cbp,
+        "head_resetting": {"reset_head": True},
+        "retrained_network": {"reset_network": True},
+        "shrink_and_perturb": {"noise_std": 1e-5},
+    }
+    for config, changed in more.items():
+        parameters = resolve(PROBLEMS["incremental_cifar"], config, 0, "paper").parameters
+        assert {key: getattr(parameters, key) for key in published | changed} == published | changed
+        assert parameters.increments == 20
+    assert sorted(PROBLEMS["incremental_cifar"].configs()) == sorted([*more, "replacement_rates"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"total_classes": 7}, "key `total_classes`: found 7, allowed: a multiple of class_increase"),
+        ({"use_cbp": True}, "key `replacement_rate`: found 0, allowed: more than 0 with use_cbp"),
+        ({"reset_head": True, "reset_network": True}, "key `reset_head`: found True, allowed: false with"),
+        ({"train_images_per_class": 451}, "key `train_images_per_class`: found 451"),
+    ],
+)
+def test_impossible_parameters_are_told(overrides, message):
+    with pytest.raises(InputError) as told:
+        spec_of(**overrides)
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_classes_are_added_and_their_images_are_apart(images):
+    p = spec_of(train_images_per_class=450, validation_images_per_class=50, test_images_per_class=100).parameters
+    increments = Increments(0, images, p)
+    assert sorted(increments.order) == list(range(100))
+    assert list(increments.classes(1)) == [*increments.new_classes(0), *increments.new_classes(1)]
+    assert list(Increments(1, images, p).order) != list(increments.order)
+    parts = increments.parts(increments.classes(1))
+    records = increments.files.train
+    for number in increments.classes(1):
+        own = records["image"][records["fine"] == number]
+        np.testing.assert_array_equal(parts.validation.images[parts.validation.labels == number], own[:50])
+        np.testing.assert_array_equal(parts.train.images[parts.train.labels == number], own[50:])
+    assert len(parts.test.labels) == 4 * 100
+
+
+def test_images_are_cropped_from_their_reflection():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (30, 3, 32, 32), np.uint8)
+    flip, corners = rng.random(30) < 0.5, rng.integers(0, 9, (2, 30))
+    found = cropped(torch.from_numpy(images), torch.from_numpy(flip), torch.from_numpy(corners))
+    for image, mirrored, (row, column), result in zip(images, flip, corners.T, found, strict=True):
+        image = image[:, :, ::-1] if mirrored else image
+        padded = np.pad(image, ((0, 0), (4, 4), (4, 4)), mode="reflect")
+        np.testing.assert_array_equal(result, padded[:, row : row + 32, column : column + 32])
+
+
+def test_images_are_turned_about_their_middle():
+    images = torch.randn(3, 3, 32, 32)
+    quarter = torch.tensor([0.0, np.pi / 2, -np.pi / 2])
+    found = turned(images, quarter)
+    assert torch.equal(found[0], images[0])
+    assert torch.equal(found[1], torch.rot90(images[1], 1, (1, 2)))
+    assert torch.equal(found[2], torch.rot90(images[2], -1, (1, 2)))
+    by_15 = turned(torch.ones(1, 3, 32, 32), torch.tensor([np.pi / 12]))
+    assert by_15[0, 0, 0, 0] == 0  # what comes in at a corner
+    assert by_15[0, 0, 16, 16] == 1
+
+
+def test_augmentation_follows_from_its_generator():
+    images = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
+    first, again, other = (augmented(images, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    mean = seen(torch.full((1, 3, 32, 32), 128, dtype=torch.uint8))[0, :, 0, 0]
+    expected = (128 / 255 - np.array([0.5071, 0.4865, 0.4409])) / np.array([0.2673, 0.2564, 0.2762])
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+
+
+def test_step_sizes_fall_in_each_increment():
+    p = resolve(PROBLEMS["incremental_cifar"], "base_deep_learning_system", 0, "paper").parameters
+    assert [step_size(p, epoch) for epoch in (0, 59, 60, 119, 120, 159, 160, 199)] == [
+        *(0.1, 0.1, 0.02, 0.02),
+        *(0.004, 0.004, 0.0008, 0.0008),
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
+    config, overrides = METHODS[method]
+    table, state = finished(train, run_of(tmp_path / "whole", images, config, **overrides))
+    for saved_at in (3, 4):  # before an increment's last epoch, and at the border
+        run = run_of(tmp_path / f"{saved_at}", images, config, **overrides)
+        run.saved_at = saved_at
+        with pytest.raises(PowerCut):
+            run.execute(train)
+        again, other = finished(train, run_of(tmp_path / f"{saved_at}", images, config, **overrides))
+        assert again.equals(table)
+        assert same(state, other)
+
+
+def test_what_is_logged(images, tmp_path):
+    table, _ = finished(train, run_of(tmp_path, images))
+    assert list(values(table, "test_accuracy").index) == [2, 4, 6]
+    assert list(values(table, "dormant_units_next").index) == [2, 4, 6]
+    assert list(values(table, "stable_rank_previous").index) == [4, 6]
+    classes = table.to_pandas().query("metric == 'class_accuracy' and step == 6")
+    assert list(classes["layer"]) == sorted(Increments(0, images, spec_of().parameters).classes(2))
+    assert classes["value"].mean() == pytest.approx(values(table, "last_test_accuracy")[6])
+    assert (values(table, "test_accuracy") >= values(table, "last_test_accuracy")).all()
+
+
+def test_what_is_drawn_anew(images, tmp_path, monkeypatch):
+    """The network before and after an increment's first epoch would begin to learn."""
+    before, after = [], []
+    log = run_cifar.log_plasticity
+    monkeypatch.setattr(
+        run_cifar, "log_plasticity", lambda run, net, *more: before.append(copy(net)) or log(run, net, *more)
+    )
+    monkeypatch.setattr(run_cifar, "step_size", lambda p, epoch: (after.append(copy(nets[0])), step_size(p, epoch))[1])
+    nets = []
+    made = ResNet.__init__
+    monkeypatch.setattr(ResNet, "__init__", lambda net, *more: nets.append(net) or made(net, *more))
+    for config, body, head in (
+        ("base_deep_learning_system", True, True),
+        ("head_resetting", True, False),
+        ("retrained_network", False, False),
+    ):
+        for seen_here in (before, after, nets):
+            seen_here.clear()
+        finished(train, run_of(tmp_path, images, config))
+        old, new = before[1], after[4]  # of the second increment
+        assert torch.equal(old["layer1.0.conv1.weight"], new["layer1.0.conv1.weight"]) == body
+        assert torch.equal(old["fc.weight"], new["fc.weight"]) == head
+
+
+def copy(net):
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def test_the_best_epoch_comes_back(images, tmp_path, monkeypatch):
+    """Of an increment's four epochs the one whose validation accuracy is made the highest here."""
+    kept, see = [], run_cifar.Best.see
+    shares = iter([0.1, 0.9, 0.5, 0.9] * 3)
+
+    def told(best, test, validation, net):
+        see(best, test, next(shares), net)
+        kept.append(copy(net))
+
+    monkeypatch.setattr(run_cifar.Best, "see", told)
+    _, state = finished(train, run_of(tmp_path, images))
+    assert same(dict(state["net"]), kept[9])
+    assert not same(dict(state["net"]), kept[11])
+
+
+def test_hidden_units_by_hand():
+    net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2).eval()
+    with torch.no_grad():
+        net.bn1.weight.zero_()  # the first layer's units are what their biases say
+        net.bn1.bias.copy_(torch.tensor([-1.0, 1.0]))
+        dormant, last = run_cifar.hidden(net, torch.randn(20, 3, 32, 32))
+        _, features = net.predict(torch.randn(20, 3, 32, 32))
+    units = sum(h.shape[1] for h in features)
+    assert last.shape == (20, 16)
+    assert dormant * units >= 1 - 1e-6
+    assert dormant * units == pytest.approx(round(dormant * units), abs=1e-4)
