@@ -65,7 +65,7 @@ def test_a_plan_starts_no_run(project):
     ("given", "message"),
     [
         ("scale=smok", "scale: found 'smok', allowed: laptop, paper, smoke"),
-        ("data={source: orignal}", "key `data.source`: 'orignal' is not one of ['glyphs', 'original']"),
+        ("data={source: glyph}", "key `data.source`: 'glyph' is not one of ['glyphs', 'original']"),
         ("checkpoint_every=soon", "key `checkpoint_every`: 'soon' is not of type 'number'"),
     ],
 )
