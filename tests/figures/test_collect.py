@@ -73,9 +73,20 @@ def test_values_that_are_not_numbers_stay_so():
 def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
     values = [("return", 10, None, 1.0), ("rank", 5, 0, 2.0), ("rank", 40, 1, 3.0), ("rank", 41, 1, 4.0)]
     path = write_run(tmp_path / "metrics.parquet", values)
-    assert read_metric(path, Panel(**PANEL))["value"].to_pylist() == [1.0]
-    assert read_metric(path, Panel(**PANEL | {"metric": "rank"}))["value"].to_pylist() == [2.0, 3.0]
-    assert read_metric(path, Panel(**PANEL | {"metric": "rank", "layers": [1]}))["value"].to_pylist() == [3.0]
+    ranks = Panel(**PANEL | {"metric": "rank"})
+    assert read_metric(path, Panel(**PANEL), to=40)["value"].to_pylist() == [1.0]
+    assert read_metric(path, ranks, to=40)["value"].to_pylist() == [2.0, 3.0]
+    assert read_metric(path, ranks)["value"].to_pylist() == [2.0, 3.0, 4.0]
+    assert read_metric(path, Panel(**PANEL | {"metric": "rank", "layers": [1]}), to=40)["value"].to_pylist() == [3.0]
+
+
+def test_a_level_is_the_mean_of_a_whole_run_and_of_its_layers_apart(tmp_path):
+    """The run goes on behind the panel's last step, 40."""
+    values = [("return", step, layer, float(step + layer)) for layer in (0, 1) for step in (10, 40, 100)]
+    write_run(tmp_path / "laptop/rl/ant/std/default/seed-0/metrics.parquet", values)
+    curves = {"std": {"runs": "rl/ant/std", "level": True}}
+    table = collect(figure({"curves": curves, "seeds": 1}), tmp_path)
+    assert table[["layer", "bin", "value", "count"]].to_numpy().tolist() == [[0, 40, 50.0, 3], [1, 40, 51.0, 3]]
 
 
 def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):

@@ -219,7 +219,7 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (lambda p: None, ("figures/fig9z.pdf",), "found 'fig9z', allowed: fig4a"),
+        (lambda p: None, ("figures/fig9z.pdf",), "found 'fig9z', allowed: fig1a"),
         (
             lambda p: None,
             ("figures/fig4a.pdf", "--config", "scale=huge"),
