@@ -14,7 +14,7 @@ from lop.data.sets import DATA, SOURCES
 from lop.errors import InputError
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
-from lop.figures.statistics import summarise
+from lop.figures.statistics import relative, summarise
 from lop.files import atomic_file
 
 BANDS = {"bootstrap": "95% bootstrap intervals", "standard_error": "standard errors"}
@@ -106,7 +106,13 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
         found = rows["curve"][places.isna()].iloc[0]
         allowed = ", ".join(panel.curves)
         raise InputError(f"{name}: collected table: found curve {found!r}, allowed: {allowed}")
-    return rows.loc[places.sort_values(kind="stable").index]
+    rows = rows.loc[places.sort_values(kind="stable").index]
+    if panel.relative_to is None:
+        return rows
+    paired = relative(rows, panel.relative_to)
+    if paired.empty:
+        raise InputError(f"{name}: nothing to draw: no run of {panel.relative_to} has the seed of another curve's")
+    return paired
 
 
 def _page(

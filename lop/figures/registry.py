@@ -142,6 +142,7 @@ class Panel(_Model):
     within: Literal["mean", "max"] = "mean"
     band: Literal["bootstrap", "standard_error"] = "bootstrap"
     draw: Literal["lines", "steps"] = "lines"
+    relative_to: str | None = None
     factor: Number = 1.0
     unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
     title: str = ""
@@ -151,6 +152,15 @@ class Panel(_Model):
     y_scale: Literal["linear", "log"] = "linear"
     note: str = ""
     caption: str = ""
+
+    @field_validator("relative_to")
+    @classmethod
+    def _is_a_curve(cls, name: str | None, info: ValidationInfo) -> str | None:
+        curves = info.data.get("curves", {})
+        if name is not None and (name not in curves or curves[name].level):
+            allowed = [curve for curve, source in curves.items() if not source.level]
+            raise ValueError(f"one of the curves: {', '.join(allowed)}")
+        return name
 
     @field_validator("bin")
     @classmethod

@@ -31,6 +31,23 @@ def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True)[COLUMNS] if curves else pd.DataFrame(columns=COLUMNS)
 
 
+def relative(collected: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """What runs have more than those of another curve with the same seeds: bands of it are of paired differences.
+
+    Args:
+        collected: as `summarise` takes it.
+        reference: the other curve.
+
+    Returns:
+        The same rows, each value less that of the reference with its seed, layer and bin; the reference is 0 where it
+        is a number. Rows without such a value are left out.
+    """
+    keys = ["seed", "layer", "bin"]
+    others = collected.loc[collected["curve"] == reference, [*keys, "value"]].rename(columns={"value": "reference"})
+    paired = collected.merge(others, on=keys, how="inner", validate="many_to_one")
+    return paired.assign(value=paired["value"] - paired["reference"]).drop(columns="reference")
+
+
 def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """95% bootstrap interval of the mean over runs, bias-corrected and accelerated (BCa), as in the paper.
 

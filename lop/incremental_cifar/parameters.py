@@ -6,12 +6,8 @@ from pydantic import Field, model_validator
 
 from lop.runs.parameters import Number, Parameters, Whole
 
-CLASSES, TRAIN, TEST, HELD_OUT = (
-    100,
-    500,
-    100,
-    50,
-)  # of CIFAR-100; images of a class; of those to learn from, to validate
+# Of CIFAR-100: classes; images of a class to learn from and to validate, to test; of the former, those to validate
+CLASSES, TRAIN, TEST, HELD_OUT = 100, 500, 100, 50
 
 
 class CifarParameters(Parameters):

@@ -36,12 +36,17 @@ class Parts(NamedTuple):
     test: Images
 
 
+def class_order(seed: int) -> np.ndarray:
+    """The classes (100,) in the order in which a run of that seed gets them."""
+    return np.random.default_rng(_entropy(seed)).permutation(CLASSES)
+
+
 class Increments:
     """The classes and images of one seed."""
 
     def __init__(self, seed: int, folder: Path, p: CifarParameters):
         self.seed, self.p = seed, p
-        self.order = np.random.default_rng(_entropy(seed)).permutation(CLASSES)
+        self.order = class_order(seed)
         self.files = load.cifar100(folder)
 
     def classes(self, increment: int) -> np.ndarray:

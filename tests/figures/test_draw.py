@@ -137,6 +137,16 @@ def test_the_figure_says_how_it_was_made(table, kept, note):
     assert conditions(table.query(kept), "laptop", figure().panels[0]) == f"laptop scale, {note}"
 
 
+def test_curves_may_be_drawn_relative_to_one_of_them(table):
+    numbers = plotted_numbers(table, figure({"relative_to": "std"}))
+    values = table.set_index(["curve", "seed", "bin"])["value"]
+    by_hand = (values["cbp"] - values["std"]).groupby("bin").mean()
+    assert numbers.loc[numbers["curve"] == "cbp", "mean"].tolist() == pytest.approx(by_hand.tolist())
+    assert numbers.loc[numbers["curve"] == "std", ["mean", "low", "high"]].eq(0).all(axis=None)
+    with pytest.raises(InputError, match="no run of std has the seed"):
+        plotted_numbers(table[table["curve"] == "cbp"], figure({"relative_to": "std"}))
+
+
 @pytest.mark.parametrize(
     ("last", "text"),
     [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lop.figures.statistics import bootstrap_interval, standard_error_interval, summarise
+from lop.figures.statistics import bootstrap_interval, relative, standard_error_interval, summarise
 
 
 def collected(*rows: tuple) -> pd.DataFrame:
@@ -49,6 +49,25 @@ def test_standard_error_by_hand():
         [3 - error, 3, 3 + error]
     )
     assert np.isnan(standard_error_interval(np.ones((2, 1)))).all()
+
+
+def test_relative_to_the_run_of_the_same_seed():
+    table = collected(
+        ("base", 0, None, 5, 70), ("base", 1, None, 5, 90), ("base", 2, None, 5, 80), ("base", 0, None, 10, 60),
+        ("retrained", 1, None, 5, 95), ("retrained", 0, None, 5, 72), ("retrained", 0, None, 10, 66),
+    )  # fmt: skip
+    paired = relative(table, "retrained")
+    assert paired["curve"].tolist() == ["base"] * 3 + ["retrained"] * 3  # base's seed 2 has no partner
+    assert paired["value"].tolist() == [-2, -5, -6, 0, 0, 0]
+    result = summarise(paired, "standard_error")
+    assert result.loc[0, ["mean", "low", "high"]].tolist() == [-3.5, -5, -2]  # of -2 and -5, not of 70 and 90
+
+
+def test_relative_values_are_paired_by_layer_and_stay_not_a_number():
+    table = collected(
+        ("a", 0, 0, 5, 1), ("a", 0, 1, 5, 2), ("b", 0, 0, 5, 10), ("b", 0, 1, 5, np.nan)
+    )  # fmt: skip
+    assert relative(table, "b")["value"].tolist() == pytest.approx([-9, np.nan, 0, np.nan], nan_ok=True)
 
 
 def test_the_interval_is_that_of_scipy_bin_by_bin():

@@ -1,15 +1,18 @@
 """Incremental CIFAR-100: its classes, how images are seen, and whole runs: interrupted, reset, measured."""
 
+import matplotlib.figure
 import numpy as np
 import pytest
 import torch
 from interrupted import InterruptedRun, PowerCut, finished, same
 
+from lop.data import load
 from lop.data.formats import CIFAR_RECORD
 from lop.data.sets import Images as Sets
 from lop.errors import InputError
 from lop.incremental_cifar import run_cifar
-from lop.incremental_cifar.problem import Increments, augmented, cropped, seen, step_size, turned
+from lop.incremental_cifar.pictures import CLASSES, INCREMENTS, increments
+from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned
 from lop.incremental_cifar.run_cifar import train
 from lop.nets.torchvision_modified_resnet import ResNet
 from lop.runs.spec import PROBLEMS, resolve
@@ -235,3 +238,17 @@ def test_hidden_units_by_hand():
     assert last.shape == (20, 16)
     assert dormant * units >= 1 - 1e-6
     assert dormant * units == pytest.approx(round(dormant * units), abs=1e-4)
+
+
+def test_a_column_shows_the_classes_that_an_increment_adds(images):
+    ax = matplotlib.figure.Figure().subplots()
+    increments(ax, images)
+    train, _ = load.cifar100(images)
+    labels = np.asarray(train["fine"])
+    assert len(ax.images) == INCREMENTS * CLASSES
+    lefts = [drawn.get_extent()[0] for drawn in ax.images]
+    for place, drawn in enumerate(ax.images):
+        first = np.flatnonzero(labels == class_order(0)[place])[0]
+        assert np.array_equal(drawn.get_array(), train["image"][first].transpose(1, 2, 0))
+        assert lefts[place] == lefts[place // CLASSES * CLASSES]
+    assert len(set(lefts)) == INCREMENTS
