@@ -85,7 +85,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) -m slow
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m slow
 
 test-all: test test-slow
 
@@ -103,6 +103,7 @@ benchmark: $(READY)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/regression.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/mnist.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/images.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/cifar.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/rl.py
 
 clean:

@@ -11,6 +11,15 @@ configfile: "config/config.yaml"
 include: "workflow/rules/common.smk"
 
 
+# On a cluster too these run where Snakemake does: seconds each.
+localrules:
+    all,
+    collect,
+    figure,
+    claims_of_figure,
+    claims,
+
+
 rule all:
     default_target: True
     input:

@@ -78,17 +78,8 @@ def train(run: Run) -> None:
         for batch in torch.from_numpy(rng.permutation(len(parts.train.labels))).split(p.mini_batch_size):
             images = parts.train.images[batch]
             x = augmented(images, rng, run.device) if p.use_data_augmentation else seen(images, run.device)
-            features: list[Tensor] = []
-            with autocast(p, run.device):
-                output = net(x, features if units else None)
-            loss = F.cross_entropy(output.float()[:, outputs], places(parts.train.labels[batch], classes, run.device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if units:
-                units.gen_and_test(features)
-            if p.noise_std:
-                perturb(net.parameters(), p.noise_std)
+            y = places(parts.train.labels[batch], classes, run.device)
+            update(net, optimizer, units, x, y, outputs, p)
 
         # Test
         net.eval()
@@ -101,6 +92,29 @@ def train(run: Run) -> None:
                 net.load_state_dict(best.parameters)
             log_accuracy(run, best, parts.test.labels, right, len(classes))
             best.forget()
+
+
+def update(
+    net: ResNet,
+    optimizer: torch.optim.Optimizer,
+    units: ResGnT | None,
+    x: Tensor,
+    y: Tensor,
+    outputs: Tensor,
+    p: CifarParameters,
+) -> None:
+    """Learn from a minibatch: x (n, 3, 32, 32), y (n,) the places of its classes among `outputs`, which are there."""
+    features: list[Tensor] = []
+    with autocast(p, x.device.type):
+        output = net(x, features if units else None)
+    loss = F.cross_entropy(output.float()[:, outputs], y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if units:
+        units.gen_and_test(features)
+    if p.noise_std:
+        perturb(net.parameters(), p.noise_std)
 
 
 def log_accuracy(run: Run, best: "Best", labels: Tensor, right: Tensor, classes: int) -> None:

@@ -33,6 +33,7 @@ from lop.runs import checkpoint
 from lop.runs.lock import locked
 from lop.runs.metrics import MetricsLog, read_about, write_metrics
 from lop.runs.progress import Progress, duration
+from lop.runs.scheduler import TimeLimit
 from lop.runs.spec import RunSpec
 from lop.runs.store import Store
 
@@ -149,16 +150,21 @@ class Run:
         gc.freeze()  # the garbage collector need not walk through all of torch again and again
         clock = saved = time.monotonic()
         ahead, look_around = stride, self.step + stride
+        limit = TimeLimit()
         while self.step < n:
             if self.step >= look_around or self._stop:
                 now = time.monotonic()
                 ahead = max(stride, min(2 * ahead, int(ahead * LOOK_EVERY / max(now - clock, 1e-9))))
                 look_around = self.step + ahead
-                self._history["seconds"] += now - clock
+                lap = now - clock
+                self._history["seconds"] += lap
                 clock = now
-                if self._stop:
+                out_of_time = limit.is_near(lap)
+                if self._stop or out_of_time:
                     self.save()
                     progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; the same command goes on")
+                    if out_of_time:
+                        limit.put_back()
                     raise Interrupted
                 if now - saved >= self._checkpoint_every:
                     self.save()

@@ -15,6 +15,7 @@ from lop import errors
 from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
+from lop.plan.resources import resources
 from lop.runs.spec import PROBLEMS, resolve
 
 
@@ -134,11 +135,16 @@ def picture_files(wildcards):
     )
 
 
-def data_options(wildcards):
-    """Which images, for the command line of a run that learns from some."""
-    if not spec_of(wildcards).problem.data:
-        return ""
-    return f"--data {DATA} --data-source {IMAGES.source} --data-seed {IMAGES.seed}"
+def seeds_of(wildcards):
+    """Of a job, for the command line: one, or ten."""
+    return wildcards.get("seed") or f"{wildcards.tens}0-{wildcards.tens}9"
+
+
+@told_in_one_line
+def asked_for(wildcards):
+    """What a scheduler is asked for, for a job."""
+    spec = spec_of(wildcards)
+    return resources(spec, config["device"], 10 if spec.problem.tens else 1)
 
 
 def data_folder(source):

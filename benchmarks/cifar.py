@@ -1,0 +1,109 @@
+"""What an update of incremental CIFAR-100 takes, over the straightforward loop: ResNet-18, 90 images, one thread.
+
+    python benchmarks/cifar.py
+
+- plain: images flipped, cropped and turned one by one, contiguous, autograd, `torch.optim.SGD` parameter by parameter
+- float32, bfloat16: what a run does, with `precision` set so, augmentation included
+- cbp: the same as float32, with continual backpropagation
+
+All take turns, because shared machines drift; ratios are of the medians.
+"""
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lop.algos.res_gnt import ResGnT
+from lop.incremental_cifar.parameters import CLASSES, CifarParameters
+from lop.incremental_cifar.problem import augmented
+from lop.incremental_cifar.run_cifar import update
+from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
+
+BATCH, ROUNDS = 90, 7
+FLOORS = {"float32": 1.0, "bfloat16": 1.5}  # times as fast as plain; below is what we call a regression
+CEILINGS = {"cbp": 1.05, "augmentation": 0.05}  # of an update in float32
+SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005}
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 3, 32, 32), np.uint8))
+LABELS = torch.arange(BATCH)
+
+
+def network() -> ResNet:
+    torch.manual_seed(0)
+    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d)
+    net.apply(kaiming_init_resnet_module)
+    return net.train()
+
+
+def plain() -> Callable[[], object]:
+    net, rng = network(), np.random.default_rng(0)
+    optimizer = torch.optim.SGD(net.parameters(), **SGD, foreach=False)
+
+    def step() -> None:
+        x = torch.cat([augmented(image[None], rng) for image in IMAGES]).contiguous()
+        loss = F.cross_entropy(net(x), LABELS)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def ours(**keys: object) -> Callable[[], object]:
+    p = CifarParameters(stepsize=0.1, **keys)
+    net, rng, outputs = network().to(memory_format=torch.channels_last), np.random.default_rng(0), torch.arange(CLASSES)
+    optimizer = torch.optim.SGD(net.parameters(), **SGD)
+    units = None
+    if p.use_cbp:
+        units = ResGnT(
+            net,
+            "relu",
+            replacement_rate=p.replacement_rate,
+            util_type=p.utility_function,
+            maturity_threshold=p.maturity_threshold,
+        )
+    return lambda: update(net, optimizer, units, augmented(IMAGES, rng), LABELS, outputs, p)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    rng = np.random.default_rng(0)
+    steps = {
+        "plain": plain(),
+        "float32": ours(),
+        "bfloat16": ours(precision="bfloat16"),
+        "cbp": ours(use_cbp=True, replacement_rate=1e-5, utility_function="contribution", maturity_threshold=1000),
+        "augmentation": lambda: augmented(IMAGES, rng),
+    }
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for round_ in range(ROUNDS + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if round_:  # the first one fills caches
+                times[name].append((time.perf_counter() - start) * 1e3)
+    median = {name: statistics.median(record) for name, record in times.items()}
+    print(f"plain        {median['plain']:7.1f} ms")
+    for name, floor in FLOORS.items():
+        print(f"{name:12} {median[name]:7.1f} ms, {median['plain'] / median[name]:.2f} times as fast (floor {floor})")
+    for name, ceiling in CEILINGS.items():
+        share = median[name] / median["float32"]
+        print(f"{name:12} {median[name]:7.1f} ms, {share:.3f} of float32 (ceiling {ceiling})")
+    fine = [median["plain"] >= floor * median[name] for name, floor in FLOORS.items()]
+    fine += [median[name] <= ceiling * median["float32"] for name, ceiling in CEILINGS.items()]
+    sys.exit(not all(fine))
+
+
+if __name__ == "__main__":
+    main()

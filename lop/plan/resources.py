@@ -1,0 +1,65 @@
+"""What a scheduler is asked for, run by run: config/resources.yaml, checked, and the model of what runs take."""
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lop.paths import CONFIG, shown
+from lop.plan.costs import model_seconds
+from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.spec import PROBLEMS, RunSpec
+
+RESOURCES = CONFIG / "resources.yaml"
+
+
+class Resources(NamedTuple):
+    mem_mb: int
+    runtime: int  # minutes
+    gpu: int
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Needs(_Model):
+    """Of the runs of a problem."""
+
+    mem_mb: Whole = Field(ge=1, description="megabytes")
+    slack: Number = Field(3.0, ge=1, description="times the minutes of the model")
+
+
+class Table(_Model):
+    """Contents of config/resources.yaml."""
+
+    shortest: Whole = Field(ge=1, description="minutes that are asked for at least")
+    longest: Whole = Field(ge=1, description="and at most")
+    runs: dict[str, Needs] = Field(description="by problem")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Table":
+        if self.longest < self.shortest:
+            raise ValueError(f"key `longest`: found {self.longest}, allowed: from `shortest` ({self.shortest}) on")
+        if self.runs.keys() != PROBLEMS.keys():
+            raise ValueError(f"key `runs`: found {', '.join(self.runs)}, allowed: each of {', '.join(PROBLEMS)}")
+        return self
+
+
+@cache
+def read_resources(path: Path = RESOURCES) -> Table:
+    """The table; InputError, in one line, for anything wrong about it."""
+    return checked(Table, read_mapping(path), shown(path))
+
+
+def resources(spec: RunSpec, device: str = "cpu", runs: int = 1, path: Path = RESOURCES) -> Resources:
+    """Of a job that does some runs like this one, one by one.
+
+    A run that needs more than the longest time saves before its end, is put back and goes on: see `lop.runs.scheduler`.
+    """
+    table = read_resources(path)
+    needs = table.runs[spec.problem.name]
+    minutes = runs * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
+    runtime = min(table.longest, max(table.shortest, round(minutes)))
+    return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)

@@ -1,0 +1,82 @@
+"""What a scheduler is asked for: config/resources.yaml and the model of what runs take."""
+
+import pytest
+
+from lop.errors import InputError
+from lop.plan.costs import model_seconds
+from lop.plan.resources import read_resources, resources
+from lop.runs.spec import PROBLEMS, resolve
+
+TABLE = """
+shortest: 10
+longest: 1440
+runs:
+  rl: {mem_mb: 700, slack: 5}
+  slowly_changing_regression: {mem_mb: 800}
+  permuted_mnist: {mem_mb: 900}
+  imagenet: {mem_mb: 1000}
+  incremental_cifar: {mem_mb: 1100}
+"""
+
+
+def spec_of(config="ant/std", scale="paper", problem="rl", **overrides):
+    return resolve(PROBLEMS[problem], config, 0, scale, overrides=overrides)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "resources.yaml"
+    path.write_text(TABLE)
+    return path
+
+
+def test_a_problem_has_its_memory_and_slack(table):
+    spec = spec_of(n_steps=1_000_000)
+    assert resources(spec, path=table) == (700, round(5 * model_seconds("rl", spec.parameters) / 60), 0)
+    cifar = spec_of("base_deep_learning_system", "laptop", "incremental_cifar")
+    assert resources(cifar, path=table).mem_mb == 1100
+
+
+def test_minutes_keep_to_their_limits(table):
+    assert resources(spec_of("ant/std", "smoke"), path=table).runtime == 10
+    assert resources(spec_of("ant/std", n_steps=10**9), path=table).runtime == 1440
+
+
+def test_several_runs_take_as_many_times_as_long(table):
+    spec = spec_of(n_steps=1_000_000)
+    one, three = resources(spec, path=table), resources(spec, runs=3, path=table)
+    assert three.runtime == pytest.approx(3 * one.runtime, abs=3)
+
+
+def test_a_gpu_is_asked_for_where_networks_are_on_one(table):
+    assert resources(spec_of(), "cuda:1", path=table).gpu == 1
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_the_table_of_the_project_fits_every_problem(scale):
+    table = read_resources()
+    for problem, config in {
+        "rl": "ant/cbp",
+        "imagenet": "cbp",
+        "incremental_cifar": "continual_backpropagation",
+    }.items():
+        asked = resources(spec_of(config, scale, problem))
+        assert table.shortest <= asked.runtime <= table.longest
+        assert asked.mem_mb >= 500
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mem_mb: 700", "mem: 700", "mem"),
+        ("mem_mb: 700", "mem_mb: -1", "mem_mb"),
+        ("longest: 1440", "longest: 5", "key `longest`: found 5, allowed: from `shortest` (10) on"),
+        ("  imagenet: {mem_mb: 1000}\n", "", "key `runs`: found rl, slowly"),
+    ],
+)  # fmt: skip
+def test_a_bad_table_is_told_in_one_line(table, old, new, message):
+    table.write_text(TABLE.replace(old, new))
+    with pytest.raises(InputError, match=r"resources\.yaml") as told:
+        read_resources(table)
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)

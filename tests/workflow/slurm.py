@@ -1,0 +1,130 @@
+"""SLURM on this machine alone, brought up by a test and taken down by its process ids: munged, slurmctld, slurmd."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+CONF = """
+ClusterName=test
+SlurmctldHost=localhost
+SlurmUser={user}
+SlurmctldPort={controller}
+SlurmdPort={daemon}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CryptoType=crypto/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SchedulerParameters=sched_interval=1,bf_interval=1
+JobRequeue=1
+KillWait=30
+OverTimeLimit=0
+MpiDefault=none
+ReturnToService=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=localhost CPUs={cpus} RealMemory=8000 State=UNKNOWN
+PartitionName=low Nodes=localhost Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=high Nodes=localhost MaxTime=INFINITE State=UP PriorityTier=10
+"""
+PLACE = Path("/etc/slurm/slurm.conf")  # where programs in a job look: executors take SLURM_CONF away
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
+
+
+def missing() -> str:
+    """What there is not, for a cluster of the test's own."""
+    needed = [name for name in PROGRAMS if not program(name)]
+    if PLACE.exists() or os.geteuid():
+        needed.append(f"{PLACE} to be free, and the right to write it")
+    return ", ".join(needed)
+
+
+def program(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+class Cluster:
+    """One node with two processors: partitions `low`, and `high`, whose jobs send those of `low` back to the queue."""
+
+    def __init__(self, folder: Path, cpus: int = 2):
+        self.folder, self.daemons = folder, []
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        self.conf = folder / "slurm.conf"
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        controller, daemon = _free_port(), _free_port()
+        self.conf.write_text(
+            CONF.format(folder=folder, user=user, controller=controller, daemon=daemon, cpus=cpus).lstrip()
+        )
+        self.environment = {
+            **os.environ, "SLURM_CONF": str(self.conf), "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"
+        }  # fmt: skip
+
+    def __enter__(self) -> "Cluster":
+        for name in ("state", "spool"):
+            (self.folder / name).mkdir()
+        PLACE.parent.mkdir(exist_ok=True)
+        PLACE.unlink(missing_ok=True)  # a link that a killed test has left
+        PLACE.symlink_to(self.conf)
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o600)
+        munge = [f"--{name}-file={self.folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
+        self._start("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *munge)
+        self._wait(lambda: (self.folder / "munge.socket").exists(), "munged")
+        self._start("slurmctld", "-D", "-c")
+        self._start("slurmd", "-D", "-N", "localhost")
+        self._wait(lambda: "idle" in self.run("sinfo", "-h", "-o", "%T"), "slurmd")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        PLACE.unlink(missing_ok=True)
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+        for daemon in self.daemons:
+            try:
+                daemon.wait(10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+
+    def run(self, *command: str) -> str:
+        """What a command of SLURM's prints."""
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment).stdout
+
+    def jobs(self, state: str = "RUNNING") -> list[str]:
+        """Numbers of the jobs in a state."""
+        return self.run("squeue", "-h", "-o", "%i", "-t", state).split()
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob("*.log")))
+
+    def _start(self, name: str, *arguments: str) -> None:
+        with open(self.folder / f"{name}.out.log", "w") as out:
+            command = [program(name) or name, *arguments]
+            self.daemons.append(subprocess.Popen(command, stdout=out, stderr=out, env=self.environment))
+
+    def _wait(self, is_ready, name: str) -> None:
+        end = time.monotonic() + 30
+        while not is_ready():
+            if time.monotonic() > end:
+                self.__exit__()
+                raise RuntimeError(f"{name} does not come up:\n{self.logs()}")
+            time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

@@ -1,0 +1,137 @@
+"""On a SLURM cluster of one node: a figure by the profile, and runs that are cancelled, preempted, out of time."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from slurm import Cluster, missing
+from test_workflow import Project
+
+from lop.runs.metrics import read_about
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("slurm"),  # one cluster at a time
+    pytest.mark.skipif(bool(missing()), reason=f"needs {missing()}"),
+]
+PROFILE = (
+    *("--profile", "workflow/profiles/slurm", "--slurm-no-account", "--slurm-status-command", "squeue"),
+    *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
+    *("--default-resources", "mem_mb=500", "runtime=10", "slurm_partition=low", "--latency-wait", "10"),
+)
+LONG = "results/smoke/rl/hopper/std/default/seed-0/metrics.parquet"
+LONGER = "results/smoke/rl/walker/std/default/seed-0/metrics.parquet"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """One whose Hopper takes half a minute, to be met in the middle, and whose Walker2d takes more than one."""
+    project = Project(tmp_path_factory.mktemp("project") / "project")
+    longer = "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 100_000}\n  rl/walker/*: {n_steps: 250_000}"
+    project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", longer)
+    return project
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(project, tmp_path_factory):
+    """The table of the long run, made without a cluster."""
+    other = Project(tmp_path_factory.mktemp("other") / "project", project.folder)
+    other.build(LONG)
+    return pq.read_table(other.folder / LONG)
+
+
+class Build:
+    """A Snakemake that sends jobs to the cluster, in the background."""
+
+    def __init__(self, project: Project, cluster: Cluster, *arguments: str):
+        self.log = project.folder / "build.log"
+        environment = cluster.environment | {"PYTHONPATH": str(project.folder)}
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                project.command(*arguments, *PROFILE, "--config", "scale=smoke", "checkpoint_every=1"),
+                cwd=project.folder, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def ended(self, seconds: float = 240) -> int:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            raise AssertionError(self.text()) from None
+
+    def text(self) -> str:
+        return self.log.read_text()[-6_000:]
+
+
+def until(is_so: Callable[[], object], build: Build, cluster: Cluster, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert build.process.poll() is None, build.text() + cluster.logs()
+        assert time.monotonic() < end, build.text() + cluster.logs()
+        time.sleep(0.2)
+
+
+def is_saved(folder: Path) -> bool:
+    return any(folder.glob("checkpoint*"))
+
+
+@pytest.fixture
+def fresh(project):
+    """The project without the long run."""
+    for path in (project.folder / LONG).parent.glob("*"):
+        path.unlink()
+    store = project.folder / "results/.store"
+    for path in sorted(store.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    return project
+
+
+def test_a_figure_is_built_by_the_profile(project, cluster):
+    build = Build(project, cluster, "figures/fig4a.pdf")
+    assert build.ended() == 0, build.text() + cluster.logs()
+    assert (project.folder / "figures/fig4a.pdf").read_bytes().startswith(b"%PDF")
+    assert "array" in build.log.read_text(), build.text()
+    assert "rule figure" not in "".join(path.name for path in (project.folder / ".snakemake/slurm_logs").iterdir())
+
+
+def test_a_cancelled_job_goes_on_when_asked_again(fresh, cluster, uninterrupted):
+    build = Build(fresh, cluster, LONG, "--retries", "0")
+    until(lambda: is_saved((fresh.folder / LONG).parent), build, cluster)
+    cluster.run("scancel", *cluster.jobs())
+    assert build.ended() != 0
+    build = Build(fresh, cluster, LONG)
+    assert build.ended() == 0, build.text() + cluster.logs()
+    assert read_about(fresh.folder / LONG)["resumed"] == 1
+    assert pq.read_table(fresh.folder / LONG).equals(uninterrupted)
+
+
+def test_a_preempted_job_waits_and_goes_on(fresh, cluster, uninterrupted):
+    build = Build(fresh, cluster, LONG)
+    until(lambda: is_saved((fresh.folder / LONG).parent), build, cluster)
+    cluster.run("srun", "-p", "high", "-c", "2", "-t", "1", "sleep", "1")
+    assert build.ended() == 0, build.text() + cluster.logs()
+    assert build.log.read_text().count("with SLURM jobid") == 1
+    assert read_about(fresh.folder / LONG)["resumed"] == 1
+    assert pq.read_table(fresh.folder / LONG).equals(uninterrupted)
+
+
+def test_a_run_out_of_time_puts_itself_back_and_goes_on(project, cluster, tmp_path):
+    other = Project(tmp_path / "project", project.folder)
+    with ThreadPoolExecutor() as pool:
+        uninterrupted = pool.submit(other.build, LONGER)
+        build = Build(project, cluster, LONGER, "--set-resources", "train_rl:runtime=1")
+        assert build.ended(400) == 0, build.text() + cluster.logs()
+        uninterrupted.result()
+    assert build.log.read_text().count("with SLURM jobid") == 1
+    assert read_about(project.folder / LONGER)["resumed"] >= 1
+    assert pq.read_table(project.folder / LONGER).equals(pq.read_table(other.folder / LONGER))
