@@ -7,8 +7,9 @@ from lop.runs.parameters import read_mapping
 
 
 def configured() -> dict[str, Any]:
-    """`scale`, `results` (a path) and `data` (`source`, `seed`), with their defaults where the file says nothing."""
+    """`scale`, `results` and `data`: `source`, `seed`, `sets`; paths whole, defaults where the file says nothing."""
     path = CONFIG / "config.yaml"
     config = read_mapping(path) if path.is_file() else {}
-    data = {"source": "glyphs", "seed": 0, **(config.get("data") or {})}
+    data = {"source": "glyphs", "seed": 0, "sets": "data", **(config.get("data") or {})}
+    data["sets"] = ROOT / data["sets"]
     return {"scale": config.get("scale", "laptop"), "results": ROOT / config.get("results", RESULTS), "data": data}

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from lop.configured import configured
 from lop.data.prepare import prepare
-from lop.data.sets import CLASSES, DATA, SETS, SOURCES
+from lop.data.sets import CLASSES, SETS, SOURCES
 from lop.errors import InputError, told_in_one_line
 from lop.paths import shown
 
@@ -17,7 +18,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
     parser.add_argument("--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, or 0-9; default: %(default)s")
     parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
-    parser.add_argument("--data", type=Path, default=DATA, help="where sets lie; default: %(default)s")
+    parser.add_argument(
+        "--data", type=Path, default=configured()["data"]["sets"], help="where sets lie; default: %(default)s"
+    )
     given = parser.parse_args()
     with told_in_one_line():
         supplied = Path(given.folder) if given.folder else None

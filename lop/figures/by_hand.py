@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lop.configured import configured
-from lop.data.sets import DATA, Images, must_be_there
+from lop.data.sets import Images, must_be_there
 from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
@@ -32,9 +32,9 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         data = configured()["data"]
         for picture in figure.pictures:
             if picture.data:
-                must_be_there(picture.data, Images(data["source"], data["seed"]), picture.classes, DATA)
+                must_be_there(picture.data, Images(data["source"], data["seed"]), picture.classes, data["sets"])
         collected = collect(figure, options.results, skip_missing=True)
-        print("wrote", *draw(collected, figure, Path(), DATA / data["source"]))
+        print("wrote", *draw(collected, figure, Path(), data["sets"] / data["source"]))
 
 
 def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) -> list[str]:

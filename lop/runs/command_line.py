@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lop.configured import configured
-from lop.data.sets import DATA, SOURCES, Images
+from lop.data.sets import SOURCES, Images
 from lop.errors import InputError, told_in_one_line
 from lop.paths import RESULTS
 from lop.runs.lock import die_with_parent
@@ -94,7 +94,12 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     configured_data = configured()["data"]
     told = None if problem.data else argparse.SUPPRESS
-    add("--data", type=Path, default=DATA, help=told or "folder of all sets of images (default: the project's data/)")
+    add(
+        "--data",
+        type=Path,
+        default=configured_data["sets"],
+        help=told or "folder of all sets of images (default: %(default)s)",
+    )
     add(
         "--data-source",
         choices=SOURCES,

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 from test_workflow import Project
 
@@ -47,6 +48,18 @@ def test_other_images_make_the_runs_stale(project):
     assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
     project.edit("lop/data/glyphs.py", "noise=(0, 91)", "noise=(0, 90)")
     assert project.stale(FIGURE) == set()
+
+
+def test_results_and_images_may_lie_elsewhere(project, tmp_path):
+    results, images = tmp_path / "results", tmp_path / "images"
+    target = f"{results}/smoke/permuted_mnist/bp/rate/change_after=1000/seed-0/metrics.parquet"
+    where = ("--config", "scale=smoke", f"results={results}", f"data={{sets: {images}}}")
+    done = project.snakemake(target, "--cores", "2", *where)
+    assert done.returncode == 0, done.stderr
+    assert (images / "glyphs/mnist" / IMAGES.rpartition("/")[2]).exists()
+    assert list((results / ".store").rglob("*.parquet"))
+    assert pq.read_table(target).equals(pq.read_table(metrics(project)))
+    assert project.stale(FIGURE) == set()  # of what lies where it was
 
 
 def test_loss_of_the_files_costs_no_training(project):

@@ -35,9 +35,9 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """One whose Hopper takes half a minute, to be met in the middle, and whose Walker2d takes more than one."""
+    """One whose Hopper takes half a minute, to be met in the middle, and whose Walker2d takes more than a whole."""
     project = Project(tmp_path_factory.mktemp("project") / "project")
-    longer = "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 100_000}\n  rl/walker/*: {n_steps: 250_000}"
+    longer = "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 100_000}\n  rl/walker/*: {n_steps: 500_000}"
     project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", longer)
     return project
 

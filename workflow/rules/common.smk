@@ -50,7 +50,7 @@ check_config(ROOT / "workflow/schemas/config.schema.yaml")
 
 SCALE = config["scale"]
 RESULTS = config["results"]
-DATA = "data"
+DATA = config["data"]["sets"]
 IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
 
 
