@@ -15,7 +15,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims plan test test-slow test-all lint benchmark clean
+.PHONY: help setup legacy figures claims plan report test test-slow test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make figures             build all of them"
 	@echo "make plan                tell what is to be made for them, and how many core hours it takes; SCALE=paper too"
 	@echo "make claims              test the paper's claims on them, and write figures/claims.md"
+	@echo "make report              one page, figures/report.html, of what there is: figures, claims, costs, what made each run"
 	@echo "make test                run the tests; make test-all also the long ones; make lint the linters"
 	@echo "make benchmark           measure what algorithms cost, and environment steps per second against bare physics"
 	@echo "make legacy              set up the original simulator, for \`backend: mujoco-py\`"
@@ -78,6 +79,9 @@ claims: $(READY)
 
 plan: $(READY)
 	@$(SNAKEMAKE) --quiet -- plan
+
+report: $(READY)
+	@$(SNAKEMAKE) --quiet -- report
 
 FORCE:
 

@@ -13,12 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 from lop.claims.registry import claimed_figures
-from lop.claims.table import as_markdown, judged
+from lop.claims.table import as_markdown, judged_by_runs
 from lop.configured import configured
 from lop.data.sets import Images
 from lop.errors import InputError, told_in_one_line
 from lop.figures.by_hand import out_of_date
-from lop.figures.collect import collect
 from lop.figures.registry import load_figure
 from lop.paths import shown
 
@@ -46,8 +45,7 @@ def _of_runs(name: str, options: argparse.Namespace, images: Images) -> pd.DataF
     found = [run for run in runs.values() if (options.results / run.path).exists()]
     for line in out_of_date(found, options.results):
         print(line, file=sys.stderr)
-    collected = collect(figure, options.results, skip_missing=True)
-    return judged(figure, collected, images) if len(collected) else pd.DataFrame()
+    return judged_by_runs(figure, options.results, images)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import pandas as pd
 from lop.claims.registry import load_claims
 from lop.claims.verdict import Verdict, judge, setting_of
 from lop.data.sets import Images
+from lop.figures.collect import collect
 from lop.figures.registry import Figure
 from lop.files import atomic_file
 
@@ -23,6 +24,12 @@ def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFr
         for place, claim in load_claims(figure.name)
     ]
     return pd.DataFrame(map(_flat, verdicts))
+
+
+def judged_by_runs(figure: Figure, results: Path, images: Images) -> pd.DataFrame:
+    """The same by those of the figure's runs that are there; empty if there is none."""
+    collected = collect(figure, results, skip_missing=True)
+    return judged(figure, collected, images) if len(collected) else pd.DataFrame()
 
 
 def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
@@ -44,7 +51,7 @@ def read(files: Sequence[Path]) -> pd.DataFrame:
 def as_markdown(table: pd.DataFrame) -> str:
     """The table to read, and below it what its columns are and how many verdicts of each kind there are."""
     lines = [_line(HEAD), _line(["---"] * len(HEAD))]
-    lines += [_line(_cells(row)) for _, row in table.iterrows()]
+    lines += [_line([*cells(row), _verdict(row)]) for _, row in table.iterrows()]
     counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
     return "\n".join([*lines, "", f"{len(table)} claims: {counts}.", "", *LEGEND, ""])
 
@@ -66,9 +73,9 @@ def _flat(verdict: Verdict) -> dict[str, Any]:
     return row
 
 
-def _cells(row: pd.Series) -> list[str]:
+def cells(row: pd.Series) -> list[str]:
+    """A row as it is read, under `HEAD`, but for the verdict."""
     where = ", ".join(filter(None, (row["scale"], row["images"])))
-    why = f": {row['why']}" if row["why"] else ""
     return [
         f"{row['figure']} ({where})",
         row["claim"],
@@ -78,8 +85,11 @@ def _cells(row: pd.Series) -> list[str]:
         _with_interval(row, "iqm"),
         _with_interval(row, "improvement", 100),
         str(row["n"]),
-        f"**{row['verdict']}**{why}",
     ]
+
+
+def _verdict(row: pd.Series) -> str:
+    return f"**{row['verdict']}**" + (f": {row['why']}" if row["why"] else "")
 
 
 def _against(first: Any, second: Any) -> str:

@@ -43,7 +43,7 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = D
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, notes, images)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
-        _save(page, png, {"Title": figure.name, "Description": figure.caption, "Software": None})
+        _save(page, png, {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Software": None})
     with atomic_file(csv) as temporary:
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
         shown.to_csv(temporary, index=False, lineterminator="\n")

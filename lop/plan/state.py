@@ -1,6 +1,8 @@
 """Whether a run is there as the configuration and the code want it now."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lop.errors import InputError
 from lop.runs.metrics import read_about
@@ -26,6 +28,11 @@ def _why(spec: RunSpec, path: Path) -> str:
         about = read_about(path)
     except InputError:
         return DAMAGED
+    return differs(spec, about)
+
+
+def differs(spec: RunSpec, about: Mapping[str, Any]) -> str:
+    """In what a finished run, by its metadata, is not the one that is wanted; "" if it is."""
     if about.get("seed") != spec.seed:
         return OTHER_SEED
     found, wanted = dict(about.get("parameters") or {}), spec.identity

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lop.paths import ROOT
-from lop.plan.__main__ import hours_text, table
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import state
+from lop.plan.table import hours_text, table
 from lop.runs.metrics import SCHEMA
 from lop.runs.spec import PROBLEMS, resolve
 from lop.runs.store import Store

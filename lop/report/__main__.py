@@ -1,0 +1,53 @@
+"""Write one page of what there is: figures, claims, costs, and what each run was made by.
+
+    python -m lop.report                          # figures/report.html
+    python -m lop.report fig4a ed4a --scale paper
+
+Nothing is run or drawn: `make figures report` makes the figures first. `snakemake report` tells the same.
+"""
+
+import argparse
+from pathlib import Path
+
+from lop.configured import configured
+from lop.data.sets import SOURCES, Images
+from lop.errors import InputError, told_in_one_line
+from lop.figures.registry import figure_names
+from lop.files import atomic_file
+from lop.paths import ROOT, shown
+from lop.report.gather import gather
+from lop.report.page import page
+
+
+def main() -> None:
+    with told_in_one_line():
+        options = _parser().parse_args()
+        for name in options.names:
+            if name not in figure_names():
+                raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
+        images = Images(options.data_source, options.data_seed)
+        contents = gather(options.scale, options.results, options.figures, images, options.names)
+        with atomic_file(options.output) as temporary:
+            temporary.write_text(page(contents), encoding="utf-8")
+        drawn = sum(bool(one.picture) for one in contents.figures)
+        print(f"{shown(options.output)}: {drawn} of {len(contents.figures)} figures, {len(contents.claims)} claims")
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = configured()
+    parser = argparse.ArgumentParser(
+        prog="python -m lop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("names", nargs="*", metavar="FIGURE", help="(default: all)")
+    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
+    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
+    add("--figures", type=Path, default=ROOT / "figures", help="folder with those drawn (default: %(default)s)")
+    add("--output", type=Path, default=ROOT / "figures/report.html", help="(default: %(default)s)")
+    add("--data-source", choices=SOURCES, default=default["data"]["source"], help="(default: %(default)s)")
+    add("--data-seed", type=int, default=int(default["data"]["seed"]), help="(default: %(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What the page shows, as plain values: nothing here knows how it looks. Nothing is run, and nothing drawn."""
+
+import base64
+import json
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lop.claims.registry import claimed_figures
+from lop.claims.table import HEAD, cells, judged_by_runs
+from lop.data.sets import Images
+from lop.errors import InputError
+from lop.figures.by_hand import ranges
+from lop.figures.registry import Figure, figure_names, load_figure
+from lop.paths import ROOT
+from lop.plan.costs import estimate, read_records
+from lop.plan.state import differs, state
+from lop.plan.wanted import wanted_runs
+from lop.runs.metrics import read_about
+from lop.runs.spec import RunSpec
+
+MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
+
+
+@dataclass
+class Drawn:
+    """A figure: as it lies in the folder of figures, and its runs at the report's scale."""
+
+    name: str
+    caption: str
+    picture: str  # a data: address, or nothing if it was not drawn
+    scale: str  # at which it was drawn; nothing if the file does not say
+    files: dict[str, str]  # suffix -> data: address, to be saved
+    wanted: int
+    ready: int
+    waits: dict[str, int]  # why runs are to be made -> how many
+    hours: float  # of one core, for those
+    sources: list[str]  # names of its runs' configurations
+
+
+@dataclass
+class Made:
+    """The runs of one setting that are there."""
+
+    name: str
+    seeds: list[int] = field(default_factory=list)
+    parameters: str = ""
+    seconds: float = 0.0
+    resumed: int = 0
+    code: set[str] = field(default_factory=set)
+    machines: set[str] = field(default_factory=set)
+    versions: set[str] = field(default_factory=set)
+    ended: str = ""
+    states: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def seeds_text(self) -> str:
+        return ranges(self.seeds)
+
+
+@dataclass
+class Contents:
+    scale: str
+    title: str
+    commit: str
+    made_on: str
+    figures: list[Drawn]
+    claims_head: Sequence[str]
+    claims: list[dict[str, Any]]  # figure, cells, verdict, why
+    runs: list[Made]
+    jobs: dict[str, int]  # problem -> runs that the figures want
+
+    @property
+    def hours(self) -> float:
+        return sum(run.seconds for run in self.runs) / 3600
+
+
+def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequence[str] = ()) -> Contents:
+    """Contents of the page.
+
+    Args:
+        scale: whose runs are looked at.
+        results: folder of all runs.
+        figures: folder with the figures that were drawn.
+        images: what problems that learn from images should have learned from.
+        names: of figures; all if there are none.
+    """
+    records = read_records(results)
+    drawn: list[Drawn] = []
+    every: dict[Path, RunSpec] = {}
+    states: dict[Path, str] = {}
+    for name in names or figure_names():
+        runs = wanted_runs(name, scale, images)
+        states |= {path: state(spec, results) for path, spec in runs.items() if path not in states}
+        every |= runs
+        waits = Counter(states[path] for path in runs if states[path])
+        hours = sum((estimate(spec, records).seconds for path, spec in runs.items() if states[path]), 0.0) / 3600
+        drawn.append(_drawn(load_figure(name, scale), figures, runs.values(), waits, hours))
+    return Contents(
+        scale=scale,
+        title="Loss of plasticity in deep continual learning: what we have of its figures",
+        commit=_commit(),
+        made_on=platform.node(),
+        figures=drawn,
+        claims_head=HEAD,
+        claims=_claims([one.name for one in drawn], scale, results, images),
+        runs=_made(every, results),
+        jobs=dict(Counter(spec.problem.name for spec in every.values())),
+    )
+
+
+def _drawn(figure: Figure, folder: Path, runs: Iterable[RunSpec], waits: Counter[str], hours: float) -> Drawn:
+    specs = list(runs)
+    found = {suffix: folder / f"{figure.name}.{suffix}" for suffix in MEDIA}
+    files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
+    picture, scale = "", ""
+    if "png" in files:
+        with Image.open(found["png"]) as image:
+            scale = str(image.info.get("Scale", ""))
+        picture = files["png"]
+    sources = list(dict.fromkeys(setting_name(spec) for spec in specs))
+    ready = len(specs) - waits.total()
+    return Drawn(
+        figure.name, figure.caption, picture, scale, files, len(specs), ready, dict(waits), hours, sources
+    )  # fmt: skip
+
+
+def setting_name(spec: RunSpec) -> str:
+    """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
+    return f"{spec.problem.name}/{spec.config}" + ("" if spec.setting == "default" else f" {spec.setting}")
+
+
+def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> list[dict[str, Any]]:
+    rows = []
+    for name in claimed_figures():
+        if name not in names:
+            continue
+        try:
+            table = judged_by_runs(load_figure(name, scale), results, images)
+        except InputError:  # a damaged file, which the runs' states tell
+            continue
+        for _, row in table.iterrows():
+            rows.append({"figure": name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
+    return rows
+
+
+def _made(every: dict[Path, RunSpec], results: Path) -> list[Made]:
+    made: dict[str, Made] = {}
+    for path, spec in every.items():
+        try:
+            about = read_about(results / path)
+        except InputError:
+            continue
+        one = made.setdefault(setting_name(spec), Made(setting_name(spec)))
+        one.seeds.append(int(about["seed"]))
+        one.parameters = json.dumps(about["parameters"], indent=1, sort_keys=True)
+        one.seconds += about["seconds"]
+        one.resumed += about["resumed"]
+        one.code.add(str(about["code_digest"])[:12])
+        machine = about["machine"]
+        one.machines.add(f"{machine['node']}, {machine['processor']}, {machine['system']}, {about['device']}")
+        one.versions.add(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
+        one.ended = max(one.ended, str(about["ended"]))
+        one.states[differs(spec, about) or "as configured"] += 1
+    return sorted(made.values(), key=lambda one: one.name)
+
+
+def _address(path: Path, media: str) -> str:
+    return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _commit() -> str:
+    """Of this checkout, and whether it was changed since; nothing outside of git."""
+    try:
+        told = [
+            subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return told[0] + (", with changes" if told[1] else "")
