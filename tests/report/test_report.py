@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -106,7 +107,7 @@ def test_changed_code_and_missing_figures_stand_out(contents):
 
 
 def test_a_wrong_figure_is_told_in_one_line(tmp_path):
-    command = ["python", "-m", "lop.report", "fig9", "--output", str(tmp_path / "report.html")]
+    command = [sys.executable, "-m", "lop.report", "fig9", "--output", str(tmp_path / "report.html")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: figure: found 'fig9', allowed: ")
