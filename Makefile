@@ -15,7 +15,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims plan report test test-slow test-all lint benchmark clean
+.PHONY: help setup legacy figures claims plan report test test-slow test-cluster test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -89,9 +89,13 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n $(CORES) -m "slow and not cluster"
 
-test-all: test test-slow
+# On a SLURM cluster of one node that the tests bring up, as root.
+test-cluster: $(READY)
+	$(BIN)/python -m pytest -m cluster
+
+test-all: test test-slow test-cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from lop.runs.metrics import read_about
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.cluster,
     pytest.mark.xdist_group("slurm"),  # one cluster at a time
     pytest.mark.skipif(bool(missing()), reason=f"needs {missing()}"),
 ]
