@@ -24,7 +24,7 @@ help:
 	@echo "make plan                tell what is to be made for them, and how many core hours it takes; SCALE=paper too"
 	@echo "make claims              test the paper's claims on them, and write figures/claims.md"
 	@echo "make report              one page, figures/report.html, of what there is: figures, claims, costs, what made each run"
-	@echo "make test                run the tests; make test-all also the long ones; make lint the linters"
+	@echo "make test                run the tests; make test-all also the long ones, and those on a cluster; make lint the linters"
 	@echo "make benchmark           measure what algorithms cost, and environment steps per second against bare physics"
 	@echo "make legacy              set up the original simulator, for \`backend: mujoco-py\`"
 	@echo "make clean               remove figures; results stay"

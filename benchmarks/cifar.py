@@ -21,14 +21,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from lop.algos.res_gnt import ResGnT
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
 from lop.incremental_cifar.problem import augmented
-from lop.incremental_cifar.run_cifar import update
-from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
+from lop.incremental_cifar.run_cifar import make_network, make_units, update
 
 BATCH, ROUNDS = 90, 7
 FLOORS = {"float32": 1.0, "bfloat16": 1.5}  # times as fast as plain; below is what we call a regression
@@ -38,15 +35,9 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 3, 3
 LABELS = torch.arange(BATCH)
 
 
-def network() -> ResNet:
-    torch.manual_seed(0)
-    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d)
-    net.apply(kaiming_init_resnet_module)
-    return net.train()
-
-
 def plain() -> Callable[[], object]:
-    net, rng = network(), np.random.default_rng(0)
+    torch.manual_seed(0)
+    net, rng = make_network(CifarParameters(stepsize=0.1)), np.random.default_rng(0)
     optimizer = torch.optim.SGD(net.parameters(), **SGD, foreach=False)
 
     def step() -> None:
@@ -60,18 +51,11 @@ def plain() -> Callable[[], object]:
 
 
 def ours(**keys: object) -> Callable[[], object]:
+    torch.manual_seed(0)
     p = CifarParameters(stepsize=0.1, **keys)
-    net, rng, outputs = network().to(memory_format=torch.channels_last), np.random.default_rng(0), torch.arange(CLASSES)
-    optimizer = torch.optim.SGD(net.parameters(), **SGD)
-    units = None
-    if p.use_cbp:
-        units = ResGnT(
-            net,
-            "relu",
-            replacement_rate=p.replacement_rate,
-            util_type=p.utility_function,
-            maturity_threshold=p.maturity_threshold,
-        )
+    net, rng, outputs = make_network(p), np.random.default_rng(0), torch.arange(CLASSES)
+    net.to(memory_format=torch.channels_last)
+    optimizer, units = torch.optim.SGD(net.parameters(), **SGD), make_units(p, net)
     return lambda: update(net, optimizer, units, augmented(IMAGES, rng), LABELS, outputs, p)
 
 

@@ -8,13 +8,12 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import pandas as pd
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import as_markdown, judged_by_runs
-from lop.configured import configured
+from lop.configured import add_options, configured
 from lop.data.sets import Images
 from lop.errors import InputError, told_in_one_line
 from lop.figures.by_hand import out_of_date
@@ -49,13 +48,11 @@ def _of_runs(name: str, options: argparse.Namespace, images: Images) -> pd.DataF
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = configured()
     parser = argparse.ArgumentParser(
         prog="python -m lop.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
-    parser.add_argument("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=default["results"], help="(default: %(default)s)")
+    add_options(parser)
     return parser
 
 

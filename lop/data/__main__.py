@@ -12,6 +12,14 @@ from lop.paths import shown
 
 def main() -> None:
     """Parse the command line and make the set; bad input ends with one line and status 2."""
+    with told_in_one_line():
+        given = _parser().parse_args()
+        supplied = Path(given.folder) if given.folder else None
+        made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
+        print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lop.data", description="make the files of a set of images")
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--source", choices=SOURCES, default="glyphs", help="default: %(default)s")
@@ -21,11 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=configured()["data"]["sets"], help="where sets lie; default: %(default)s"
     )
-    given = parser.parse_args()
-    with told_in_one_line():
-        supplied = Path(given.folder) if given.folder else None
-        made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
-        print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
+    return parser
 
 
 def classes_of(text: str) -> range:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from lop.configured import configured
+from lop.configured import add_options, configured
 from lop.data.sets import Images, must_be_there
 from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import as_configured, collect, differs
@@ -68,10 +68,7 @@ def _command(figure: Figure, results: Path) -> str:
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    default = configured()
     files = f"{name}.pdf, {name}.png and {name}.csv"
     parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that there are.")
-    add = parser.add_argument
-    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
+    add_options(parser)
     return parser

@@ -37,21 +37,12 @@ def train(run: Run) -> None:
     torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
 
     # Network and learner
-    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width)
-    net.apply(kaiming_init_resnet_module)
-    net.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = make_network(p).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
     best = Best(net)
     run.track(net=net, optimizer=optimizer, best=best)
-    units = None
-    if p.use_cbp:
-        units = ResGnT(
-            net,
-            "relu",
-            replacement_rate=p.replacement_rate,
-            util_type=p.utility_function,
-            maturity_threshold=p.maturity_threshold,
-        )
+    units = make_units(p, net)
+    if units:
         run.track(units=units)
 
     # Loop, from one epoch to the next
@@ -92,6 +83,26 @@ def train(run: Run) -> None:
                 net.load_state_dict(best.parameters)
             log_accuracy(run, best, parts.test.labels, right, len(classes))
             best.forget()
+
+
+def make_network(p: CifarParameters) -> ResNet:
+    """A residual network of 18 layers, freshly drawn."""
+    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width)
+    net.apply(kaiming_init_resnet_module)
+    return net
+
+
+def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
+    """What replaces units in continual backpropagation."""
+    if not p.use_cbp:
+        return None
+    return ResGnT(
+        net,
+        "relu",
+        replacement_rate=p.replacement_rate,
+        util_type=p.utility_function,
+        maturity_threshold=p.maturity_threshold,
+    )
 
 
 def update(

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lop.configured import configured
-from lop.data.sets import SOURCES, Images
+from lop.configured import add_options
+from lop.data.sets import Images
 from lop.errors import told_in_one_line
 from lop.figures.registry import figure_names
 from lop.paths import shown
@@ -43,16 +43,11 @@ def remarks(todo: Mapping[Path, Estimate], options: argparse.Namespace) -> Itera
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = configured()
     parser = argparse.ArgumentParser(
         prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("figures", nargs="*", metavar="FIGURE", help="(default: all)")
-    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
-    add("--data-source", choices=SOURCES, default=default["data"]["source"], help="(default: %(default)s)")
-    add("--data-seed", type=int, default=int(default["data"]["seed"]), help="(default: %(default)s)")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
+    add_options(parser, images=True)
     return parser
 
 

@@ -9,8 +9,8 @@ Nothing is run or drawn: `make figures report` makes the figures first. `snakema
 import argparse
 from pathlib import Path
 
-from lop.configured import configured
-from lop.data.sets import SOURCES, Images
+from lop.configured import add_options
+from lop.data.sets import Images
 from lop.errors import InputError, told_in_one_line
 from lop.figures.registry import figure_names
 from lop.files import atomic_file
@@ -34,18 +34,14 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    default = configured()
     parser = argparse.ArgumentParser(
         prog="python -m lop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="FIGURE", help="(default: all)")
-    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
     add("--figures", type=Path, default=ROOT / "figures", help="folder with those drawn (default: %(default)s)")
     add("--output", type=Path, default=ROOT / "figures/report.html", help="(default: %(default)s)")
-    add("--data-source", choices=SOURCES, default=default["data"]["source"], help="(default: %(default)s)")
-    add("--data-seed", type=int, default=int(default["data"]["seed"]), help="(default: %(default)s)")
+    add_options(parser, images=True)
     return parser
 
 

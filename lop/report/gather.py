@@ -5,7 +5,7 @@ import json
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from lop.figures.registry import Figure, figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.costs import estimate, read_records
 from lop.plan.state import differs, state
+from lop.plan.table import HEAD as COSTS
+from lop.plan.table import rows
 from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
@@ -40,7 +42,6 @@ class Drawn:
     wanted: int
     ready: int
     waits: dict[str, int]  # why runs are to be made -> how many
-    hours: float  # of one core, for those
     sources: list[str]  # names of its runs' configurations
 
 
@@ -50,7 +51,7 @@ class Made:
 
     name: str
     seeds: list[int] = field(default_factory=list)
-    parameters: str = ""
+    parameters: set[str] = field(default_factory=set)
     seconds: float = 0.0
     resumed: int = 0
     code: set[str] = field(default_factory=set)
@@ -78,6 +79,8 @@ class Contents:
     claims_head: Sequence[str]
     claims: list[dict[str, Any]]  # figure, cells, verdict, why
     runs: list[Made]
+    costs_head: Sequence[str]
+    costs: list[tuple[str, ...]]  # as `lop.plan.table.rows` gives them
     jobs: dict[str, int]  # problem -> runs that the figures want
 
     @property
@@ -95,17 +98,12 @@ def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequ
         images: what problems that learn from images should have learned from.
         names: of figures; all if there are none.
     """
+    wanted = {name: wanted_runs(name, scale, images) for name in names or figure_names()}
+    every = {path: spec for runs in wanted.values() for path, spec in runs.items()}
+    states = {path: state(spec, results) for path, spec in every.items()}
     records = read_records(results)
-    drawn: list[Drawn] = []
-    every: dict[Path, RunSpec] = {}
-    states: dict[Path, str] = {}
-    for name in names or figure_names():
-        runs = wanted_runs(name, scale, images)
-        states |= {path: state(spec, results) for path, spec in runs.items() if path not in states}
-        every |= runs
-        waits = Counter(states[path] for path in runs if states[path])
-        hours = sum((estimate(spec, records).seconds for path, spec in runs.items() if states[path]), 0.0) / 3600
-        drawn.append(_drawn(load_figure(name, scale), figures, runs.values(), waits, hours))
+    todo = {path: estimate(every[path], records) for path, why in states.items() if why}
+    drawn = [_drawn(load_figure(name, scale), figures, runs, states) for name, runs in wanted.items()]
     return Contents(
         scale=scale,
         title="Loss of plasticity in deep continual learning: what we have of its figures",
@@ -113,14 +111,16 @@ def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequ
         made_on=platform.node(),
         figures=drawn,
         claims_head=HEAD,
-        claims=_claims([one.name for one in drawn], scale, results, images),
+        claims=_claims(list(wanted), scale, results, images),
         runs=_made(every, results),
+        costs_head=COSTS,
+        costs=rows({name: runs for name, runs in wanted.items() if runs}, states, todo),
         jobs=dict(Counter(spec.problem.name for spec in every.values())),
     )
 
 
-def _drawn(figure: Figure, folder: Path, runs: Iterable[RunSpec], waits: Counter[str], hours: float) -> Drawn:
-    specs = list(runs)
+def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], states: Mapping[Path, str]) -> Drawn:
+    waits = Counter(states[path] for path in runs if states[path])
     found = {suffix: folder / f"{figure.name}.{suffix}" for suffix in MEDIA}
     files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
     picture, scale = "", ""
@@ -128,11 +128,9 @@ def _drawn(figure: Figure, folder: Path, runs: Iterable[RunSpec], waits: Counter
         with Image.open(found["png"]) as image:
             scale = str(image.info.get("Scale", ""))
         picture = files["png"]
-    sources = list(dict.fromkeys(setting_name(spec) for spec in specs))
-    ready = len(specs) - waits.total()
-    return Drawn(
-        figure.name, figure.caption, picture, scale, files, len(specs), ready, dict(waits), hours, sources
-    )  # fmt: skip
+    sources = list(dict.fromkeys(setting_name(spec) for spec in runs.values()))
+    ready = len(runs) - waits.total()
+    return Drawn(figure.name, figure.caption, picture, scale, files, len(runs), ready, dict(waits), sources)
 
 
 def setting_name(spec: RunSpec) -> str:
@@ -141,7 +139,7 @@ def setting_name(spec: RunSpec) -> str:
 
 
 def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> list[dict[str, Any]]:
-    rows = []
+    found = []
     for name in claimed_figures():
         if name not in names:
             continue
@@ -150,8 +148,8 @@ def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> 
         except InputError:  # a damaged file, which the runs' states tell
             continue
         for _, row in table.iterrows():
-            rows.append({"figure": name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
-    return rows
+            found.append({"figure": name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
+    return found
 
 
 def _made(every: dict[Path, RunSpec], results: Path) -> list[Made]:
@@ -163,7 +161,7 @@ def _made(every: dict[Path, RunSpec], results: Path) -> list[Made]:
             continue
         one = made.setdefault(setting_name(spec), Made(setting_name(spec)))
         one.seeds.append(int(about["seed"]))
-        one.parameters = json.dumps(about["parameters"], indent=1, sort_keys=True)
+        one.parameters.add(json.dumps(about["parameters"], indent=1, sort_keys=True))
         one.seconds += about["seconds"]
         one.resumed += about["resumed"]
         one.code.add(str(about["code_digest"])[:12])

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from lop.plan.table import hours_text
 from lop.report.gather import Contents
 
 BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # of the drawing of the workflow, in pixels
@@ -15,8 +16,9 @@ def page(contents: Contents) -> str:
     """The whole page as HTML; what is in the contents is text, whatever it looks like."""
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    dag = workflow(contents.jobs)
     places = {run.name: f"run-{place}" for place, run in enumerate(contents.runs)}
-    return environment.get_template("page.html").render(c=contents, made=places, dag=workflow(contents.jobs))
+    return environment.get_template("page.html").render(c=contents, made=places, hours=hours_text, dag=dag)
 
 
 def workflow(jobs: dict[str, int]) -> Markup:

@@ -6,10 +6,12 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from lop.data.sets import Images
 from lop.paths import ROOT
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import state
 from lop.plan.table import hours_text, table
+from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import SCHEMA
 from lop.runs.spec import PROBLEMS, resolve
 from lop.runs.store import Store
@@ -135,3 +137,11 @@ def test_by_hand(tmp_path):
     wrong = subprocess.run([*command[:3], "fig4z"], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1
+
+
+def test_the_runs_of_a_figure_are_those_that_each_resolves_to():
+    images = Images("glyphs", 0)
+    for figure in ("fig3b", "fig4a", "ed2b", "fig1c"):
+        for path, spec in wanted_runs(figure, "smoke", images).items():
+            assert spec == resolve(spec.problem, spec.config, spec.seed, "smoke", spec.setting, images=images)
+            assert path == spec.folder / "metrics.parquet"

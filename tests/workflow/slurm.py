@@ -75,7 +75,9 @@ class Cluster:
         for name in ("state", "spool"):
             (self.folder / name).mkdir()
         PLACE.parent.mkdir(exist_ok=True)
-        PLACE.unlink(missing_ok=True)  # a link that a killed test has left
+        if PLACE.exists():
+            raise RuntimeError(f"{PLACE}: of another cluster, which jobs of this one would find")
+        PLACE.unlink(missing_ok=True)  # a link that a killed test has left, to what is no more
         PLACE.symlink_to(self.conf)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
