@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lop.algos.method import Method
 from lop.algos.shrink_and_perturb import perturb
 from lop.algos.units import WEIGHT_LAYERS
 
@@ -39,6 +40,7 @@ class Backprop:
         weight_decay: L2 regularisation; decoupled from the gradient for AdamW.
         to_perturb: add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
         device: not used: the network's.
+        method: of one's own, beside the optimizer; its network is `net`.
 
     Raises:
         ValueError: an unknown loss or optimizer.
@@ -64,6 +66,7 @@ class Backprop:
         perturb_scale: float = 0.1,
         device: str = "cpu",
         momentum: float = 0,
+        method: Method | None = None,
     ):
         if loss not in LOSSES:
             raise ValueError(f"Invalid loss: {loss!r} (allowed: {', '.join(LOSSES)})")
@@ -71,7 +74,7 @@ class Backprop:
             raise ValueError(f"Invalid opt: {opt!r} (allowed: {', '.join(self.optimizers)})")
         if not perturb_scale >= 0:
             raise ValueError(f"Invalid perturb_scale: {perturb_scale} (allowed: 0 and more)")
-        self.net, self.loss, self.loss_func = net, loss, LOSSES[loss]
+        self.net, self.loss, self.loss_func, self.method = net, loss, LOSSES[loss], method
         self.to_perturb, self.perturb_scale = to_perturb, perturb_scale
         self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
         self.previous_features: list[Tensor] | None = None
@@ -82,8 +85,12 @@ class Backprop:
         loss = self.loss_func(output, target)
         self.opt.zero_grad()
         loss.backward()
+        if self.method:
+            self.method.before_step()
         self.opt.step()
         self._after_step()
+        if self.method:
+            self.method.after_step(self.previous_features)
         return (loss.detach(), output.detach()) if self.loss == "nll" else loss.detach()
 
     def _after_step(self) -> None:

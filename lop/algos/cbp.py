@@ -13,6 +13,7 @@ from torch import Tensor
 from lop.algos.adam import AdamGnT
 from lop.algos.bp import OPTIMIZERS, Backprop
 from lop.algos.gnt import GnT
+from lop.algos.method import Method
 
 
 class ContinualBackprop(Backprop):
@@ -26,7 +27,7 @@ class ContinualBackprop(Backprop):
         beta, beta_2: decay rates of Adam.
         outgoing_random: not used; published scripts name it.
         clear_optimizer_state: True also clears the momentum of SGD, False leaves the moments of Adam.
-        step_size, loss, momentum, weight_decay: see `Backprop`. The rest: see `lop.algos.gnt.GenerateAndTest`.
+        step_size, loss, momentum, weight_decay, method: see `Backprop`. The rest: see `lop.algos.gnt.GenerateAndTest`.
 
     Example::
 
@@ -62,8 +63,9 @@ class ContinualBackprop(Backprop):
         rate_of: str = "mature",
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool | None = None,
+        method: Method | None = None,
     ):
-        super().__init__(net, step_size, loss, opt, beta, beta_2, weight_decay, momentum=momentum)
+        super().__init__(net, step_size, loss, opt, beta, beta_2, weight_decay, momentum=momentum, method=method)
         self.gnt = GnT(
             net.layers,
             net.act_type,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lop.algos.cbp import ContinualBackprop
+from lop.algos.method import Method
 
 
 class ConvCBP(ContinualBackprop):
@@ -27,6 +28,7 @@ class ConvCBP(ContinualBackprop):
         rate_of: str = "all",
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool | None = None,
+        method: Method | None = None,
     ):
         super().__init__(
             net,
@@ -47,4 +49,5 @@ class ConvCBP(ContinualBackprop):
             rate_of=rate_of,
             move_mean_to_bias=move_mean_to_bias,
             clear_optimizer_state=clear_optimizer_state,
+            method=method,
         )

@@ -13,7 +13,8 @@ import pandas as pd
 from lop.claims.registry import Claim, Side
 from lop.claims.statistics import Estimate, improvement_estimate, iqm_estimate, mean_estimate
 from lop.figures.registry import Figure, Panel, load_figure
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"

@@ -19,8 +19,9 @@ from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
 from lop.paths import shown
+from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about, read_schema, read_table
-from lop.runs.spec import PROBLEMS, resolve
+from lop.runs.spec import resolve
 
 COLLECTED = pa.schema(
     [

@@ -19,7 +19,7 @@ from lop.errors import InputError
 from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
-from lop.runs.sources import source_file
+from lop.runs.sources import definitions
 
 FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
@@ -53,10 +53,10 @@ def _function(value: Any, info: ValidationInfo) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"lop(\.\w+)+:\w+", value):
         raise ValueError("<module>:<function> of the library")
     module, _, name = value.partition(":")
-    path = source_file(module)
-    if path is None:
-        raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}")
-    functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+    try:
+        functions = definitions(module, ast.FunctionDef)
+    except FileNotFoundError:
+        raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}") from None
     names = [one.name for one in functions if len(one.args.args) == takes and not one.name.startswith("_")]
     if name not in names:
         what = "images on axes" if takes == 2 else "on axes"

@@ -7,12 +7,13 @@ from pydantic import Field, model_validator
 from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN
 from lop.data.sets import CLASSES
 from lop.imagenet.problem import classes_until
-from lop.runs.parameters import Number, Parameters, Utility, Whole
+from lop.runs.method_parameters import MethodParameters
+from lop.runs.parameters import Number, Utility, Whole
 
 CLASS_TEST = CLASS_SHAPE[0] - CLASS_TRAIN
 
 
-class ImagenetParameters(Parameters):
+class ImagenetParameters(MethodParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "num_tasks"

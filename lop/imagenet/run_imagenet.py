@@ -17,7 +17,9 @@ from torch import Tensor
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.convCBP import ConvCBP
+from lop.algos.method import make as make_method
 from lop.data.formats import CLASS_SHAPE
+from lop.imagenet import PROBLEM
 from lop.imagenet.parameters import ImagenetParameters
 from lop.imagenet.problem import Images, Tasks
 from lop.nets.bfloat16 import Bfloat16
@@ -48,6 +50,8 @@ def train(run: Run) -> None:
     run.track(net=net, optimizer=learner.opt)
     if isinstance(learner, ContinualBackprop):
         run.track(gnt=learner.gnt)
+    if learner.method:
+        run.track(method=learner.method)
 
     # Loop, from one epoch to the next
     run.facts = lambda: recent_accuracy(run)
@@ -96,6 +100,7 @@ def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
         "beta_2": p.beta_2,
         "momentum": p.momentum,
         "weight_decay": p.weight_decay,
+        "method": make_method(p.method, net, p.method_settings) if p.method else None,
     }
     if p.agent != "cbp" or p.net_type == 2:
         perturbs = p.perturb_scale > 0
@@ -140,4 +145,4 @@ def recent_accuracy(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main("imagenet", __doc__, train)
+    main(PROBLEM, __doc__, train)

@@ -4,13 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.runs.parameters import Number, Parameters, Whole
+from lop.runs.method_parameters import MethodParameters
+from lop.runs.parameters import Number, Whole
 
 # Of CIFAR-100: classes; images of a class to learn from and to validate, to test; of the former, those to validate
 CLASSES, TRAIN, TEST, HELD_OUT = 100, 500, 100, 50
 
 
-class CifarParameters(Parameters):
+class CifarParameters(MethodParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "total_classes"

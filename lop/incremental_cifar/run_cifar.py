@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lop import plasticity
+from lop.algos.method import Method, make
 from lop.algos.res_gnt import ResGnT
 from lop.algos.shrink_and_perturb import perturb
+from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
 from lop.incremental_cifar.problem import Images, Increments, augmented, seen, step_size
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
@@ -44,6 +46,9 @@ def train(run: Run) -> None:
     units = make_units(p, net)
     if units:
         run.track(units=units)
+    method = make(p.method, net, p.method_settings) if p.method else None
+    if method:
+        run.track(method=method)
 
     # Loop, from one epoch to the next
     run.facts = lambda: f"test accuracy {best.latest:.1%}" if best.latest else "no epoch ended yet"
@@ -70,7 +75,7 @@ def train(run: Run) -> None:
             images = parts.train.images[batch]
             x = augmented(images, rng, run.device) if p.use_data_augmentation else seen(images, run.device)
             y = places(parts.train.labels[batch], classes, run.device)
-            update(net, optimizer, units, x, y, outputs, p)
+            update(net, optimizer, units, x, y, outputs, p, method)
 
         # Test
         net.eval()
@@ -113,19 +118,24 @@ def update(
     y: Tensor,
     outputs: Tensor,
     p: CifarParameters,
+    method: Method | None = None,
 ) -> None:
     """Learn from a minibatch: x (n, 3, 32, 32), y (n,) the places of its classes among `outputs`, which are there."""
     features: list[Tensor] = []
     with autocast(p, x.device.type):
-        output = net(x, features if units else None)
+        output = net(x, features if units or method else None)
     loss = F.cross_entropy(output.float()[:, outputs], y)
     optimizer.zero_grad()
     loss.backward()
+    if method:
+        method.before_step()
     optimizer.step()
     if units:
         units.gen_and_test(features)
     if p.noise_std:
         perturb(net.parameters(), p.noise_std)
+    if method:
+        method.after_step(features)
 
 
 def log_accuracy(run: Run, best: "Best", labels: Tensor, right: Tensor, classes: int) -> None:
@@ -231,4 +241,4 @@ def _copy(net: nn.Module) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    main("incremental_cifar", __doc__, train)
+    main(PROBLEM, __doc__, train)

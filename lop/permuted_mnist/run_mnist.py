@@ -18,6 +18,7 @@ from lop.data.checksums import content_digest
 from lop.nets.initialisation import gain
 from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
+from lop.permuted_mnist import PROBLEM
 from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
 from lop.plasticity import dead_share, ranks
@@ -116,4 +117,4 @@ def recent_accuracy(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main("permuted_mnist", __doc__, train)
+    main(PROBLEM, __doc__, train)

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lop.errors import InputError
+from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.parameters import Parameters
-from lop.runs.spec import PROBLEMS, RunSpec
+from lop.runs.spec import RunSpec
 
 MOST_RECORDS = 3  # read of each setting
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lop.paths import CONFIG, shown
 from lop.plan.costs import model_seconds
+from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping
-from lop.runs.spec import PROBLEMS, RunSpec
+from lop.runs.spec import RunSpec
 
 RESOURCES = CONFIG / "resources.yaml"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lop.data.sets import Images
 from lop.figures.registry import RunFile, load_figure
-from lop.runs.spec import PROBLEMS, RunSpec, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import RunSpec, resolve
 
 
 def wanted_runs(figure: str, scale: str, images: Images) -> dict[Path, RunSpec]:

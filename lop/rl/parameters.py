@@ -6,13 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lop.rl.frictions import Frictions, read
-from lop.runs.parameters import Number, Parameters, Utility, Whole
+from lop.runs.method_parameters import MethodParameters
+from lop.runs.parameters import Number, Utility, Whole
 
 SLIPPERY = "SlipperyAnt-v3"
 Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
 
 
-class PPOParameters(Parameters):
+class PPOParameters(MethodParameters):
     """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "n_steps"
@@ -97,7 +98,7 @@ class PPOParameters(Parameters):
     @property
     def modules(self) -> tuple[str, ...]:
         """The original simulator counts where it is asked for."""
-        return ("lop.envs.original",) if self.backend == "mujoco-py" else ()
+        return (*super().modules, *(["lop.envs.original"] if self.backend == "mujoco-py" else []))
 
     def identity(self) -> dict[str, Any]:
         """Without the frictions' file: of that, what the run takes counts."""

@@ -7,6 +7,7 @@ results/<scale>/rl/<config>/<setting>/seed-<seed>/metrics.parquet in the project
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +15,14 @@ import torch
 from gymnasium import spaces
 
 from lop.algos.adam import LeanAdam
+from lop.algos.method import make as make_method
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
 from lop.envs import ResumableEnvironment, SlipperyAnt, make
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 from lop.plasticity import dormant_share, stable_rank, weight_magnitude
+from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
 from lop.rl.parameters import SLIPPERY, PPOParameters
 from lop.runs.command_line import main
@@ -122,6 +125,7 @@ def make_learner(p: PPOParameters, policy: MLPPolicy, value: MLPVF, buffer: Buff
         move_mean_to_bias=p.move_mean_to_bias,
         clear_optimizer_state=p.clear_optimizer_state,
         rng=rng,
+        method=partial(make_method, p.method, settings=p.method_settings) if p.method else None,
     )
 
 
@@ -194,4 +198,4 @@ class Activity:
 
 
 if __name__ == "__main__":
-    main("rl", __doc__, train)
+    main(PROBLEM, __doc__, train)

@@ -18,13 +18,13 @@ from lop.data.sets import SOURCES, Images
 from lop.errors import InputError, told_in_one_line
 from lop.paths import RESULTS
 from lop.runs.lock import die_with_parent
+from lop.runs.problem import Problem
 from lop.runs.runner import Run
-from lop.runs.spec import PROBLEMS, Problem, RunSpec, resolve
+from lop.runs.spec import RunSpec, resolve
 
 
-def main(problem_name: str, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
+def main(problem: Problem, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
     """Do one run of a problem as the command line says; ends with status 2 and one line if the input is bad."""
-    problem = PROBLEMS[problem_name]
     with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
         if options.die_with_parent:

@@ -1,6 +1,7 @@
 """Typed parameters of a problem: read from a cfg file, checked, swept, overridden; each mistake is told in one line."""
 
 import difflib
+import hashlib
 import itertools
 import types
 import typing
@@ -33,6 +34,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, int) else int(number)
 
 
+LONGEST_NAME = 200  # of a folder, in bytes; file systems take 255
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Utility = Literal[  # of `lop.algos.utilities`, which this module does not know
@@ -61,6 +63,11 @@ class Parameters(BaseModel):
     def modules(self) -> tuple[str, ...]:
         """What the run executes beyond what its entry module imports: modules that are imported by name, if needed."""
         return ()
+
+    def value(self, key: str) -> Any:
+        """Of a key, or of one inside a mapping: `<the mapping's key>.<its own>`."""
+        mapping, _, name = key.rpartition(".")
+        return getattr(self, mapping)[name] if mapping else getattr(self, key)
 
     def identity(self) -> dict[str, Any]:
         """All that a run's result depends on, as plain JSON values."""
@@ -163,21 +170,51 @@ def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) ->
 
 
 def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The points of a cfg's sweep: the product of all keys whose value is a list but whose field is none."""
-    swept = {
-        key: value
-        for key, value in cfg.items()
-        if isinstance(value, list) and key in model.model_fields and not _is_list_field(model, key)
+    """The points of a cfg's sweep: the product of all keys whose value is a list but whose field is none.
+
+    A key inside a mapping is `<the mapping's key>.<its own>`.
+    """
+    values = {key: value for key, value in cfg.items() if key in model.model_fields and not _is_list_field(model, key)}
+    inside = {
+        f"{key}.{name}": value
+        for key, mapping in values.items()
+        if isinstance(mapping, dict)
+        for name, value in mapping.items()
     }
+    swept = {key: value for key, value in (values | inside).items() if isinstance(value, list)}
     return [dict(zip(swept, point, strict=True)) for point in itertools.product(*swept.values())]
 
 
+def at(cfg: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """A cfg's values at a point of its sweep."""
+    values = dict(cfg)
+    for key, value in point.items():
+        mapping, _, name = key.rpartition(".")
+        values |= {mapping: values[mapping] | {name: value}} if mapping else {key: value}
+    return values
+
+
 def setting_name(point: Mapping[str, Any]) -> str:
-    """A folder name for a point of a sweep: `default`, or `step_size=0.01,opt=adam`."""
-    return ",".join(f"{key}={_text(value)}" for key, value in point.items()) or "default"
+    """A folder name for a point of a sweep: `default`, or `step_size=0.01,opt=adam`. A digest ends too long ones."""
+    name = ",".join(f"{key.rpartition('.')[2]}={_text(value)}" for key, value in point.items()) or "default"
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    return f"{name.encode()[: LONGEST_NAME - 20].decode(errors='ignore')}...{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _text(value: Any) -> str:
     value = value.name if isinstance(value, Path) else value
-    text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    if isinstance(value, Mapping):
+        return "+".join(f"{key}={_text(one)}" for key, one in value.items())
+    try:
+        number = float(value)  # of a word too: YAML reads 1e-3 as one
+        text = str(value) if isinstance(value, bool) else _number_text(number)
+    except (TypeError, ValueError, OverflowError):
+        text = str(value)
     return text.replace("/", "_").replace(" ", "").replace(",", "+")
+
+
+def _number_text(number: float) -> str:
+    if number.is_integer():
+        return str(int(number))
+    return f"{number:g}" if float(f"{number:g}") == number else str(number)

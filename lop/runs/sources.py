@@ -10,10 +10,12 @@ import io
 import tokenize
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from lop.paths import ROOT
 
 PACKAGE = "lop"
+Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
 
 
 def digest(entry: str, comments: bool = False) -> str:
@@ -50,6 +52,18 @@ def source_file(module: str) -> Path | None:
     base = ROOT.joinpath(*module.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
+
+
+def definitions(module: str, kind: type[Definition]) -> list[Definition]:
+    """Functions, or classes, at the top of a module, found in its text: it may import what not every machine has.
+
+    Raises:
+        FileNotFoundError: there is no such module.
+    """
+    path = source_file(module)
+    if path is None:
+        raise FileNotFoundError(module)
+    return [node for node in ast.parse(path.read_text()).body if isinstance(node, kind)]
 
 
 def _parents(module: str) -> list[str]:

@@ -1,11 +1,10 @@
 """What one run is: problem, config, setting, seed, scale; its parameters, its folder and its fingerprint."""
 
 import hashlib
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,65 +12,11 @@ from lop.configured import configured
 from lop.data import sets
 from lop.data.sets import Images
 from lop.errors import InputError
-from lop.paths import ROOT, shown
+from lop.paths import shown
 from lop.runs import sources
-from lop.runs.parameters import Parameters, checked, located, read_mapping, setting_name, settings_of
+from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
+from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One of the paper's problems: where its runs start, and what parameters they take."""
-
-    name: str
-    entry: str  # module that is run; what it imports is the code of its runs
-    parameters_class: str  # module:class, importable without torch
-    data: str = ""  # the set of images that runs learn from, if any
-    tens: bool = False  # whether a job of the workflow does ten seeds, because a run is shorter than its start
-
-    @property
-    def folder(self) -> Path:
-        return ROOT / "lop" / self.name
-
-    @cached_property
-    def model(self) -> type[Parameters]:
-        module, _, name = self.parameters_class.partition(":")
-        return getattr(importlib.import_module(module), name)
-
-    def cfg_path(self, config: str) -> Path:
-        return self.folder / "cfg" / f"{config}.yml"
-
-    def configs(self) -> list[str]:
-        """Every config there is: dropping a file into the cfg folder adds one."""
-        folder = self.folder / "cfg"
-        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yml"))
-
-
-PROBLEMS = {
-    problem.name: problem
-    for problem in (
-        Problem("rl", "lop.rl.run_ppo", "lop.rl.parameters:PPOParameters"),
-        Problem("imagenet", "lop.imagenet.run_imagenet", "lop.imagenet.parameters:ImagenetParameters", data="imagenet"),
-        Problem(
-            "incremental_cifar",
-            "lop.incremental_cifar.run_cifar",
-            "lop.incremental_cifar.parameters:CifarParameters",
-            data="cifar-100",
-        ),
-        Problem(
-            "slowly_changing_regression",
-            "lop.slowly_changing_regression.run_regression",
-            "lop.slowly_changing_regression.parameters:RegressionParameters",
-            tens=True,
-        ),
-        Problem(
-            "permuted_mnist",
-            "lop.permuted_mnist.run_mnist",
-            "lop.permuted_mnist.parameters:MnistParameters",
-            data="mnist",
-        ),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -212,8 +157,8 @@ def resolve(
     if setting not in points:
         raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")
     point = points[setting]
-    parameters = checked(problem.model, values | point, source, replaced)
+    parameters = checked(problem.model, at(values, point), source, replaced)
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
-    name = setting_name({key: getattr(parameters, key) for key in named})
+    name = setting_name({key: parameters.value(key) for key in named})
     images = images or Images(configured()["data"]["source"], int(configured()["data"]["seed"]))
     return RunSpec(problem, config, name, seed, scale, parameters, images, parameters.taken(seed))

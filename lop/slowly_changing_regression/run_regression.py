@@ -16,6 +16,7 @@ from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
 from lop.runs.command_line import main
 from lop.runs.runner import Run
+from lop.slowly_changing_regression import PROBLEM
 from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
 from lop.slowly_changing_regression.problem import Stream
 
@@ -78,4 +79,4 @@ def recent_error(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    main("slowly_changing_regression", __doc__, train)
+    main(PROBLEM, __doc__, train)

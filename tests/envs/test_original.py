@@ -16,7 +16,8 @@ import torch
 from lop.envs import ENVIRONMENTS, environment_state, make, restore_environment
 from lop.errors import InputError
 from lop.paths import ROOT
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FRICTION = {"SlipperyAnt-v3": {"friction": 0.05}}

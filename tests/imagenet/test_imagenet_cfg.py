@@ -4,8 +4,9 @@ import pytest
 
 from lop.errors import InputError
 from lop.imagenet.parameters import ImagenetParameters
+from lop.problems import PROBLEMS
 from lop.runs.parameters import read_mapping
-from lop.runs.spec import PROBLEMS, resolve, settings
+from lop.runs.spec import resolve, settings
 
 PROBLEM = PROBLEMS["imagenet"]
 COMMON = {

@@ -15,7 +15,8 @@ from lop.imagenet import run_imagenet
 from lop.imagenet.problem import Tasks
 from lop.imagenet.run_imagenet import accuracy, train
 from lop.nets.conv_net import ConvNet
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 SMALL = {
     "num_tasks": 3,

@@ -15,7 +15,8 @@ from lop.incremental_cifar.pictures import CLASSES, INCREMENTS, increments
 from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned
 from lop.incremental_cifar.run_cifar import train
 from lop.nets.torchvision_modified_resnet import ResNet
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 SMALL = {
     "total_classes": 6,

@@ -23,8 +23,9 @@ from lop.paths import ROOT
 from lop.permuted_mnist.problem import Stream
 from lop.permuted_mnist.run_mnist import initial_network
 from lop.plasticity import measure
+from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
-from lop.runs.spec import PROBLEMS, resolve, settings
+from lop.runs.spec import resolve, settings
 
 PROBLEM = PROBLEMS["permuted_mnist"]
 FOLDER = ROOT / "lop" / "permuted_mnist"

@@ -12,8 +12,9 @@ from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_recor
 from lop.plan.state import state
 from lop.plan.table import hours_text, table
 from lop.plan.wanted import wanted_runs
+from lop.problems import PROBLEMS
 from lop.runs.metrics import SCHEMA
-from lop.runs.spec import PROBLEMS, resolve
+from lop.runs.spec import resolve
 from lop.runs.store import Store
 
 

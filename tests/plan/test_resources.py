@@ -5,7 +5,8 @@ import pytest
 from lop.errors import InputError
 from lop.plan.costs import model_seconds
 from lop.plan.resources import read_resources, resources
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 TABLE = """
 shortest: 10

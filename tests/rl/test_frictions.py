@@ -12,9 +12,10 @@ from test_run_ppo import finished, run_under_fire, start
 
 from lop.errors import InputError
 from lop.paths import ROOT
+from lop.problems import PROBLEMS
 from lop.rl.frictions import Frictions, drawn, read
 from lop.rl.parameters import PPOParameters
-from lop.runs.spec import PROBLEMS, resolve
+from lop.runs.spec import resolve
 
 SLIPPERY = ["--env_name", "SlipperyAnt-v3", "--change_time", "2500"]
 

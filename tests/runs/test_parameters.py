@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from toy import ToyParameters
 
 from lop.errors import InputError
-from lop.runs.parameters import checked, read_mapping, setting_name, settings_of
+from lop.runs.parameters import at, checked, read_mapping, setting_name, settings_of
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,50 @@ def test_a_missing_file_names_its_neighbour(tmp_path):
     assert read_mapping(tmp_path / "std.yml") == {}
     with pytest.raises(InputError, match=r"st\.yml: no such file; did you mean std\.yml\?"):
         read_mapping(tmp_path / "st.yml")
+
+
+class Nested(ToyParameters):
+    more: dict[str, float | str] = {}
+
+
+def test_keys_inside_a_mapping_are_swept():
+    cfg = {"n": 3, "more": {"a": ["1e-3", 2.0], "b": "x"}, "size": [1, 0.5]}
+    points = settings_of(Nested, cfg)
+    assert [setting_name(point) for point in points] == [
+        "size=1,a=0.001",
+        "size=1,a=2",
+        "size=0.5,a=0.001",
+        "size=0.5,a=2",
+    ]
+    assert at(cfg, points[2]) == {"n": 3, "more": {"a": "1e-3", "b": "x"}, "size": 0.5}
+    parameters = checked(Nested, at(cfg, points[1]), "x.yml")
+    assert (parameters.value("more.a"), parameters.value("size")) == (2.0, 1.0)
+    assert settings_of(Nested, {"n": 3, "more": {"a": 1.0}}) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1e-3", "0.001"),
+        (1e-3, "0.001"),
+        (1e8, "100000000"),
+        ("1e8", "100000000"),
+        (7, "7"),
+        (True, "True"),
+        ("relu", "relu"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        ({"a": "1e-3"}, "a=0.001"),
+        ("a/b, c", "a_b+c"),
+    ],
+)
+def test_a_number_has_one_name_however_it_is_written(value, text):
+    assert setting_name({"key": value}) == f"key={text}"
+
+
+def test_a_long_name_is_cut_and_stays_one_of_its_own():
+    points = [{f"key_{n}": n + last for n in range(40)} for last in (0, 1)]
+    names = [setting_name(point) for point in points]
+    assert all(len(name) <= 200 and name.startswith("key_0=") for name in names)
+    assert len(set(names)) == 2
+    umlauts = setting_name({"key": "ä" * 150})
+    assert len(umlauts.encode()) <= 200

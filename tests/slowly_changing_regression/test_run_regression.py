@@ -19,7 +19,8 @@ from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
 from lop.paths import ROOT
-from lop.runs.spec import PROBLEMS, resolve, settings
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve, settings
 from lop.slowly_changing_regression.problem import Stream
 from lop.slowly_changing_regression.run_regression import initial_network
 

@@ -16,7 +16,8 @@ from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.resources import resources
-from lop.runs.spec import PROBLEMS, resolve
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 
 def told_in_one_line(function):

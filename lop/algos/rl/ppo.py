@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lop.algos.gnt import GnT
+from lop.algos.method import Method
 from lop.algos.redo import ReDo
 from lop.algos.rl.buffer import Buffer
 from lop.algos.shrink_and_perturb import perturb
@@ -48,6 +49,7 @@ class PPO:
             maturity threshold `mt`, utilities `util_type_pol` and `util_type_val`; ReDo instead if `redo`, with
             `threshold` and `reset_period`.
         move_mean_to_bias, clear_optimizer_state: see `lop.algos.gnt.GnT`.
+        method: makes what is done to each network beside all that, a `lop.algos.method.Method`.
         rng: shuffles minibatches.
 
     Example::
@@ -92,6 +94,7 @@ class PPO:
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool = False,
         rng: np.random.Generator | None = None,
+        method: Callable[[nn.Module], Method] | None = None,
     ):
         if loss_type != "ppo":
             raise ValueError(f"Invalid loss_type: {loss_type!r} (allowed: ppo)")
@@ -129,6 +132,8 @@ class PPO:
 
         self.pol_gnt = unit_replacement(pol.mean_net, pol.act_type, util_type_pol) if pgnt else None
         self.val_gnt = unit_replacement(vf.v_net, vf.act_type, util_type_val) if vgnt else None
+        nets = {self.policy_net: pol.mean_net, self.value_net: vf.v_net}
+        self.methods = [(passes, method(net)) for passes, net in nets.items()] if method else []
 
     def log_update(self, o, a, r, op, logpb, dist=None, done=False) -> dict:
         """Store one transition and learn if it is time to; `learned` in the answer says whether it was."""
@@ -189,6 +194,8 @@ class PPO:
         values = self.value_net.forward(observations)  # (batch, 1)
         self.value_net.backward((values - returns).mul_(2 / len(values)))
 
+        for _, method in self.methods:
+            method.before_step()
         if 0 < self.max_grad_norm < NEVER_CLIPS:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.opt.step()
@@ -199,6 +206,8 @@ class PPO:
             self.pol_gnt.gen_and_test(self.policy_net.hidden)
         if self.val_gnt:
             self.val_gnt.gen_and_test(self.value_net.hidden)
+        for passes, method in self.methods:
+            method.after_step(passes.hidden)
 
     def state_dict(self) -> dict:
         """All that `learn` depends on: networks, optimizer, unit utilities and ages, buffer, shuffling."""
@@ -210,6 +219,7 @@ class PPO:
             "rng": self.rng.bit_generator.state,
             "policy_units": self.pol_gnt.state_dict() if self.pol_gnt else None,
             "value_units": self.val_gnt.state_dict() if self.val_gnt else None,
+            "methods": [method.state_dict() for _, method in self.methods],
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -222,6 +232,8 @@ class PPO:
             self.pol_gnt.load_state_dict(state["policy_units"])
         if self.val_gnt:
             self.val_gnt.load_state_dict(state["value_units"])
+        for (_, method), saved in zip(self.methods, state["methods"], strict=True):
+            method.load_state_dict(saved)
 
 
 def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float, lm: float) -> Tensor:

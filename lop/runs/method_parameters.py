@@ -1,0 +1,81 @@
+"""The keys by which a method of one's own enters a run, without a change to any other: docs/extending.md."""
+
+import ast
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from lop.runs.parameters import Parameters
+from lop.runs.sources import definitions
+
+
+def _scalar(value: Any) -> Any:
+    """YAML reads 1e-3 as a string."""
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("a number, a word, true or false")
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+class MethodParameters(Parameters):
+    """Parameters of a problem whose networks learn by torch."""
+
+    method: str | None = Field(
+        None, description="<module>:<class> of a method of one's own, such as lop.algos.l2_init:L2Init"
+    )
+    method_settings: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(
+        {}, validate_default=True, description="what that class takes beside the network; a list is swept"
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _is_there(cls, name: str | None) -> str | None:
+        if name is None:
+            return None
+        if not re.fullmatch(r"lop(\.\w+)+:\w+", name):
+            raise ValueError("<module>:<class>, of a module below lop")
+        module, _, class_name = name.partition(":")
+        try:
+            classes = [one.name for one in definitions(module, ast.ClassDef)]
+        except FileNotFoundError:
+            raise ValueError(f"<module>:<class>, of a module that there is, unlike {module}") from None
+        if class_name not in classes:
+            raise ValueError(f"a class of {module}: {', '.join(classes) or 'it has none'}")
+        return name
+
+    @field_validator("method_settings")
+    @classmethod
+    def _fit(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "method" not in info.data:
+            return settings
+        name = info.data["method"]
+        needed, optional = _arguments(name) if name else (set(), set())
+        for key in settings:
+            if key not in needed | optional:
+                allowed = ", ".join(sorted(needed | optional)) or "none"
+                raise ValueError(f"settings of {name}: {allowed}" if name else "none without `method`")
+        if missing := needed - set(settings):
+            raise ValueError(f"with {', '.join(sorted(missing))}, which {name} needs")
+        return settings
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The method's code is part of the runs that use it."""
+        return (*super().modules, *([self.method.partition(":")[0]] if self.method else []))
+
+
+def _arguments(name: str) -> tuple[set[str], set[str]]:
+    """What a class's own `__init__` takes after the network: what it needs, and what it may be given."""
+    module, _, class_name = name.partition(":")
+    kind = next(one for one in definitions(module, ast.ClassDef) if one.name == class_name)
+    init = next((one for one in kind.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    if init is None:
+        return set(), set()
+    plain = [argument.arg for argument in init.args.args[2:]]
+    defaults = len(init.args.defaults)
+    named = dict(zip((one.arg for one in init.args.kwonlyargs), init.args.kw_defaults, strict=True))
+    optional = {*plain[len(plain) - defaults :], *(key for key, default in named.items() if default)}
+    return {*plain, *named} - optional, optional

@@ -1,0 +1,116 @@
+"""Methods of one's own in each learner that takes them."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lop.algos.bp import Backprop
+from lop.algos.cbp import ContinualBackprop
+from lop.algos.method import Method, make
+from lop.algos.rl.buffer import Buffer
+from lop.algos.rl.ppo import PPO
+from lop.errors import InputError
+from lop.nets.conv_net import ConvNet
+from lop.nets.ffnn import FFNN
+from lop.nets.policies import MLPPolicy
+from lop.nets.valuefs import MLPVF
+
+
+class Frozen(Method):
+    """Takes all gradients away, and counts."""
+
+    def __init__(self, net: nn.Module, allowed: int = 0):
+        super().__init__(net)
+        if allowed < 0:
+            raise ValueError(f"Invalid allowed: {allowed} (allowed: 0 and more)")
+        self.allowed, self.steps, self.seen = allowed, 0, []
+
+    def before_step(self):
+        if self.steps >= self.allowed:
+            for parameter in self.net.parameters():
+                parameter.grad.zero_()
+
+    def after_step(self, hidden):
+        self.steps += 1
+        self.seen = [tuple(h.shape) for h in hidden]
+
+    def state_dict(self):
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state):
+        self.steps = state["steps"]
+
+
+class Unfinished(Method):
+    def state_dict(self):
+        return {}
+
+
+def weights(net):
+    return torch.cat([parameter.detach().flatten().clone() for parameter in net.parameters()])
+
+
+@pytest.mark.parametrize("learner", [Backprop, ContinualBackprop])
+def test_gradients_are_its_to_change(learner):
+    net = FFNN(20, num_features=5)
+    method = Frozen(net, allowed=1)
+    learner = learner(net, step_size=0.01, method=method)
+    before = weights(net)
+    learner.learn(torch.randn(4, 20), torch.randn(4, 1))
+    after = weights(net)
+    assert not torch.equal(before, after)
+    learner.learn(torch.randn(4, 20), torch.randn(4, 1))
+    assert torch.equal(after, weights(net))
+    assert (method.steps, method.seen) == (2, [(4, 5)])
+
+
+def test_a_convolutional_network_shows_all_its_hidden_layers():
+    net = ConvNet(2, 4)
+    method = Frozen(net)
+    Backprop(net, loss="nll", method=method).learn(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 0]))
+    assert len(method.seen) == 5
+    assert all(shape[0] == 3 for shape in method.seen)
+
+
+def ppo(method):
+    torch.manual_seed(0)
+    policy, value = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4]), MLPVF(3, act_type="ReLU", h_dim=[4])
+    rng = np.random.default_rng(0)
+    learner = PPO(
+        policy, Buffer(3, 2, 8), 1e-2, 0.9, value, 0.9, torch.optim.Adam, n_itrs=1, n_slices=2, rng=rng, method=method
+    )
+    for _ in range(8):
+        o, op, a = rng.normal(size=3), rng.normal(size=3), rng.normal(size=2)
+        told = learner.log_update(o, a, rng.normal(), op, -1.0, None, False)
+    assert told["learned"]
+    return learner
+
+
+def test_both_networks_of_ppo_have_one():
+    learner = ppo(Frozen)
+    torch.manual_seed(0)
+    untouched = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4])
+    assert torch.equal(weights(learner.pol.mean_net), weights(untouched.mean_net))
+    assert [(method.steps, method.seen) for _, method in learner.methods] == [(2, [(4, 4)])] * 2
+    other = ppo(partial(Frozen, allowed=5))
+    assert not torch.equal(weights(other.pol.mean_net), weights(untouched.mean_net))
+    other.methods[0][1].steps = 9
+    other.load_state_dict(learner.state_dict())
+    assert other.methods[0][1].steps == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("Frozen", {"allowed": -1}, "Invalid allowed: -1"),
+        ("Unfinished", {}, "which lacks load_state_dict"),
+        ("weights", {}, "a subclass of lop.algos.method:Method"),
+    ],
+)
+def test_what_is_no_method_is_told(name, settings, told):
+    with pytest.raises(InputError, match=told):
+        make(f"{__name__}:{name}", FFNN(20), settings)
+    assert make(f"{__name__}:Frozen", FFNN(20), {"allowed": 2}).allowed == 2

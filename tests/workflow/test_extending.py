@@ -1,0 +1,67 @@
+"""docs/extending.md, done as it says: a method that is new code, as a curve of two figures."""
+
+import re
+
+import pandas as pd
+import pytest
+from test_workflow import Project
+
+from lop.paths import ROOT
+
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf")
+
+
+def block_after(words: str) -> str:
+    """The first block of code that follows these words on the page."""
+    return re.search(r"```\w*\n(.*?)```", PAGE[PAGE.index(words) :], re.S)[1]
+
+
+def add_method(project: Project) -> None:
+    """What the page has a reader do."""
+    for name in ("lop/algos/l2_init.py", "lop/rl/cfg/ant/l2_init.yml", "lop/imagenet/cfg/l2_init.yml"):
+        (project.folder / name).write_text(block_after(f"`{name}`"))
+    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("among the `methods`"))
+    curve = block_after("among the `curves`").strip()
+    project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, " + curve + "}")
+    of_imagenet = "      continual: {runs: imagenet/cbp}\n"
+    line = re.search(r" +l2_init: {runs: imagenet.*\n", PAGE)[0]
+    project.edit("config/figures.yaml", of_imagenet, of_imagenet + line)
+
+
+@pytest.mark.slow
+def test_a_method_of_ones_own(tmp_path):
+    project = Project(tmp_path / "project")
+    for figure in FIGURES:
+        project.build(figure)
+    add_method(project)
+
+    runs = {f"rl/ant/l2_init seed {seed}" for seed in (0, 1)}
+    of_imagenet = {f"imagenet/l2_init strength=0.001 seed {seed}" for seed in (0, 1)}
+    assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
+    assert project.stale(FIGURES[1]) == of_imagenet | {"collect fig1c", "draw fig1c"}
+    for figure in FIGURES:
+        project.build(figure)
+        table = pd.read_csv((project.folder / figure).with_suffix(".csv"))
+        assert "l2_init" in set(table["curve"]), table
+
+    project.edit("lop/algos/l2_init.py", "alpha=2 *", "alpha=3 *")
+    assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
+
+
+def test_its_mistakes_are_told_in_one_line(tmp_path):
+    project = Project(tmp_path / "project")
+    add_method(project)
+    cfg, what = "lop/rl/cfg/ant/l2_init.yml", "method_settings: {strength: 1e-3}"
+    for mistake, told in {
+        "method_settings: {power: 1e-3}": "allowed: settings of lop.algos.l2_init:L2Init: strength",
+        "": "found {}, allowed: with strength, which lop.algos.l2_init:L2Init needs",
+        "method_settings: {strength: {}}": "found {}, allowed: a number, a word, true or false",
+    }.items():
+        project.edit(cfg, what, mistake or "# nothing")
+        done = project.snakemake("-n", "figures/fig4a.pdf")
+        assert done.returncode != 0
+        line = (done.stdout + done.stderr).strip().splitlines()[-1]
+        assert f"error: {cfg}: key `method_settings" in line
+        assert told in line
+        project.edit(cfg, mistake or "# nothing", what)
