@@ -199,7 +199,8 @@ def setting_name(point: Mapping[str, Any]) -> str:
     name = ",".join(f"{key.rpartition('.')[2]}={_text(value)}" for key, value in point.items()) or "default"
     if len(name.encode()) <= LONGEST_NAME:
         return name
-    return f"{name.encode()[: LONGEST_NAME - 20].decode(errors='ignore')}...{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    beginning = name.encode()[: LONGEST_NAME - 20].decode(errors="ignore")
+    return f"{beginning}...{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _text(value: Any) -> str:
