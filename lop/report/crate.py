@@ -1,0 +1,158 @@
+"""A figure with all that it was made of, as a research object: one zip that tells how each file in it came about.
+
+An RO-Crate (https://www.researchobject.org/ro-crate) of the profile Process Run Crate: the figure, the table that it is
+drawn from, the metrics of its runs, their cfg files and code, and for every run an action with parameters, times,
+machine and versions.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rocrate.model.contextentity import ContextEntity
+from rocrate.model.entity import Entity
+from rocrate.rocrate import ROCrate
+
+from lop.data.sets import Images
+from lop.errors import InputError
+from lop.figures.registry import FIGURES, Figure, load_figure
+from lop.files import atomic_file
+from lop.paths import ROOT, shown
+from lop.plan.state import differs
+from lop.plan.wanted import wanted_runs
+from lop.runs import sources
+from lop.runs.metrics import read_about
+from lop.runs.scale import scale_path
+from lop.runs.spec import RunSpec
+
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+MEDIA = {
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".csv": "text/csv",
+    ".parquet": "application/vnd.apache.parquet",
+    ".py": "text/x-python",
+    ".yml": "application/yaml",
+    ".yaml": "application/yaml",
+}
+
+
+def write_crate(name: str, scale: str, results: Path, figures: Path, images: Images, output: Path) -> int:
+    """Write the crate of a figure; returns how many runs it holds.
+
+    Args:
+        name: of the figure. scale: of its runs. images: what they should have learned from.
+        results: folder of all runs. figures: folder with the figure.
+        output: the zip.
+
+    Raises:
+        InputError: the figure, its table or a run is not there, or the run is of other code or parameters than now.
+    """
+    figure, runs = load_figure(name, scale), wanted_runs(name, scale, images)
+    crate = _Crate(figure, scale)
+    for path, spec in runs.items():
+        about = read_about(results / path)
+        if why := differs(spec, about):
+            raise InputError(
+                f"{shown(results / path)}: found a run {why}, allowed: one as the configuration has it now"
+            )
+        crate.add_run(spec, about, results / path)
+    crate.add_figure(figure, scale, results, figures)
+    with atomic_file(output) as temporary:
+        crate.crate.write_zip(temporary)
+    return len(runs)
+
+
+class _Crate:
+    """Files under their paths in the project, and the actions that they came of."""
+
+    def __init__(self, figure: Figure, scale: str):
+        self.crate = ROCrate(version="1.1")
+        self.files: dict[str, Entity] = {}
+        root = self.crate.root_dataset
+        root["name"] = f"Loss of plasticity in deep continual learning: {figure.name} at {scale} scale"
+        root["description"] = " ".join(figure.caption.split()) or figure.name
+        root["license"] = self.thing("https://spdx.org/licenses/MIT", "CreativeWork", name="MIT License")
+        root["conformsTo"] = self.thing(PROFILE, "CreativeWork", name="Process Run Crate", version="0.5")
+        root["mentions"] = []
+
+    def add_run(self, spec: RunSpec, about: Mapping[str, Any], metrics: Path) -> None:
+        """A run's metrics, and the action that they came of."""
+        place = Path("results", spec.folder)
+        values = {"seed": spec.seed, **about["parameters"]}
+        machine = about["machine"]
+        self.action(
+            f"#{place}",
+            name=f"{spec.scale} {spec.name}",
+            description=f"{about['seconds']:.0f} seconds, resumed {about['resumed']} times; {about['device']} of "
+            f"{machine['node']}: {machine['processor']}, {machine['cores']} cores, {machine['system']}; "
+            f"code {about['code_digest']}",
+            startTime=about["started"],
+            endTime=about["ended"],
+            instrument=self.program(spec.problem.entry, spec.sources, about["versions"]),
+            object=[
+                self.file(spec.problem.cfg_path(spec.config)),
+                self.file(scale_path(spec.scale)),
+                *(self.value(f"#{place}/{key}", key, value) for key, value in values.items()),
+            ],
+            result=[self.file(metrics, place / metrics.name)],
+        )
+
+    def add_figure(self, figure: Figure, scale: str, results: Path, figures: Path) -> None:
+        """The table that is collected of the runs, and what is drawn of it."""
+        table = Path(scale, "collected", f"{figure.name}.parquet")
+        drawn = [f"{figure.name}{suffix}" for suffix in (".pdf", ".png", ".csv")]
+        runs = [run for action in self.crate.root_dataset["mentions"] for run in action["result"]]
+        self.action(
+            f"#{figure.name}",
+            name=f"collect and draw {figure.name}",
+            instrument=self.program("lop.figures.draw", sources.sources("lop.figures.draw", "lop.figures.collect"), {}),
+            object=[*runs, self.file(FIGURES), self.file(scale_path(scale))],
+            result=[
+                self.file(results / table, Path("results", table)),
+                *(self.file(figures / name, Path("figures", name)) for name in drawn),
+            ],
+        )
+
+    def action(self, identity: str, **properties: Any) -> None:
+        status = "http://schema.org/CompletedActionStatus"
+        action = self.thing(identity, "CreateAction", actionStatus=status, **properties)
+        self.crate.root_dataset.append_to("mentions", action)
+
+    def program(self, module: str, modules: Iterable[str], versions: Mapping[str, str]) -> Entity:
+        """A module with those that it imports, and the packages that they need."""
+        kinds = ["File", "SoftwareSourceCode", "SoftwareApplication"]
+        parts = {name: self.file(_source(name), **{"@type": kinds}, name=name) for name in modules}
+        main = parts.pop(module)
+        main["hasPart"] = list(parts.values())
+        known = main.get("softwareRequirements") or []
+        packages = [
+            self.thing(f"#{name}-{version}", "SoftwareApplication", name=name, softwareVersion=version)
+            for name, version in versions.items()
+        ]
+        main["softwareRequirements"] = list({entity.id: entity for entity in [*known, *packages]}.values())
+        return main
+
+    def file(self, path: Path, place: Path | None = None, **properties: Any) -> Entity:
+        """A file of the crate, once; by default where it lies in the project."""
+        name = str(place or path.relative_to(ROOT))
+        if name not in self.files:
+            if not path.is_file():
+                raise InputError(f"{shown(path)}: no such file")
+            of_all = {"encodingFormat": MEDIA[path.suffix], "contentSize": path.stat().st_size}
+            self.files[name] = self.crate.add_file(path, name, properties=properties | of_all)
+        return self.files[name]
+
+    def value(self, identity: str, name: str, value: Any) -> Entity:
+        plain = value if isinstance(value, bool | int | float | str) else json.dumps(value, sort_keys=True)
+        return self.thing(identity, "PropertyValue", name=name, value=plain)
+
+    def thing(self, identity: str, kind: str, **properties: Any) -> Entity:
+        return self.crate.add(ContextEntity(self.crate, identity, properties={"@type": kind, **properties}))
+
+
+def _source(module: str) -> Path:
+    path = sources.source_file(module)
+    assert path is not None, module  # it has been read for the digest
+    return path

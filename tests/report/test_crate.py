@@ -1,0 +1,88 @@
+"""The research object of a figure: every file in it, and how it came about."""
+
+import json
+import zipfile
+
+import pytest
+from test_report import IMAGES, about
+
+from lop.errors import InputError
+from lop.figures.collect import collect, write_collected
+from lop.figures.draw import draw
+from lop.figures.registry import load_figure
+from lop.paths import ROOT
+from lop.plan.wanted import wanted_runs
+from lop.report.crate import write_crate
+from lop.runs.metrics import MetricsLog, write_metrics
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Results and figures with what figure 4a is made of."""
+    results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
+    for path, spec in wanted_runs("fig4a", "smoke", IMAGES).items():
+        log = MetricsLog()
+        for step in range(2_048, 10_241, 2_048):
+            log.log("return", step, step / 100 + spec.seed)
+        write_metrics(results / path, log, about(spec))
+    figure = load_figure("fig4a", "smoke")
+    table = collect(figure, results)
+    write_collected(table, results / "smoke/collected/fig4a.parquet")
+    draw(table, figure, figures)
+    return results, figures
+
+
+def references(value):
+    if isinstance(value, dict):
+        found = (
+            [value["@id"]] if set(value) == {"@id"} else [one for part in value.values() for one in references(part)]
+        )
+    else:
+        found = [one for part in value for one in references(part)] if isinstance(value, list) else []
+    return found
+
+
+def test_every_file_and_how_it_came_about(drawn, tmp_path):
+    results, figures = drawn
+    assert write_crate("fig4a", "smoke", results, figures, IMAGES, tmp_path / "fig4a.zip") == 8
+    with zipfile.ZipFile(tmp_path / "fig4a.zip") as crate:
+        assert crate.testzip() is None
+        names = set(crate.namelist())
+        graph = {one["@id"]: one for one in json.loads(crate.read("ro-crate-metadata.json"))["@graph"]}
+        assert crate.read("lop/rl/cfg/ant/cbp.yml") == (ROOT / "lop/rl/cfg/ant/cbp.yml").read_bytes()
+        assert crate.read("figures/fig4a.pdf") == (figures / "fig4a.pdf").read_bytes()
+    assert {"config/scales/smoke.yaml", "config/figures.yaml", "lop/algos/rl/ppo.py", "lop/figures/draw.py"} <= names
+    assert set(references(list(graph.values()))) <= graph.keys() | {"https://w3id.org/ro/crate/1.1"}
+    files = {name for name, thing in graph.items() if "File" in thing["@type"]}
+    assert files == names - {"ro-crate-metadata.json"}
+
+    made = {result: action for action in graph.values() for result in references(action.get("result", []))}
+    assert {name for name in files if name.startswith(("results/", "figures/"))} == set(made)
+    run = made["results/smoke/rl/ant/cbp/default/seed-1/metrics.parquet"]
+    assert run["@type"] == "CreateAction"
+    assert (run["startTime"], run["endTime"]) == ("2026-01-02T02:34:05", "2026-01-02T03:04:05")
+    assert "here" in run["description"]
+    values = {one["name"]: one["value"] for one in map(graph.get, references(run["object"])) if "value" in one}
+    assert (values["seed"], values["rr"], values["h_dim"]) == (1, 0.0001, "[256, 256]")
+    program = graph[run["instrument"]["@id"]]
+    assert program["name"] == "lop.rl.run_ppo"
+    assert "lop/algos/rl/ppo.py" in references(program["hasPart"])
+    packages = map(graph.get, references(program["softwareRequirements"]))
+    assert {(one["name"], one["softwareVersion"]) for one in packages} == {("python", "3.11"), ("torch", "2")}
+    drawing = made["figures/fig4a.pdf"]
+    assert {one for one in references(drawing["object"]) if one.endswith("metrics.parquet")} == {
+        name for name in files if name.endswith("metrics.parquet")
+    }
+
+
+def test_what_is_not_there_or_of_other_code_is_told(drawn, tmp_path):
+    results, figures = drawn
+    with pytest.raises(InputError, match=r"fig4a\.pdf: no such file"):
+        write_crate("fig4a", "smoke", results, tmp_path, IMAGES, tmp_path / "x.zip")
+    path, spec = next(iter(wanted_runs("fig4a", "smoke", IMAGES).items()))
+    before = (results / path).read_bytes()
+    write_metrics(results / path, MetricsLog(), about(spec, code_digest="0123"))
+    with pytest.raises(InputError, match="found a run of other code"):
+        write_crate("fig4a", "smoke", results, figures, IMAGES, tmp_path / "x.zip")
+    assert list(tmp_path.iterdir()) == []
+    (results / path).write_bytes(before)
