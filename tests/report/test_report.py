@@ -28,7 +28,8 @@ NAMES = ["fig4a", "fig4b", "fig3a"]
 def about(spec, **changes):
     return {
         "parameters": spec.identity, "seed": spec.seed, "code_digest": spec.code_digest, "seconds": 1800.0,
-        "resumed": 1, "device": "cpu", "started": "2026-01-02T02:34:05", "ended": "2026-01-02T03:04:05", "versions": {"python": "3.11", "torch": "2"},
+        "resumed": 1, "device": "cpu", "started": "2026-01-02T02:34:05", "ended": "2026-01-02T03:04:05",
+        "versions": {"python": "3.11", "torch": "2"},
         "machine": {"node": "here", "processor": "a <b>processor</b>", "system": "Linux", "cores": 2},
         "problem": "rl", "config": spec.config,
     } | changes  # fmt: skip
