@@ -123,7 +123,7 @@ class _Crate:
     def program(self, module: str, modules: Iterable[str], versions: Mapping[str, str]) -> Entity:
         """A module with those that it imports, and the packages that they need."""
         kinds = ["File", "SoftwareSourceCode", "SoftwareApplication"]
-        parts = {name: self.file(_source(name), **{"@type": kinds}, name=name) for name in modules}
+        parts = {name: self.file(_source(name), properties={"@type": kinds, "name": name}) for name in modules}
         main = parts.pop(module)
         main["hasPart"] = list(parts.values())
         known = main.get("softwareRequirements") or []
@@ -134,14 +134,14 @@ class _Crate:
         main["softwareRequirements"] = list({entity.id: entity for entity in [*known, *packages]}.values())
         return main
 
-    def file(self, path: Path, place: Path | None = None, **properties: Any) -> Entity:
+    def file(self, path: Path, place: Path | None = None, properties: Mapping[str, Any] | None = None) -> Entity:
         """A file of the crate, once; by default where it lies in the project."""
         name = str(place or path.relative_to(ROOT))
         if name not in self.files:
             if not path.is_file():
                 raise InputError(f"{shown(path)}: no such file")
             of_all = {"encodingFormat": MEDIA[path.suffix], "contentSize": path.stat().st_size}
-            self.files[name] = self.crate.add_file(path, name, properties=properties | of_all)
+            self.files[name] = self.crate.add_file(path, name, properties=of_all | dict(properties or {}))
         return self.files[name]
 
     def value(self, identity: str, name: str, value: Any) -> Entity:

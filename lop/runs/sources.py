@@ -8,6 +8,7 @@ import ast
 import hashlib
 import io
 import tokenize
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -42,8 +43,9 @@ def sources(*entries: str, comments: bool = False) -> dict[str, str]:
         if path is None or module in found:
             continue
         text = path.read_text()
-        found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else _code_digest(text)
-        waiting += _parents(module) + _imports(text, module, is_package=path.name == "__init__.py")
+        imports, code = _parsed(text, module, is_package=path.name == "__init__.py")
+        found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else code
+        waiting += _parents(module) + imports
     return found
 
 
@@ -72,16 +74,17 @@ def _parents(module: str) -> list[str]:
 
 
 @cache
-def _imports(text: str, module: str, is_package: bool) -> list[str]:
-    """Names that `text` imports from lop: modules, and names that may be modules."""
-    names = []
-    for node in ast.walk(ast.parse(text)):
+def _parsed(text: str, module: str, is_package: bool) -> tuple[list[str], str]:
+    """Names that `text` imports from lop, modules and names that may be modules; and the digest of its code."""
+    names, nodes = [], list(ast.walk(ast.parse(text)))
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, module, is_package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] == PACKAGE]
+    imports = [name for name in names if name.split(".")[0] == PACKAGE]
+    return imports, hashlib.sha256(_code_only(text, nodes).encode()).hexdigest()
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
@@ -92,18 +95,17 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
     return ".".join([*parts, node.module] if node.module else parts)
 
 
-@cache
-def _code_digest(text: str) -> str:
-    return hashlib.sha256(code_only(text).encode()).hexdigest()
-
-
 def code_only(text: str) -> str:
     """`text` without comments, docstrings and blank lines.
 
     Cut out of the text rather than printed from the syntax tree, whose printed form differs between Python versions.
     """
+    return _code_only(text, ast.walk(ast.parse(text)))
+
+
+def _code_only(text: str, nodes: Iterable[ast.AST]) -> str:
     lines = text.splitlines()
-    for first, last in _docstrings(text):
+    for first, last in _docstrings(nodes):
         lines[first - 1 : last] = [""] * (last - first + 1)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and lines[token.start[0] - 1]:
@@ -112,11 +114,11 @@ def code_only(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def _docstrings(text: str) -> list[tuple[int, int]]:
+def _docstrings(nodes: Iterable[ast.AST]) -> list[tuple[int, int]]:
     """First and last line of every docstring that has its lines to itself."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     spans = []
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             string = node.body[0]
             last = string.end_lineno or string.lineno
