@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lop.configured import configured
 from lop.data.prepare import prepare
-from lop.data.sets import CLASSES, SETS, SOURCES
+from lop.data.sets import CLASSES, SETS, SOURCES, data_above
 from lop.errors import InputError, told_in_one_line
 from lop.paths import shown
 
@@ -15,6 +15,8 @@ def main() -> None:
     with told_in_one_line():
         given = _parser().parse_args()
         supplied = Path(given.folder) if given.folder else None
+        if given.output:
+            given.data = data_above(given.output, given.set, given.source)
         made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
         print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
 
@@ -26,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
     parser.add_argument("--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, or 0-9; default: %(default)s")
     parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
+    parser.add_argument("--output", type=Path, help="one of the files that are to be made, instead of --data")
     parser.add_argument(
         "--data", type=Path, default=configured()["data"]["sets"], help="where sets lie; default: %(default)s"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lop.errors import InputError
-from lop.paths import ROOT, shown
+from lop.paths import ROOT, above, shown
 from lop.runs import sources
 
 DATA = ROOT / "data"
@@ -52,6 +52,16 @@ def files(name: str, source: str, classes: Iterable[int] = range(CLASSES), data:
     if name in FIXED_FILES:
         return [folder / file for file in FIXED_FILES[name]]
     return [folder / "classes" / f"{checked_class(number)}.npy" for number in classes]
+
+
+def data_above(path: Path, name: str, source: str) -> Path:
+    """The folder of all sets, from one of the files of a set.
+
+    Raises:
+        ValueError: the set has no such file.
+    """
+    below = folder_of(name, source, Path())
+    return above(path, below / (path.name if name in FIXED_FILES else Path("classes", path.name)))
 
 
 def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:

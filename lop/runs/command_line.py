@@ -14,12 +14,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lop.configured import configured
+from lop.data import sets
 from lop.data.sets import SOURCES, Images
 from lop.errors import InputError, told_in_one_line
-from lop.paths import RESULTS
+from lop.paths import RESULTS, above
 from lop.runs.lock import die_with_parent
 from lop.runs.problem import Problem
-from lop.runs.runner import Run
+from lop.runs.runner import METRICS, Run
 from lop.runs.spec import RunSpec, resolve
 
 
@@ -32,7 +33,12 @@ def main(problem: Problem, description: str, train: Callable[[Run], None], argv:
         if options.log:
             _log_to(options.log)
         _check_device(options.device)
-        for spec in [spec_from(problem, options, seed) for seed in options.seed]:
+        specs = [spec_from(problem, options, seed) for seed in options.seed]
+        if options.metrics:
+            options.results = above(options.metrics[0], specs[0].folder / METRICS)
+        if options.images:
+            options.data = sets.data_above(options.images[0], problem.data, options.data_source)
+        for spec in specs:
             run = Run(
                 spec,
                 options.results,
@@ -108,6 +114,8 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     add("--data-seed", type=int, default=configured_data["seed"], help=told or "of the images (default: %(default)s)")
     add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
+    add("--metrics", type=Path, nargs="+", help="the files that the runs are to end in, instead of --results")
+    add("--images", type=Path, nargs="*", help=told or "the files of the set of images, instead of --data")
     add("--log", type=Path, help="write what is told to this file too")
     add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")
     group = parser.add_argument_group(

@@ -53,6 +53,9 @@ class Interrupted(SystemExit):
         super().__init__(EXIT_INTERRUPTED)
 
 
+METRICS = "metrics.parquet"
+
+
 class Run:
     """One run from its beginning, or from its checkpoint, to its metrics file.
 
@@ -77,7 +80,7 @@ class Run:
         self.spec, self.device, self.seed = spec, device, spec.seed
         self.folder = results / spec.folder
         self.data = data
-        self.output = self.folder / "metrics.parquet"
+        self.output = self.folder / METRICS
         self.checkpoint = self.folder / checkpoint.NAME
         self.store = Store(results)
         self.metrics = MetricsLog()

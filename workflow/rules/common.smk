@@ -116,8 +116,10 @@ def data_files(wildcards):
 def made_together(files):
     """One of those files that the same job makes: up to a thousand inputs a run are too many to be read, or to be fast.
 
-    The run itself looks whether all are there.
+    The run itself looks whether all are there. From a storage each has to be fetched.
     """
+    if workflow.storage_settings.default_storage_provider:
+        return list(files)
     tens = IMAGES.source == "glyphs"
     first = {
         path: path.with_stem(f"{int(path.stem) // 10 * 10 if tens else 0}")

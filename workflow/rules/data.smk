@@ -7,7 +7,9 @@
 
 rule data_mnist:
     output:
-        expand(f"{DATA}/{{{{source}}}}/mnist/{{file}}", file=sets.FIXED_FILES["mnist"]),
+        files=expand(
+            f"{DATA}/{{{{source}}}}/mnist/{{file}}", file=sets.FIXED_FILES["mnist"]
+        ),
     log:
         f"{DATA}/{{source}}/mnist.log",
     wildcard_constraints:
@@ -19,7 +21,6 @@ rule data_mnist:
         mem_mb=2000,
         python=sys.executable,
         seed=str(config["data"]["seed"]),
-        data=DATA,
         folder=lambda wildcards: data_folder(wildcards.source),
     params:
         name="mnist",
@@ -30,12 +31,12 @@ rule data_mnist:
         "data {params.source} {params.name}"
     shell:
         "{resources.python:q} -m lop.data {params.name} --source {params.source} --seed {resources.seed}"
-        " --classes {params.classes} --folder={resources.folder:q} --data {resources.data:q} 2>&1 | tee {log:q}"
+        " --classes {params.classes} --folder={resources.folder:q} --output {output.files[0]:q} 2>&1 | tee {log:q}"
 
 
 use rule data_mnist as data_cifar100 with:
     output:
-        expand(
+        files=expand(
             f"{DATA}/{{{{source}}}}/cifar-100/{{file}}",
             file=sets.FIXED_FILES["cifar-100"],
         ),
@@ -50,7 +51,10 @@ use rule data_mnist as data_cifar100 with:
 
 use rule data_mnist as data_imagenet_glyphs with:
     output:
-        [f"{DATA}/{{source}}/imagenet/classes/{{tens}}{last}.npy" for last in range(10)],
+        files=[
+            f"{DATA}/{{source}}/imagenet/classes/{{tens}}{last}.npy"
+            for last in range(10)
+        ],
     log:
         f"{DATA}/{{source}}/imagenet/{{tens}}0-{{tens}}9.log",
     wildcard_constraints:
@@ -67,7 +71,7 @@ use rule data_mnist as data_imagenet_glyphs with:
 
 use rule data_mnist as data_imagenet_original with:
     output:
-        expand(
+        files=expand(
             f"{DATA}/{{{{source}}}}/imagenet/classes/{{n}}.npy", n=range(sets.CLASSES)
         ),
     log:

@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        picture_files,
+        pictures=picture_files,
         collected=f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
     output:
         pdf=report(
@@ -22,7 +22,6 @@ rule figure:
         scale=SCALE,
         what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
         code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
-        images=f"{DATA}/{IMAGES.source}",
         pictures=lambda wildcards: [
             [
                 sources.digest(picture.module, comments=True),

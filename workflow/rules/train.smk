@@ -35,9 +35,8 @@ for problem in PROBLEMS.values():
             runtime=lambda wildcards: asked_for(wildcards).runtime,
             gpu=lambda wildcards: asked_for(wildcards).gpu,
             python=sys.executable,
-            results=RESULTS,
             device=config["device"],
-            data=f"--data {DATA} --data-source {IMAGES.source} --data-seed {IMAGES.seed}",
+            images=f"--data-source {IMAGES.source} --data-seed {IMAGES.seed}",
             checkpoint_every=str(config["checkpoint_every"]),
             progress_every=str(config["progress_every"]),
         params:
@@ -51,6 +50,6 @@ for problem in PROBLEMS.values():
             # exec: signals reach the run itself; it saves, and the same job goes on from there.
             "exec {resources.python:q} -m {params.entry}"
             " --config lop/{wildcards.problem}/cfg/{wildcards.config}.yml --setting {wildcards.setting:q}"
-            " --seed {params.seeds} --scale {wildcards.scale} --results {resources.results:q}"
-            " --device {resources.device} --checkpoint-every {resources.checkpoint_every}"
-            " --progress-every {resources.progress_every} {resources.data} --fresh --die-with-parent --log {log:q}"
+            " --seed {params.seeds} --scale {wildcards.scale} --device {resources.device}"
+            " --checkpoint-every {resources.checkpoint_every} --progress-every {resources.progress_every}"
+            " {resources.images} --fresh --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

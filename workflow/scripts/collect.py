@@ -6,10 +6,13 @@ from pathlib import Path
 from lop.data.sets import Images
 from lop.figures.collect import as_configured, collect, write_collected
 from lop.figures.registry import load_figure
+from lop.paths import above
 from lop.runs.script import logged
 
 with logged(snakemake.log[0]):
     images = Images(snakemake.config["data"]["source"], int(snakemake.config["data"]["seed"]))
     figure = load_figure(snakemake.wildcards.figure, snakemake.wildcards.scale)
-    table = collect(figure, Path(snakemake.config["results"]), expected=partial(as_configured, images=images))
-    write_collected(table, Path(snakemake.output[0]), figure.collected_from())
+    output = Path(snakemake.output[0])
+    results = above(output, Path(snakemake.wildcards.scale, "collected", output.name))
+    table = collect(figure, results, expected=partial(as_configured, images=images))
+    write_collected(table, output, figure.collected_from())

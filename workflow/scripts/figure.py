@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lop.data.sets import data_above
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
@@ -10,4 +11,8 @@ from lop.runs.script import logged
 with logged(snakemake.log[0]):
     figure = load_figure(snakemake.wildcards.figure, snakemake.params.scale)
     collected = read_collected(Path(snakemake.input.collected))
-    draw(collected, figure, Path(snakemake.output.pdf).parent, Path(snakemake.params.images))
+    images = Path()
+    if snakemake.input.pictures:
+        source, shown = snakemake.config["data"]["source"], [one.data for one in figure.pictures if one.data]
+        images = data_above(Path(snakemake.input.pictures[0]), shown[0], source) / source
+    draw(collected, figure, Path(snakemake.output.pdf).parent, images)
