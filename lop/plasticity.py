@@ -1,5 +1,7 @@
 """Measures of plasticity: of hidden activations h (samples, units), of weights, and of any network at once.
 
+Of activations that are not all finite, of a network that has diverged, every measure is NaN.
+
 for layer in measure(net, x):
     print(layer.name, layer.dormant, layer.effective_rank)
 """
@@ -27,6 +29,8 @@ def singular_values(h: Tensor) -> Tensor:
     live = h.detach()[:, h.any(0)].double()
     if not live.shape[1]:
         return live.new_zeros(0)
+    if not _finite(live):
+        return live.new_full((min(live.shape),), np.nan)
     if live.shape[1] > len(live):
         live = live.t()
     return torch.linalg.eigvalsh(_gram(live)).clamp_min(0).sqrt().flip(0)
@@ -41,7 +45,7 @@ def _gram(h: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(dsyrk(1.0, h.t().contiguous().numpy().T, trans=1, lower=1)))
 
 
-def rank(h: Tensor, tolerance: float | None = None) -> int:
+def rank(h: Tensor, tolerance: float | None = None) -> float:
     """Number of singular values of h (samples, units) above `tolerance` times the largest.
 
     The default, the larger side of h times float32's precision, is what `torch.linalg.matrix_rank` takes.
@@ -54,7 +58,7 @@ def effective_rank(h: Tensor) -> float:
     return _effective_rank(singular_values(h))
 
 
-def approximate_rank(h: Tensor, share: float = 0.99) -> int:
+def approximate_rank(h: Tensor, share: float = 0.99) -> float:
     """Smallest k such that the k largest *squared* singular values of h reach `share` of the sum of all; 0 for zeros.
 
     Yang et al. 2020 (arXiv 1909.12255).
@@ -62,17 +66,19 @@ def approximate_rank(h: Tensor, share: float = 0.99) -> int:
     return _reaching(singular_values(h) ** 2, share)
 
 
-def stable_rank(h: Tensor, share: float = 0.99) -> int:
+def stable_rank(h: Tensor, share: float = 0.99) -> float:
     """Smallest k such that the k largest singular values of h reach `share` of the sum of all (not squared); 0 for
     zeros. This is what the paper's figures call stable rank."""
     return _reaching(singular_values(h), share)
 
 
 class Ranks(NamedTuple):
-    rank: int
+    """Whole numbers, but for the effective rank, or NaN."""
+
+    rank: float
     effective_rank: float
-    approximate_rank: int
-    stable_rank: int
+    approximate_rank: float
+    stable_rank: float
 
 
 def ranks(h: Tensor) -> Ranks:
@@ -81,7 +87,13 @@ def ranks(h: Tensor) -> Ranks:
     return Ranks(_rank(values, h), _effective_rank(values), _reaching(values**2, 0.99), _reaching(values, 0.99))
 
 
-def _rank(values: Tensor, h: Tensor, tolerance: float | None = None) -> int:
+def _finite(h: Tensor) -> bool:
+    return bool(h.sum().isfinite())
+
+
+def _rank(values: Tensor, h: Tensor, tolerance: float | None = None) -> float:
+    if not _finite(values):
+        return np.nan
     if tolerance is None:
         tolerance = max(h.shape) * torch.finfo(torch.float32).eps
     return int((values > tolerance * values[:1]).sum())
@@ -94,20 +106,22 @@ def _effective_rank(values: Tensor) -> float:
     return float(torch.special.entr(p).sum().exp())
 
 
-def _reaching(values: Tensor, share: float) -> int:
+def _reaching(values: Tensor, share: float) -> float:
     if len(values) == 0:
         return 0
+    if not _finite(values):
+        return np.nan
     return min(int((values.cumsum(0) / values.sum() < share).sum()) + 1, len(values))
 
 
 def dead_share(h: Tensor) -> float:
     """Share of units (columns) whose activation is 0 in all samples (rows)."""
-    return float((~h.any(0)).float().mean())
+    return float((~h.any(0)).float().mean()) if _finite(h) else np.nan
 
 
 def dormant_share(h: Tensor, threshold: float = 0.01) -> float:
     """Share of units (columns) that are active, h > 0, in at most `threshold` of the samples (rows)."""
-    return float(((h > 0).float().mean(0) <= threshold).float().mean())
+    return float(((h > 0).float().mean(0) <= threshold).float().mean()) if _finite(h) else np.nan
 
 
 def weight_magnitude(weights: Tensor | Iterable[Tensor]) -> float:
@@ -123,10 +137,10 @@ class LayerPlasticity(NamedTuple):
     units: int
     dead: float  # share of units that are 0 for all samples
     dormant: float  # share of units that are active in at most 1% of the samples
-    rank: int
+    rank: float
     effective_rank: float
-    approximate_rank: int
-    stable_rank: int
+    approximate_rank: float
+    stable_rank: float
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from conftest import golden
@@ -12,6 +13,7 @@ from lop.plasticity import (
     effective_rank,
     measure,
     rank,
+    ranks,
     recorded,
     singular_values,
     stable_rank,
@@ -150,3 +152,12 @@ def test_a_layer_of_dead_units_has_no_rank(capfd):
     assert len(singular_values(dead)) == 0
     assert (rank(dead), effective_rank(dead), stable_rank(dead)) == (0, 0, 0)
     assert capfd.readouterr() == ("", "")  # BLAS would write about a matrix without columns
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_of_a_network_that_has_diverged_nothing_is_told(value):
+    h = torch.ones(6, 4)
+    h[2, 1] = value
+    measures = [*ranks(h), rank(h), effective_rank(h), approximate_rank(h), stable_rank(h)]
+    assert np.isnan([*measures, dead_share(h), dormant_share(h)]).all()
+    assert torch.isnan(singular_values(h)).all()

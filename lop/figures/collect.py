@@ -6,6 +6,7 @@ runs, but for their bins.
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lop.files import atomic_file
 from lop.paths import shown
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about, read_schema, read_table
-from lop.runs.spec import resolve
+from lop.runs.spec import RunSpec, resolve
 
 COLLECTED = pa.schema(
     [
@@ -76,8 +77,13 @@ def as_configured(run: RunFile, images: Images | None = None) -> dict[str, Any]:
     """What a run's metadata says if it was made with the parameters and images that the configuration gives it now."""
     if run.problem not in PROBLEMS:
         raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
-    spec = resolve(PROBLEMS[run.problem], run.config, run.seed, run.scale, run.setting, images=images)
-    return {"parameters": spec.identity}
+    return {"parameters": _first(run.problem, run.config, run.scale, run.setting, images).with_seed(run.seed).identity}
+
+
+@cache
+def _first(problem: str, config: str, scale: str, setting: str, images: Images | None) -> RunSpec:
+    """Of all seeds of a setting, configuration is read once."""
+    return resolve(PROBLEMS[problem], config, 0, scale, setting, images=images)
 
 
 def differs(path: Path, expected: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Which runs figures want, as the configuration has them now."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from lop.data.sets import Images
@@ -29,6 +28,5 @@ def resolved(runs: Iterable[RunFile], images: Images) -> dict[Path, RunSpec]:
         if setting not in first:
             problem = PROBLEMS[run.problem]
             first[setting] = resolve(problem, run.config, run.seed, run.scale, run.setting, images=images)
-        spec = first[setting]
-        found[run.path] = replace(spec, seed=run.seed, taken=spec.parameters.taken(run.seed))
+        found[run.path] = first[setting].with_seed(run.seed)
     return found

@@ -216,6 +216,6 @@ def _text(value: Any) -> str:
 
 
 def _number_text(number: float) -> str:
-    if number.is_integer():
+    if number.is_integer() and abs(number) < 1e15:
         return str(int(number))
     return f"{number:g}" if float(f"{number:g}") == number else str(number)

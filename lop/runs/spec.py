@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ class RunSpec:
     parameters: Parameters
     images: Images
     taken: Mapping[str, list[float]] = field(default_factory=dict)  # see `Parameters.taken`
+
+    def with_seed(self, seed: int) -> "RunSpec":
+        """The same run with another seed."""
+        return replace(self, seed=seed, taken=self.parameters.taken(seed))
 
     @property
     def name(self) -> str:

@@ -105,6 +105,7 @@ def test_keys_inside_a_mapping_are_swept():
         (1e-3, "0.001"),
         (1e8, "100000000"),
         ("1e8", "100000000"),
+        ("1e30", "1e+30"),
         (7, "7"),
         (True, "True"),
         ("relu", "relu"),

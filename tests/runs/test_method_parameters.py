@@ -1,0 +1,45 @@
+"""The keys that name a method of one's own, checked against its source text."""
+
+import pytest
+
+from lop.errors import InputError
+from lop.runs.method_parameters import MethodParameters
+from lop.runs.parameters import checked
+
+SHIPPED = "lop.algos.redo:ReDo"  # any class will do here: what it is comes out when a run makes it
+
+
+def test_without_one_nothing_more_is_run():
+    parameters = checked(MethodParameters, {}, "x.yml")
+    assert (parameters.method, parameters.method_settings, parameters.modules) == (None, {}, ())
+
+
+def test_its_module_is_part_of_the_code_of_a_run():
+    settings = {"hidden_activation": "relu", "threshold": "1e-3", "reset_period": 5, "init": "lecun"}
+    parameters = checked(MethodParameters, {"method": SHIPPED, "method_settings": settings}, "x.yml")
+    assert parameters.modules == ("lop.algos.redo",)
+    assert parameters.method_settings == settings | {"threshold": 0.001}
+    assert type(parameters.method_settings["reset_period"]) is int
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            {"method": "torch:Tensor"},
+            "found 'torch:Tensor', allowed: <module>:<class>, of a module below lop",
+        ),
+        ({"method": "lop.algos.no:No"}, "of a module that there is, unlike lop.algos.no"),
+        ({"method": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
+        ({"method": 3}, "key `method`: found 3, allowed: a valid string"),
+        ({"method": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),
+        ({"method": SHIPPED, "method_settings": {"power": 1}}, "settings of lop.algos.redo:ReDo: device, hidden_act"),
+        ({"method_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `method`"),
+    ],
+)
+def test_mistakes_in_one_line(values, told):
+    with pytest.raises(InputError) as error:
+        checked(MethodParameters, values, "x.yml")
+    assert str(error.value).startswith("x.yml: key `method")
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+
+from lop.data.sets import data_above, files
+from lop.paths import above
+
+
+def test_the_folder_in_which_a_file_lies():
+    assert above(Path("/disk/data/glyphs/mnist"), Path("glyphs/mnist")) == Path("/disk/data")
+    assert above(Path("a/b"), Path("a/b")) == Path()
+    with pytest.raises(ValueError, match="ends with glyphs/mnist"):
+        above(Path("/disk/mnist"), Path("glyphs/mnist"))
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar-100", "imagenet"])
+@pytest.mark.parametrize("data", [Path("/disk/glyphs/mnist"), Path("data"), Path(".storage/s3/bucket/data")])
+def test_the_folder_of_all_sets_from_any_file_of_one(name, data):
+    for path in files(name, "glyphs", range(12), data):
+        assert data_above(path, name, "glyphs") == data
+        with pytest.raises(ValueError, match="Invalid path"):
+            data_above(path, name, "original")
