@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lop.algos.compiled import runs_compiled, update_statistics
+from lop.algos.magnitudes import runs_compiled
 from lop.algos.units import HiddenLayer
 from lop.algos.utilities import UTILITIES
 
@@ -102,6 +102,8 @@ class UnitStatistics(nn.Module):
     def update(self, h: Tensor) -> None:
         """Take in one batch of activations h, as the outgoing layer receives them."""
         if self._arrays and (arrays := self._arrays.of(h, self)):
+            from lop.algos.loops import update_statistics  # see `lop.algos.magnitudes`
+
             update_statistics(*arrays, self.decay_rate, self.track_mean, *self.measure)
         else:
             self._update(h)

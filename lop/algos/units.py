@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from lop.algos.compiled import channel_magnitudes, column_magnitudes, row_magnitudes
+from lop.algos.magnitudes import channel_magnitudes, column_magnitudes, row_magnitudes
 
 Draw = Callable[[int], Tensor]  # fresh incoming weights (n, fan_in) for n units
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

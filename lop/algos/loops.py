@@ -1,4 +1,4 @@
-"""What continual backpropagation spends its time on, compiled for the CPU.
+"""What continual backpropagation spends its time on, compiled for the CPU; `lop.algos.magnitudes` calls it.
 
 Torch takes two passes and a temporary matrix for a mean absolute value, and a microsecond or two for every operation on
 the few hundred numbers of a small layer. These loops take one pass, in a third to a tenth of the time.
@@ -7,45 +7,10 @@ the few hundred numbers of a small layer. These loops take one pass, in a third 
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit
-from torch import Tensor
 
 # Sums in another order than written let the compiler use vector instructions; NaN and infinity keep their meaning.
 _compiled: Any = njit(cache=True, fastmath={"reassoc", "contract"})
-
-
-def runs_compiled(x: Tensor) -> bool:
-    """Whether the loops below take this tensor; others go through torch."""
-    return x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous()
-
-
-def column_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
-    """mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,), on any device."""
-    if not runs_compiled(x):
-        return (x if centre is None else x - centre).abs().mean(0)
-    if centre is not None:
-        return torch.from_numpy(_column_distances(x.numpy(), centre.numpy()))
-    out = torch.zeros(x.shape[1])
-    add_column_magnitudes(x.numpy(), out.numpy())
-    return out
-
-
-def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
-    """Mean |x - centre| over all axes but the second, (channels,), of x (batch, channels, *space) and centre
-    (channels,), on any device."""
-    if not runs_compiled(x):  # a view where channels lie last in memory
-        return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]), centre)
-    if centre is not None:
-        x = x - centre.view(-1, *[1] * (x.ndim - 2))
-    return torch.from_numpy(_channel_magnitudes(x.flatten(2).numpy()))
-
-
-def row_magnitudes(x: Tensor) -> Tensor:
-    """mean_j |x_ij|, (rows,), of x (rows, columns), on any device."""
-    if not runs_compiled(x):
-        return x.abs().mean(1)
-    return torch.from_numpy(_row_magnitudes(x.numpy()))
 
 
 @_compiled
@@ -59,7 +24,7 @@ def add_column_magnitudes(x, out):
 
 
 @_compiled
-def _column_distances(x, centre):
+def column_distances(x, centre):
     total = np.zeros(x.shape[1], np.float32)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -68,7 +33,7 @@ def _column_distances(x, centre):
 
 
 @_compiled
-def _channel_magnitudes(x):
+def channel_magnitudes(x):
     out = np.zeros(x.shape[1], np.float32)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -80,7 +45,7 @@ def _channel_magnitudes(x):
 
 
 @_compiled
-def _row_magnitudes(x):
+def row_magnitudes(x):
     out = np.empty(x.shape[0], np.float32)
     for i in range(x.shape[0]):
         total = np.float32(0)
@@ -127,7 +92,7 @@ def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, ac
         y *= magnitude
     own = _by_unit(y, inputs)
     if incoming:
-        own /= _row_magnitudes(w_in)
+        own /= row_magnitudes(w_in)
     for j in range(len(own)):
         utility[j] = keep * utility[j] + take * own[j]
 
