@@ -30,6 +30,14 @@ def data(tmp_path_factory, worker_id):
     return folder
 
 
+@pytest.fixture(scope="session")
+def other_device() -> str:
+    """The name of a device that is not the CPU, and as strict about it as a GPU."""
+    from pretended import DEVICE  # tells torch of it
+
+    return str(DEVICE)
+
+
 def golden(name: str) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays and settings of tests/golden/<name>."""
     with np.load(GOLDEN / f"{name}.npz") as arrays:

@@ -139,6 +139,11 @@ class AdamGnT(torch.optim.Optimizer):
                     self._update(p, p.grad, group)
         return loss
 
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict)
+        for p, state in self.state.items():  # torch leaves what is called `step` where it is, on the CPU
+            state["step"] = state["step"].to(p.device)
+
     def _update(self, p: Tensor, grad: Tensor, group: dict) -> None:
         state = self.state[p]
         if not state:

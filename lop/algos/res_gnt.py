@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lop.algos.gnt import GenerateAndTest
-from lop.algos.unit_statistics import UnitStatistics
+from lop.algos.unit_statistics import UnitStatistics, precise
 from lop.algos.units import NORMALISATIONS, WEIGHT_LAYERS, Draw, HiddenLayer
 from lop.nets.initialisation import gain
 
@@ -85,6 +85,7 @@ class SummedActivity(UnitStatistics):
 
     @torch.no_grad()
     def update(self, h: Tensor) -> None:
+        h = precise(h)
         self.ages += 1
         if self.track_mean:
             self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)

@@ -15,6 +15,6 @@ from torch import Tensor
 
 @torch.no_grad()
 def perturb(parameters: Iterable[Tensor], scale: float) -> None:
-    """Add Gaussian noise of standard deviation `scale`, drawn from torch's CPU generator, parameter by parameter."""
+    """Add Gaussian noise of standard deviation `scale`, drawn from torch's generator of its device, one by one."""
     for p in parameters:
-        p += torch.empty(p.shape, dtype=p.dtype).normal_(0, scale).to(p.device)
+        p += torch.empty(p.shape, dtype=p.dtype, device=p.device).normal_(0, scale)

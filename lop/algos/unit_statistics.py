@@ -74,6 +74,11 @@ class Arrays:
         )
 
 
+def precise(h: Tensor) -> Tensor:
+    """Activations of which means can be taken: those want more than 16 bits."""
+    return h.float() if h.dtype.itemsize < 4 else h
+
+
 class UnitStatistics(nn.Module):
     """Ages, running utilities (both (units,)) and running mean activations (columns,) of one hidden layer."""
 
@@ -110,7 +115,7 @@ class UnitStatistics(nn.Module):
 
     @torch.no_grad()
     def _update(self, h: Tensor) -> None:
-        h = h.float() if h.dtype.itemsize < 4 else h  # means want more than 16 bits
+        h = precise(h)
         self.ages += 1
         if self.track_mean:
             self.mean_activation.mul_(self.decay_rate).add_(self.layer.average(h), alpha=1 - self.decay_rate)

@@ -48,6 +48,9 @@ class CifarParameters(MethodParameters):
     utility_function: Literal["weight", "contribution"] = Field("weight", description="utility of units (use_cbp)")
     maturity_threshold: Whole = Field(0, ge=0, description="steps that a new unit is left alone (use_cbp)")
 
+    measure_training_mode: bool = Field(
+        True, description="measure by the normalisation of those images, as published; false: by running statistics"
+    )
     measured_images: Whole = Field(1000, ge=2, description="images that dormant units and ranks are measured on")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the network's passes; weights and the optimizer are always float32"

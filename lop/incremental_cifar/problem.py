@@ -20,14 +20,17 @@ from lop.incremental_cifar.parameters import CLASSES, HELD_OUT, CifarParameters
 MEAN = torch.tensor([0.5071, 0.4865, 0.4409]).view(3, 1, 1)
 STD = torch.tensor([0.2673, 0.2564, 0.2762]).view(3, 1, 1)
 PADDING, DEGREES, SIZE = 4, 15.0, 32
-DROPS = (0.3, 0.6, 0.8)  # shares of an increment after which the step size is a fifth of what it was
+DROPS = (3, 6, 8)  # tenths of an increment after which the step size is a fifth of what it was
 
 
 class Images(NamedTuple):
-    """Images uint8 (n, 3, 32, 32) and labels int64 (n,): numbers of classes, not their places."""
+    """Images uint8 (n, 3, 32, 32) and labels int64 (n,): the places of their classes among those that are there."""
 
     images: Tensor
     labels: Tensor
+
+    def to(self, device: str) -> "Images":
+        return Images(self.images.to(device), self.labels.to(device))
 
 
 class Parts(NamedTuple):
@@ -42,10 +45,10 @@ def class_order(seed: int) -> np.ndarray:
 
 
 class Increments:
-    """The classes and images of one seed."""
+    """The classes and images of one seed, the latter on a device."""
 
-    def __init__(self, seed: int, folder: Path, p: CifarParameters):
-        self.seed, self.p = seed, p
+    def __init__(self, seed: int, folder: Path, p: CifarParameters, device: str = "cpu"):
+        self.seed, self.p, self.device = seed, p, device
         self.order = class_order(seed)
         self.files = load.cifar100(folder)
 
@@ -61,9 +64,9 @@ class Increments:
         """The images of some classes, class by class."""
         p, (train, test) = self.p, self.files
         return Parts(
-            _chosen(train, classes, HELD_OUT, p.train_images_per_class),
-            _chosen(train, classes, 0, p.validation_images_per_class),
-            _chosen(test, classes, 0, p.test_images_per_class),
+            _chosen(train, classes, HELD_OUT, p.train_images_per_class).to(self.device),
+            _chosen(train, classes, 0, p.validation_images_per_class).to(self.device),
+            _chosen(test, classes, 0, p.test_images_per_class).to(self.device),
         )
 
     def rng(self, epoch: int, use: int) -> np.random.Generator:
@@ -71,34 +74,34 @@ class Increments:
         return np.random.default_rng([*_entropy(self.seed), epoch, use])
 
 
-def seen(images: Tensor, device: str = "cpu") -> Tensor:
+def seen(images: Tensor) -> Tensor:
     """Images uint8 (n, 3, 32, 32) as the network gets them: float32, each channel less its mean, by its deviation."""
-    scaled = (images.to(device).float() / 255 - MEAN.to(device)) / STD.to(device)
+    scaled = (images.float() / 255 - MEAN.to(images.device)) / STD.to(images.device)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def augmented(images: Tensor, rng: np.random.Generator, device: str = "cpu") -> Tensor:
+def augmented(images: Tensor, rng: np.random.Generator) -> Tensor:
     """The same, each image flipped or not, cropped from its reflection at its edges, and turned by up to 15 degrees.
 
     Args:
         images: uint8 (n, 3, 32, 32).
         rng: draws which are flipped, where each is cropped, and angles, in this order.
     """
-    n = len(images)
-    flip = torch.from_numpy(rng.random(n) < 0.5)
-    corners = torch.from_numpy(rng.integers(0, 2 * PADDING + 1, (2, n)))
-    angles = torch.from_numpy(np.deg2rad(rng.uniform(0, DEGREES, n)).astype(np.float32))
-    return turned(seen(cropped(images, flip, corners), device), angles.to(device))
+    n, device = len(images), images.device
+    flip = torch.from_numpy(rng.random(n) < 0.5).to(device)
+    corners = torch.from_numpy(rng.integers(0, 2 * PADDING + 1, (2, n))).to(device)
+    angles = torch.from_numpy(np.deg2rad(rng.uniform(0, DEGREES, n)).astype(np.float32)).to(device)
+    return turned(seen(cropped(images, flip, corners)), angles)
 
 
 def cropped(images: Tensor, flip: Tensor, corners: Tensor) -> Tensor:
     """Images (n, 3, 32, 32), those of `flip` (n,) mirrored, then each cropped from itself with 4 pixels more on each
     side, reflected, at `corners` (2, n) of row and column, from 0 to 8."""
-    place = torch.arange(SIZE) - PADDING
+    place = torch.arange(SIZE, device=images.device) - PADDING
     rows, columns = ((corner[:, None] + place).abs() for corner in corners)  # (n, 32), reflected at the first pixel
     rows, columns = (SIZE - 1 - (SIZE - 1 - axis).abs() for axis in (rows, columns))  # and at the last
     columns = torch.where(flip[:, None], SIZE - 1 - columns, columns)
-    n = torch.arange(len(images))[:, None, None]
+    n = torch.arange(len(images), device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[n, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
@@ -113,16 +116,17 @@ def turned(images: Tensor, angles: Tensor) -> Tensor:
 
 
 def step_size(p: CifarParameters, epoch: int) -> float:
-    """That of an epoch, counted from the beginning of its increment; rounded as published."""
-    drops = sum(epoch >= round(share * p.class_increase_frequency) for share in DROPS)
-    return round(p.stepsize * 0.2**drops, 5)
+    """That of an epoch, counted from the beginning of its increment."""
+    drops = sum(10 * epoch >= tenths * p.class_increase_frequency for tenths in DROPS)
+    return float(f"{p.stepsize * 0.2**drops:.5g}") if drops else p.stepsize
 
 
 def _chosen(records: np.ndarray, classes: np.ndarray, first: int, count: int) -> Images:
     """Of each class `count` images from the `first` on, in the order of the file."""
     labels = np.asarray(records["fine"])
-    chosen = np.concatenate([np.flatnonzero(labels == number)[first : first + count] for number in classes])
-    return Images(torch.from_numpy(records["image"][chosen]), torch.from_numpy(labels[chosen].astype(np.int64)))
+    chosen = [np.flatnonzero(labels == number)[first : first + count] for number in classes]
+    places = np.repeat(np.arange(len(classes)), [len(own) for own in chosen])
+    return Images(torch.from_numpy(records["image"][np.concatenate(chosen)]), torch.from_numpy(places))
 
 
 def _entropy(seed: int) -> list[int]:

@@ -8,6 +8,9 @@ there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like
 the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
+from contextlib import nullcontext
+from copy import deepcopy
+from math import nan
 from typing import Any, cast
 
 import numpy as np
@@ -35,7 +38,7 @@ def train(run: Run) -> None:
     p = cast(CifarParameters, run.spec.parameters)
 
     # Seeds: the classes and images are the same for all methods, and so are the initial weights
-    increments = Increments(run.seed, run.images, p)
+    increments = Increments(run.seed, run.images, p, run.device)
     torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
 
     # Network and learner
@@ -71,22 +74,22 @@ def train(run: Run) -> None:
         rng = increments.rng(step, TRAINING)
         outputs = torch.as_tensor(classes, device=run.device)
         net.train()
-        for batch in torch.from_numpy(rng.permutation(len(parts.train.labels))).split(p.mini_batch_size):
+        order = torch.from_numpy(rng.permutation(len(parts.train.labels))).to(run.device)
+        for batch in order.split(p.mini_batch_size):
             images = parts.train.images[batch]
-            x = augmented(images, rng, run.device) if p.use_data_augmentation else seen(images, run.device)
-            y = places(parts.train.labels[batch], classes, run.device)
-            update(net, optimizer, units, x, y, outputs, p, method)
+            x = augmented(images, rng) if p.use_data_augmentation else seen(images)
+            update(net, optimizer, units, x, parts.train.labels[batch], outputs, p, method)
 
         # Test
         net.eval()
         turning = increments.rng(step, TESTING) if p.use_data_augmentation and p.augment_test else None
-        right = right_answers(net, parts.test, classes, p, run.device, turning)
-        valid = right_answers(net, parts.validation, classes, p, run.device, None)
+        right = right_answers(net, parts.test, outputs, p, turning)
+        valid = right_answers(net, parts.validation, outputs, p, None)
         best.see(right.mean().item(), valid.mean().item(), net)
         if epoch + 1 == p.class_increase_frequency:
             if p.early_stopping:
                 net.load_state_dict(best.parameters)
-            log_accuracy(run, best, parts.test.labels, right, len(classes))
+            log_accuracy(run, best, classes[parts.test.labels.cpu().numpy()], right.cpu().numpy())
             best.forget()
 
 
@@ -120,7 +123,7 @@ def update(
     p: CifarParameters,
     method: Method | None = None,
 ) -> None:
-    """Learn from a minibatch: x (n, 3, 32, 32), y (n,) the places of its classes among `outputs`, which are there."""
+    """Learn from a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
     features: list[Tensor] = []
     with autocast(p, x.device.type):
         output = net(x, features if units or method else None)
@@ -138,13 +141,15 @@ def update(
         method.after_step(features)
 
 
-def log_accuracy(run: Run, best: "Best", labels: Tensor, right: Tensor, classes: int) -> None:
-    """What an increment has come to: the best of its epochs, and in its last one each class."""
-    run.log("test_accuracy", classes, best.test)
-    run.log("validation_accuracy", classes, best.validation)
-    run.log("last_test_accuracy", classes, right.mean().item())
-    for number in labels.unique().tolist():
-        run.log("class_accuracy", classes, right[labels == number].mean().item(), layer=number)
+def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) -> None:
+    """What an increment has come to: the best of its epochs, and in its last one each class, of labels (n,) and 1 or 0
+    for each (n,)."""
+    numbers = np.unique(labels)
+    run.log("test_accuracy", len(numbers), best.test)
+    run.log("validation_accuracy", len(numbers), best.validation)
+    run.log("last_test_accuracy", len(numbers), right.mean().item())
+    for number in numbers.tolist():
+        run.log("class_accuracy", len(numbers), right[labels == number].mean().item(), layer=number)
 
 
 @torch.no_grad()
@@ -156,60 +161,45 @@ def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int
     total = sum(float(weight.abs().sum()) for weight in weights)
     run.log("weight_magnitude", known, total / sum(weight.numel() for weight in weights))
     old = increments.classes(increment)[: -p.class_increase]
-    net.eval()
+    measured = deepcopy(net).train(p.measure_training_mode)  # training mode would change the statistics of `net`
     for name, classes in {"next": increments.new_classes(increment), "previous": old}.items():
         if not len(classes):
             continue
         images = increments.parts(classes).train.images
         rng = np.random.default_rng([run.seed, increment])
-        chosen = rng.permutation(len(images))[: p.measured_images]
-        dormant, last = hidden(net, seen(images[torch.from_numpy(chosen)], run.device))
+        chosen = torch.from_numpy(rng.permutation(len(images))[: p.measured_images]).to(run.device)
+        dormant, last = hidden(measured, seen(images[chosen]))
         run.log(f"dormant_units_{name}", known, dormant)
         run.log(f"stable_rank_{name}", known, plasticity.stable_rank(last))
         run.log(f"effective_rank_{name}", known, plasticity.effective_rank(last))
 
 
 def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:
-    """The share of dormant units of all hidden layers on images x (n, 3, 32, 32), and the last layer's activations."""
-    active, last, count = None, [], 0
-    for some in x.split(BATCH):
-        _, features = net.predict(some)
-        shares = [(h != 0).float().mean(tuple(i for i in range(h.ndim) if i != 1)) * len(some) for h in features]
-        active = shares if active is None else [a + b for a, b in zip(active, shares, strict=True)]
-        last.append(features[-1])
-        count += len(some)
-    assert active is not None
-    return (torch.cat(active) / count < DORMANT).float().mean().item(), torch.cat(last)
+    """The share of dormant units of all hidden layers on images x (n, 3, 32, 32), and the last layer's activations
+    (n, channels); a share that is not a number where activations are not finite."""
+    _, features = net.predict(x)
+    active = torch.cat([(h != 0).float().mean([i for i in range(h.ndim) if i != 1]) for h in features])  # (units,)
+    finite = all(bool(h.isfinite().all()) for h in features)
+    return (active < DORMANT).float().mean().item() if finite else nan, features[-1]
 
 
 @torch.no_grad()
 def right_answers(
-    net: ResNet,
-    images: Images,
-    classes: np.ndarray,
-    p: CifarParameters,
-    device: str,
-    rng: np.random.Generator | None,
+    net: ResNet, images: Images, outputs: Tensor, p: CifarParameters, rng: np.random.Generator | None
 ) -> Tensor:
-    """1 for each image (n,) that gets the right label among `classes`, else 0; augmented by `rng`, if it is given."""
-    outputs, right = torch.as_tensor(classes, device=device), []
+    """1 for each image (n,) that gets the right label among `outputs`, else 0; augmented by `rng`, if it is given."""
+    right = []
     for some, labels in zip(images.images.split(BATCH), images.labels.split(BATCH), strict=True):
-        x = seen(some, device) if rng is None else augmented(some, rng, device)
-        with autocast(p, device):
+        x = seen(some) if rng is None else augmented(some, rng)
+        with autocast(p, x.device.type):
             output = net(x)
-        right.append((output[:, outputs].argmax(1) == places(labels, classes, device)).float().cpu())
+        right.append((output[:, outputs].argmax(1) == labels).float())
     return torch.cat(right)
 
 
-def places(labels: Tensor, classes: np.ndarray, device: str) -> Tensor:
-    """Where the classes of `labels` stand among `classes`."""
-    place = np.full(CLASSES, -1)
-    place[classes] = np.arange(len(classes))
-    return torch.from_numpy(place)[labels].to(device)
-
-
 def autocast(p: CifarParameters, device: str) -> Any:
-    return torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=p.precision == "bfloat16")
+    """For the device's type."""
+    return torch.autocast(device, torch.bfloat16) if p.precision == "bfloat16" else nullcontext()
 
 
 class Best:
@@ -221,7 +211,7 @@ class Best:
         self.forget()
 
     def forget(self) -> None:
-        self.test = self.validation = 0.0
+        self.test, self.validation = 0.0, -1.0  # an accuracy of 0 is better than none
 
     def see(self, test: float, validation: float, net: nn.Module) -> None:
         """An epoch's accuracies, and its network."""

@@ -26,15 +26,16 @@ class BasicBlock(nn.Module):
         self.bn1 = norm_layer(planes)
         self.conv2 = conv3x3(planes, planes)
         self.bn2 = norm_layer(planes)
+        self.stride = stride
         self.downsample: nn.Module | None = None
         if stride != 1 or in_planes != planes:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_planes, planes, kernel_size=1, stride=stride), norm_layer(planes)
-            )
+            # `forward` leaves pixels out instead of a stride here: it is the same function. With one, oneDNN's gradient
+            # of a 1x1 convolution of few channels writes beyond its memory (uxlfoundation/oneDNN issue 6035).
+            self.downsample = nn.Sequential(nn.Conv2d(in_planes, planes, kernel_size=1), norm_layer(planes))
 
     def forward(self, x: Tensor, feature_list: list | None = None) -> Tensor:
         hidden = F.relu(self.bn1(self.conv1(x)))
-        around = x if self.downsample is None else self.downsample(x)
+        around = x if self.downsample is None else self.downsample(x[:, :, :: self.stride, :: self.stride])
         out = F.relu(self.bn2(self.conv2(hidden)) + around)
         if feature_list is not None:
             feature_list += [hidden, out]
@@ -102,9 +103,13 @@ def build_resnet18(num_classes: int, norm_layer: Norm) -> ResNet:
 
 @torch.no_grad()
 def kaiming_init_resnet_module(nn_module: nn.Module) -> None:
-    """Kaiming-normal weights (fan in; gain sqrt 2 for convolutions, 1 for the output), zero biases, neutral norms."""
+    """Kaiming-normal weights (fan in; gain sqrt 2 for convolutions, 1 for the output), zero biases, neutral norms.
+
+    Drawn from torch's CPU generator, on whatever device the module is."""
     if isinstance(nn_module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(nn_module.weight, nonlinearity="relu" if isinstance(nn_module, nn.Conv2d) else "linear")
+        weight = torch.empty(nn_module.weight.shape)
+        nn.init.kaiming_normal_(weight, nonlinearity="relu" if isinstance(nn_module, nn.Conv2d) else "linear")
+        nn_module.weight.copy_(weight)
         if nn_module.bias is not None:
             nn_module.bias.zero_()
     elif isinstance(nn_module, nn.BatchNorm2d):

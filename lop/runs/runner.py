@@ -141,7 +141,7 @@ class Run:
         return folder_of(self.spec.problem.data, self.spec.images.source, self.data)
 
     def track(self, **objects: Stateful) -> None:
-        """Name all objects whose state the rest of the run depends on; torch's CPU generator is always part of it."""
+        """Name all objects whose state the rest of the run depends on; torch's generators are always part of it."""
         self._tracked |= objects
 
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
@@ -187,6 +187,7 @@ class Run:
             "history": self._history,
             "metrics": self.metrics.state_dict(),
             "torch_rng": torch.get_rng_state(),
+            "device_rng": self._device_module.get_rng_state(self.device) if self._device_module else None,
         }
         checkpoint.save(self.checkpoint, self.spec, {"run": own, "tracked": state})
 
@@ -206,7 +207,15 @@ class Run:
             thing.load_state_dict(state["tracked"][name])
         self.step = own["step"]
         torch.set_rng_state(own["torch_rng"])
+        if self._device_module:
+            self._device_module.set_rng_state(own["device_rng"], self.device)
         return False
+
+    @property
+    def _device_module(self) -> Any:
+        """Torch's module of a device that has a random generator of its own, such as `torch.cuda`; None of the CPU."""
+        kind = torch.device(self.device).type
+        return None if kind == "cpu" else torch.get_device_module(kind)
 
     def _finish(self, keep_checkpoint: bool) -> None:
         if keep_checkpoint:

@@ -95,3 +95,15 @@ def test_without_normalisation_and_with_running_averages():
         net, "relu", util_type="adaptation", running_average=True, maturity_threshold=0, replacement_rate=0.5
     )
     assert len(units.gen_and_test(net.predict(torch.randn(2, 3, 32, 32))[1])[0]) == 1
+
+
+def test_means_of_activations_in_16_bits_are_taken_in_32():
+    torch.manual_seed(0)
+    net = small()
+    features: list[torch.Tensor] = []
+    net(torch.randn(6, 3, 32, 32), features)
+    coarse, fine = (ResGnT(net, "relu", util_type="contribution") for _ in range(2))
+    coarse.gen_and_test([h.bfloat16() for h in features])
+    fine.gen_and_test([h.bfloat16().float() for h in features])
+    for found, wanted in zip(coarse.util, fine.util, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=0)

@@ -51,9 +51,9 @@ def images(tmp_path_factory):
     return folder
 
 
-def run_of(results, images, config="cbp", **overrides):
+def run_of(results, images, config="cbp", device="cpu", **overrides):
     spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("glyphs", 0))
-    return InterruptedRun(spec, results, data=images.parents[1])
+    return InterruptedRun(spec, results, device, data=images.parents[1])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -72,6 +72,23 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
     assert same(its_state, state)
     if "gnt" in state:
         assert any((ages < 15).any() for name, ages in state["gnt"].items() if name.endswith("ages"))
+
+
+@pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp2", "linear"])
+def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
+    config, overrides = METHODS[method]
+    run = run_of(tmp_path / "cut", images, config, other_device, **overrides)
+    run.saved_at = 4
+    with pytest.raises(PowerCut):
+        run.execute(train)
+    cut, cuts_state = finished(train, run_of(tmp_path / "cut", images, config, other_device, **overrides))
+    table, state = finished(train, run_of(tmp_path / "whole", images, config, other_device, **overrides))
+    assert cut.equals(table)
+    assert same(cuts_state, state)
+    on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
+    assert on_cpu.drop("value").equals(table.drop("value"))
+    for name, weight in its_state["net"].items():
+        torch.testing.assert_close(state["net"][name], weight, rtol=1e-2, atol=0.1 if method == "snp" else 1e-2)
 
 
 def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):

@@ -61,8 +61,8 @@ def spec_of(config="base_deep_learning_system", seed=0, **overrides):
     )
 
 
-def run_of(results, images, config="base_deep_learning_system", **overrides):
-    return InterruptedRun(spec_of(config, **overrides), results, data=images.parents[1])
+def run_of(results, images, config="base_deep_learning_system", device="cpu", **overrides):
+    return InterruptedRun(spec_of(config, **overrides), results, device, data=images.parents[1])
 
 
 def values(table, metric):
@@ -112,10 +112,10 @@ def test_classes_are_added_and_their_images_are_apart(images):
     assert list(Increments(1, images, p).order) != list(increments.order)
     parts = increments.parts(increments.classes(1))
     records = increments.files.train
-    for number in increments.classes(1):
+    for place, number in enumerate(increments.classes(1)):
         own = records["image"][records["fine"] == number]
-        np.testing.assert_array_equal(parts.validation.images[parts.validation.labels == number], own[:50])
-        np.testing.assert_array_equal(parts.train.images[parts.train.labels == number], own[50:])
+        np.testing.assert_array_equal(parts.validation.images[parts.validation.labels == place], own[:50])
+        np.testing.assert_array_equal(parts.train.images[parts.train.labels == place], own[50:])
     assert len(parts.test.labels) == 4 * 100
 
 
@@ -160,6 +160,14 @@ def test_step_sizes_fall_in_each_increment():
     ]
 
 
+def test_small_step_sizes_and_short_increments():
+    p = spec_of(stepsize=4e-6, class_increase_frequency=10).parameters
+    assert [step_size(p, epoch) for epoch in (0, 2, 3, 6, 8)] == [4e-6, 4e-6, 8e-7, 1.6e-7, 3.2e-8]
+    for epochs, wanted in ((1, [0.1]), (2, [0.1, 0.02]), (3, [0.1, 0.02, 0.004])):
+        p = spec_of(stepsize=0.1, class_increase_frequency=epochs).parameters
+        assert [step_size(p, epoch) for epoch in range(epochs)] == wanted
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
     config, overrides = METHODS[method]
@@ -172,6 +180,23 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
         again, other = finished(train, run_of(tmp_path / f"{saved_at}", images, config, **overrides))
         assert again.equals(table)
         assert same(state, other)
+
+
+@pytest.mark.parametrize("method", ["cbp", "retrained", "noise"])
+def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
+    config, overrides = METHODS[method]
+    overrides = {**overrides, "total_classes": 4, "class_increase_frequency": 2, "stepsize": 0.01}
+    run = run_of(tmp_path / "cut", images, config, other_device, **overrides)
+    run.saved_at = 1
+    with pytest.raises(PowerCut):
+        run.execute(train)
+    cut, cuts_state = finished(train, run_of(tmp_path / "cut", images, config, other_device, **overrides))
+    table, state = finished(train, run_of(tmp_path / "whole", images, config, other_device, **overrides))
+    assert cut.equals(table)
+    assert same(cuts_state, state)
+    on_cpu, _ = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
+    assert on_cpu.drop("value").equals(table.drop("value"))
+    np.testing.assert_allclose(values(table, "weight_magnitude"), values(on_cpu, "weight_magnitude"), rtol=1e-2)
 
 
 def test_what_is_logged(images, tmp_path):
@@ -239,6 +264,33 @@ def test_hidden_units_by_hand():
     assert last.shape == (20, 16)
     assert dormant * units >= 1 - 1e-6
     assert dormant * units == pytest.approx(round(dormant * units), abs=1e-4)
+
+
+def test_units_of_a_diverged_network_are_not_called_alive():
+    net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2)
+    torch.nn.init.constant_(net.conv1.weight, np.nan)
+    dormant, _ = run_cifar.hidden(net, torch.randn(20, 3, 32, 32))
+    assert np.isnan(dormant)
+
+
+@pytest.mark.parametrize("training_mode", [True, False])
+def test_networks_are_measured_in_the_published_mode_and_left_as_they_are(images, tmp_path, monkeypatch, training_mode):
+    modes, hidden = [], run_cifar.hidden
+    monkeypatch.setattr(run_cifar, "hidden", lambda net, x: (modes.append(net.training), hidden(net, x))[1])
+    run = run_of(tmp_path, images, measure_training_mode=training_mode)
+    net = run_cifar.make_network(run.spec.parameters)
+    before = copy(net)
+    run_cifar.log_plasticity(run, net, Increments(0, images, run.spec.parameters), 1)
+    assert modes == [training_mode] * 2
+    assert same(copy(net), before)
+
+
+def test_validation_accuracy_of_zero_is_better_than_none():
+    net = torch.nn.Linear(2, 2)
+    best = run_cifar.Best(net)
+    torch.nn.init.zeros_(net.weight)
+    best.see(0.5, 0.0, net)
+    assert same(best.parameters, copy(net))
 
 
 def test_a_column_shows_the_classes_that_an_increment_adds(images):

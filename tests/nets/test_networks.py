@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import golden
+from torch import nn
+from torch.nn import functional as F
 
 from lop.nets.activations import ACTIVATIONS
 from lop.nets.conv_net import ConvNet
@@ -13,7 +15,7 @@ from lop.nets.initialisation import gain, uniform_bound
 from lop.nets.linear import MyLinear
 from lop.nets.mlp import Backpropagation, mlp
 from lop.nets.policies import MLPPolicy
-from lop.nets.torchvision_modified_resnet import build_resnet18, kaiming_init_resnet_module
+from lop.nets.torchvision_modified_resnet import BasicBlock, ResNet, build_resnet18, kaiming_init_resnet_module
 from lop.nets.valuefs import MLPVF
 
 
@@ -193,3 +195,28 @@ def test_residual_network():
 def test_a_narrow_convolutional_network_is_in_proportion():
     shapes = [tuple(one.shape) for one in ConvNet(3, channels=2).parameters() if one.ndim > 1]
     assert shapes == [(2, 3, 5, 5), (4, 2, 3, 3), (8, 4, 3, 3), (8, 32), (8, 8), (3, 8)]
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 8])
+def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
+    """A 1x1 convolution of its own stride ends the process here, or not, by chance."""
+    x, gradients = torch.randn(6, 3, 32, 32), []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        net = ResNet((1, 1, 1, 1), num_classes=3, width=width).to(memory_format=layout)
+        for _ in range(5):
+            net.zero_grad()
+            net(x.contiguous(memory_format=layout)).square().sum().backward()
+        gradients.append([parameter.grad for parameter in net.parameters()])
+    for plain, last in zip(*gradients, strict=True):
+        torch.testing.assert_close(last, plain, rtol=1e-3, atol=1e-3 * float(plain.abs().max()) + 1e-6)
+
+
+def test_what_goes_around_a_block_is_a_convolution_with_its_stride():
+    block = BasicBlock(4, 6, 2, nn.Identity)
+    x = torch.randn(2, 4, 8, 8)
+    block.conv2.weight.data.zero_()
+    block.conv2.bias.data.zero_()
+    around, _ = block.downsample
+    wanted = F.relu(F.conv2d(x, around.weight, around.bias, stride=2))
+    torch.testing.assert_close(block(x), wanted)

@@ -1,0 +1,36 @@
+"""Networks of PPO on a device that is not the CPU: what they learn, and how they go on after a cut."""
+
+import numpy as np
+import pytest
+from interrupted import InterruptedRun, PowerCut, finished
+
+from lop.problems import PROBLEMS
+from lop.rl.run_ppo import train
+from lop.runs.spec import resolve
+
+SMALL = {"n_steps": 1100, "bs": 256, "n_itrs": 2, "n_slices": 4, "h_dim": [16, 16]}
+METHODS = {
+    "std": {"to_log": ["pol_features_activity", "pol_weights", "val_weights", "weight_change"]},
+    "l2": {"max_grad_norm": 0.5, "bootstrap_time_limit": True, "init": "orthogonal", "perturb_scale": 1e-3},
+    "cbp": {"rr": 0.05, "mt": 5, "clear_optimizer_state": True, "move_mean_to_bias": True},
+    "ns": {"redo": True, "threshold": 0.3, "reset_period": 3},
+}
+
+
+def run_of(results, config, device):
+    overrides = {**SMALL, **METHODS[config]}
+    return InterruptedRun(resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", overrides=overrides), results, device)
+
+
+@pytest.mark.parametrize("config", METHODS)
+def test_it_learns_the_same_and_goes_on_after_a_cut(config, other_device, tmp_path):
+    table, state = finished(train, run_of(tmp_path / "cpu", config, "cpu"))
+    run = run_of(tmp_path / "other", config, other_device)
+    run.saved_at = 800  # in the middle of a rollout
+    with pytest.raises(PowerCut):
+        run.execute(train)
+    found, its_state = finished(train, run_of(tmp_path / "other", config, other_device))
+    np.testing.assert_allclose(found["value"], table["value"], rtol=0.02)
+    for net in ("policy", "value"):
+        for name, weight in state["learner"][net].items():
+            np.testing.assert_allclose(its_state["learner"][net][name], weight, atol=0.01)
