@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pretended import DEVICE  # before the first backward pass, when torch looks what devices there are
 
 from lop.data.prepare import prepare
 from lop.data.sets import files
@@ -33,8 +34,6 @@ def data(tmp_path_factory, worker_id):
 @pytest.fixture(scope="session")
 def other_device() -> str:
     """The name of a device that is not the CPU, and as strict about it as a GPU."""
-    from pretended import DEVICE  # tells torch of it
-
     return str(DEVICE)
 
 

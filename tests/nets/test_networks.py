@@ -209,7 +209,7 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
             net(x.contiguous(memory_format=layout)).square().sum().backward()
         gradients.append([parameter.grad for parameter in net.parameters()])
     for plain, last in zip(*gradients, strict=True):
-        torch.testing.assert_close(last, plain, rtol=1e-3, atol=1e-3 * float(plain.abs().max()) + 1e-6)
+        torch.testing.assert_close(last, plain, rtol=1e-2, atol=1e-2 * float(plain.abs().max()) + 1e-4)
 
 
 def test_what_goes_around_a_block_is_a_convolution_with_its_stride():

@@ -11,7 +11,7 @@ from lop.runs.spec import resolve
 SMALL = {"n_steps": 1100, "bs": 256, "n_itrs": 2, "n_slices": 4, "h_dim": [16, 16]}
 METHODS = {
     "std": {"to_log": ["pol_features_activity", "pol_weights", "val_weights", "weight_change"]},
-    "l2": {"max_grad_norm": 0.5, "bootstrap_time_limit": True, "init": "orthogonal", "perturb_scale": 1e-3},
+    "l2": {"max_grad_norm": 0.5, "bootstrap_time_limit": True, "init": "orthogonal"},
     "cbp": {"rr": 0.05, "mt": 5, "clear_optimizer_state": True, "move_mean_to_bias": True},
     "ns": {"redo": True, "threshold": 0.3, "reset_period": 3},
 }
