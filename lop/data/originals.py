@@ -5,6 +5,7 @@ lies there under the original names is checked and linked to or unpacked, and ne
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -63,10 +64,22 @@ class Origin:
 
 
 def link(source: Path, target: Path) -> None:
-    """A symbolic link to a file of the user's."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """A symbolic link to a file of the user's, unless that is the target itself."""
+    if target.exists() and target.samefile(source):
+        return
     with atomic_file(target) as temporary:
         temporary.symlink_to(source.resolve())
+
+
+def check_supplied(supplied: Path, wanted: Iterable[Path], folder: Path) -> None:
+    """InputError if a folder of the user's lies in the set's own, or links into it: Snakemake deletes what it makes anew.
+
+    wanted: the files that are to be made, below `folder`.
+    """
+    for path in (supplied, *(supplied / path.relative_to(folder) for path in wanted)):
+        if path.resolve().is_relative_to(folder.resolve()):
+            where = f"{shown(folder)}, where the set itself is to lie"
+            raise InputError(f"data.folder: found {path}, which is in {where}; allowed: a folder elsewhere")
 
 
 def mnist(folder: Path, origin: Origin) -> None:

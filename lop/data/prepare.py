@@ -43,6 +43,8 @@ def prepare(
             built_in.write_imagenet_class(folder, int(path.stem), seed)
             os.utime(path, (MADE, MADE))
         return wanted
+    if supplied is not None:
+        originals.check_supplied(supplied, wanted, folder)
     with locked(folder):
         remove_leftovers(folder)
         remove_leftovers(folder / "classes")

@@ -237,3 +237,25 @@ def test_mistakes_on_the_command_line(arguments, told, tmp_path):
     assert ran.returncode == 2
     assert told in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("where", ["", "itself", "linked"])
+def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp_path):
+    own = tmp_path / "original" / "cifar-100"
+    own.mkdir(parents=True)
+    (own / "train.bin").write_bytes(b"the user's")
+    (tmp_path / "itself").symlink_to(own)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "train.bin").symlink_to(own / "train.bin")
+    folder = tmp_path / where if where else own
+    ran = command("cifar-100", "--source", "original", "--folder", str(folder), folder=tmp_path)
+    assert ran.returncode == 2
+    assert "which is in" in ran.stderr
+    assert (own / "train.bin").read_bytes() == b"the user's"
+
+
+def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
+    (tmp_path / "a").write_bytes(b"content")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    originals.link(tmp_path / "b", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"content"

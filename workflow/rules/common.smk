@@ -103,8 +103,13 @@ def drawable_figures():
 @told_in_one_line
 def data_identity(name, source):
     """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
-    if (name, source) == ("imagenet", "original") and not config["data"]["folder"]:
-        originals.imagenet_by_hand(sets.folder_of(name, source))
+    supplied, folder = data_folder(source), sets.folder_of(name, source, Path(DATA))
+    if supplied:
+        originals.check_supplied(
+            Path(supplied), sets.files(name, source, data=Path(DATA)), folder
+        )
+    elif (name, source) == ("imagenet", "original"):
+        originals.imagenet_by_hand(folder)
     return json.dumps(sets.Images(source, IMAGES.seed).identity(name))
 
 
