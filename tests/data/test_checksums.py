@@ -7,7 +7,7 @@ import os
 import pytest
 
 from lop.data import checksums
-from lop.data.checksums import content_digest
+from lop.data.checksums import Checksums, content_digest
 from lop.data.sets import DATA, Images, files, must_be_there
 from lop.errors import InputError
 
@@ -33,13 +33,31 @@ def test_what_did_not_change_is_not_read_again(tmp_path, monkeypatch):
         content_digest([path])
 
 
-def test_a_spoilt_cache_is_told(tmp_path):
-    (tmp_path / "a.bin").write_bytes(b"content")
-    (tmp_path / ".digests.json").write_text("{")
+def test_a_spoilt_cache_is_none(tmp_path):
+    path, cache = tmp_path / "a.bin", tmp_path / ".digests.json"
+    path.write_bytes(b"content")
+    digest = content_digest([path])
+    key = json.loads(cache.read_text())["a.bin"][:3]
+    for spoilt in (b"{", b"[]", b"\xff", json.dumps({"a.bin": 3}).encode(), json.dumps({"a.bin": key}).encode()):
+        cache.write_bytes(spoilt)
+        assert content_digest([path]) == digest
+    assert list(json.loads(cache.read_text())) == ["a.bin"]
+
+
+def test_a_folder_that_cannot_be_written_to_will_do(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"content")
+    digest = content_digest([path])
+    (tmp_path / ".digests.json").unlink()
+    (tmp_path / ".digests.json").mkdir()  # a read-only folder's stands for nothing where root runs the tests
+    assert content_digest([path]) == digest
+    assert [found.name for found in tmp_path.iterdir() if found.name.endswith(".tmp")] == []
+
+
+def test_spoilt_checksums_are_told(tmp_path):
+    (tmp_path / "checksums.json").write_text("{")
     with pytest.raises(InputError, match="delete it to start anew"):
-        content_digest([tmp_path / "a.bin"])
-    (tmp_path / ".digests.json").write_text(json.dumps({"a.bin": 3}))
-    assert content_digest([tmp_path / "a.bin"])
+        Checksums(tmp_path / "checksums.json").of("file")
 
 
 def test_a_missing_file_is_told(tmp_path):
