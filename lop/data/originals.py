@@ -128,9 +128,9 @@ def unpack_cifar100(archive: Path, folder: Path) -> None:
 
 
 def imagenet(folder: Path, origin: Origin, seed: int) -> None:
-    """All classes of ImageNet: the paper's own files, its zip of them, or the official archive and a seeded choice."""
-    if origin.supplied is None:
-        return imagenet_by_hand(folder)
+    """All classes of ImageNet, from a folder of the user's: the paper's own files, its zip of them, or the official
+    archive and a seeded choice."""
+    assert origin.supplied is not None
     names = [f"classes/{number}.npy" for number in range(CLASSES)]
     if found := origin.find(*names):
         for path in found:

@@ -1,11 +1,16 @@
 """Which files a set consists of, and where they lie: data/<source>/<set>/."""
 
+import hashlib
+import json
+import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from lop.errors import InputError
 from lop.paths import ROOT, above, shown
+from lop.ranges import ranges
 from lop.runs import sources
 
 DATA = ROOT / "data"
@@ -16,13 +21,21 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
+TIMES = range(*(int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (1981, 2000)))  # see `Images.time_of`
+NAMED_CLASSES = 20  # so many at most one by one in a suggested command
 
 
-class Images(NamedTuple):
-    """Which images runs learn from, as `data` in config/config.yaml says."""
+@dataclass(frozen=True)
+class Images:
+    """Which images runs learn from, as `data` in config/config.yaml says; InputError if the seed is below 0."""
 
     source: str = "glyphs"
     seed: int = 0
+    times_kept: bool = True  # whether files still have the times that they were given; a storage may not keep them
+
+    def __post_init__(self) -> None:
+        if int(self.seed) < 0:
+            raise InputError(f"seed of data: found {self.seed}, allowed: 0 or more")
 
     def identity(self, name: str) -> dict[str, str | int]:
         """What a run that learns from the set of that name depends on, known before the set's files are there.
@@ -36,6 +49,16 @@ class Images(NamedTuple):
         if self.source == "glyphs":
             identity["code"] = sources.digest("lop.data.built_in")
         return identity
+
+    def time_of(self, name: str) -> int:
+        """The time, in seconds, that files of the set of that name are given: it stands for what they are made of.
+
+        So each file tells it, however it came to where it is, and no second file has to be kept true to the first. It
+        lies before the year 2000, so that files that were deleted and made again are no news to the runs that have
+        learned from them.
+        """
+        text = json.dumps(self.identity(name), sort_keys=True)
+        return TIMES[int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % len(TIMES)]
 
 
 def folder_of(name: str, source: str, data: Path = DATA) -> Path:
@@ -65,16 +88,36 @@ def data_above(path: Path, name: str, source: str) -> Path:
 
 
 def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:
-    """InputError, with the command that makes it, if a file of a set is not there."""
-    classes = list(classes)
-    for path in files(name, images.source, classes, data):
-        if not path.is_file():
-            given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
-            usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
-            if (name, images.source) == ("imagenet", SOURCES[0]):
-                given["--classes"], usual["--classes"] = f"{min(classes)}-{max(classes)}", f"0-{CLASSES - 1}"
-            more = "".join(f" {option} {value}" for option, value in given.items() if value != usual[option])
-            raise InputError(f"{shown(path)}: no such file; `python -m lop.data {name}{more}` makes it")
+    """InputError, with the command that makes them, if files of a set are not there, or are made of something else."""
+    wanted = files(name, images.source, classes, data)
+    time = images.time_of(name) if "seed" in images.identity(name) else None
+    faults = {path: fault for path in wanted if (fault := _fault(path, images, time))}
+    for path, fault in faults.items():
+        raise InputError(f"{shown(path)}: {fault}; `{_command(name, images, faults, data)}` makes it")
+
+
+def _fault(path: Path, images: Images, time: int | None) -> str:
+    """What is wrong with a file, if anything; `time` is of what it should be made of, where that may differ."""
+    if not path.is_file():
+        return "no such file"
+    times = {int(path.stat().st_mtime), int(path.lstat().st_mtime)}
+    unknown_will_do = images.source == "original" or not images.times_kept  # put there by hand, or by the workflow
+    if time is None or time in times or (unknown_will_do and not any(found in TIMES for found in times)):
+        return ""
+    return "found images of another seed, drawn by other code, or copied without their time"
+
+
+def _command(name: str, images: Images, lacking: Iterable[Path], data: Path) -> str:
+    """What makes files that are lacking."""
+    given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
+    usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
+    if (name, images.source) == ("imagenet", SOURCES[0]):
+        classes = [int(path.stem) for path in lacking]
+        few = len(classes) <= NAMED_CLASSES
+        given["--classes"] = ranges(classes, ",") if few else f"{min(classes)}-{max(classes)}"
+        usual["--classes"] = f"0-{CLASSES - 1}"
+    more = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value != usual[option])
+    return f"python -m lop.data {name}{more}"
 
 
 def checked_class(number: int) -> int:

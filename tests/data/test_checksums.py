@@ -8,7 +8,7 @@ import pytest
 
 from lop.data import checksums
 from lop.data.checksums import Checksums, content_digest
-from lop.data.sets import DATA, Images, files, must_be_there
+from lop.data.sets import DATA, Images, files
 from lop.errors import InputError
 
 
@@ -73,15 +73,9 @@ def test_what_makes_a_set():
     assert Images("original", 1).identity("imagenet") == {"source": "original", "seed": 1}
 
 
-def test_what_is_not_there_is_told_with_the_command_that_makes_it(tmp_path):
-    folder = tmp_path / "glyphs" / "cifar-100"
-    folder.mkdir(parents=True)
-    (folder / "train.bin").touch()
-    told = f"test.bin: no such file; `python -m lop.data cifar-100 --seed 3 --data {tmp_path}` makes it"
-    with pytest.raises(InputError, match=told):
-        must_be_there("cifar-100", Images("glyphs", 3), range(1000), tmp_path)
-    (folder / "test.bin").touch()
-    must_be_there("cifar-100", Images("glyphs", 3), range(1000), tmp_path)
+def test_a_negative_seed_is_refused():
+    with pytest.raises(InputError, match="seed of data: found -1, allowed: 0 or more"):
+        Images("glyphs", -1)
 
 
 def test_files_of_a_set():

@@ -140,7 +140,7 @@ def test_the_papers_zip(tmp_path, small_classes):
 
 def test_imagenet_cannot_be_downloaded_and_says_what_to_do(tmp_path, checksums, supplied):
     with pytest.raises(InputError, match=r"Imagenet32_train_npz\.zip .*data\.folder"):
-        originals.imagenet(tmp_path / "imagenet", Origin(checksums), seed=0)
+        originals.imagenet_by_hand(tmp_path / "imagenet")
     with pytest.raises(InputError, match=r"found no classes/0\.npy to 999\.npy"):
         originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=0)
 
@@ -217,16 +217,21 @@ def command(*arguments, folder):
 
 
 def test_classes_by_hand(tmp_path):
-    ran = command("imagenet", "--classes", "3-4", folder=tmp_path)
+    classes = tmp_path / "glyphs/imagenet/classes"
+    classes.mkdir(parents=True)
+    for number in (3, 7):
+        (classes / f".{number}.npy.123.tmp").touch()  # left by a process that was killed
+    ran = command("imagenet", "--classes", "3-4,6", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert "imagenet: 2 files" in ran.stdout
-    assert sorted(path.name for path in (tmp_path / "glyphs/imagenet/classes").iterdir()) == ["3.npy", "4.npy"]
+    assert "imagenet: 3 files" in ran.stdout
+    assert sorted(path.name for path in classes.iterdir()) == [".7.npy.123.tmp", "3.npy", "4.npy", "6.npy"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("imagenet", "--classes", "7-3"), "--classes: found '7-3', allowed: one like 7, or some like 0-9"),
+        (("imagenet", "--classes", "5-"), "--classes: found '5-', allowed: one like 7, or some like 0-9"),
         (("imagenet", "--classes", "1000"), "class of imagenet: found 1000, allowed: 0 to 999"),
         (("mnist", "--seed", "-1"), "seed of data: found -1, allowed: 0 or more"),
         (("mnist", "--folder", "."), "data.folder: only data.source original is taken from a folder"),
@@ -260,3 +265,12 @@ def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
     (tmp_path / "b").symlink_to(tmp_path / "a")
     originals.link(tmp_path / "b", tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("data", ["file", "/proc/nothing"])
+def test_a_folder_of_data_that_cannot_be(data, tmp_path):
+    (tmp_path / "file").touch()
+    ran = command("mnist", folder=tmp_path / data)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: ")
+    assert len(ran.stderr.splitlines()) == 1

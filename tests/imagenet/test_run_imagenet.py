@@ -44,7 +44,7 @@ METHODS = {
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Four classes of noise around a pattern of their own."""
-    folder, rng = tmp_path_factory.mktemp("data") / "glyphs" / "imagenet", np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
     for number in range(4):
         noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
         write_class(folder / "classes" / f"{number}.npy", noise + rng.uniform(-0.2, 0.2, (3, 32, 32)))
@@ -52,7 +52,7 @@ def images(tmp_path_factory):
 
 
 def run_of(results, images, config="cbp", **overrides):
-    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("glyphs", 0))
+    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("original"))
     return InterruptedRun(spec, results, data=images.parents[1])
 
 

@@ -52,6 +52,7 @@ check_config(ROOT / "workflow/schemas/config.schema.yaml")
 SCALE = config["scale"]
 RESULTS = config["results"]
 DATA = config["data"]["sets"]
+IN_STORAGE = bool(workflow.storage_settings.default_storage_provider)
 IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
 
 
@@ -123,7 +124,7 @@ def made_together(files):
 
     The run itself looks whether all are there. From a storage each has to be fetched.
     """
-    if workflow.storage_settings.default_storage_provider:
+    if IN_STORAGE:
         return list(files)
     tens = IMAGES.source == "glyphs"
     first = {
