@@ -1,15 +1,21 @@
 """Make the files of a set: drawn, downloaded, or taken from a folder of the user's."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lop.data import built_in, originals
 from lop.data.checksums import Checksums
+from lop.data.record import record
 from lop.data.sets import CLASSES, DATA, Images, files, folder_of
 from lop.errors import InputError
 from lop.files import remove_leftovers
 from lop.runs.lock import locked
+
+# Of every file: those that were deleted and made again by hand are no news to the runs that have learned from them.
+# What makes them is among the runs' parameters.
+MADE = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def prepare(
@@ -20,7 +26,7 @@ def prepare(
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
-    """Make a set's files anew, each of the time that stands for what it is made of; returns them.
+    """Make a set's files anew, all of the time `MADE`, with a record of what they are made of; returns them.
 
     InputError, and no file of a wrong content, if that fails.
 
@@ -45,23 +51,24 @@ def prepare(
                 {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, seed)
             else:
                 _bring(name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), seed)
-            _date(wanted, images.time_of(name))
+            _finish(wanted, images.identity(name))
     return wanted
 
 
 def _draw_classes(folder: Path, wanted: Iterable[Path], images: Images) -> None:
     """By several processes side by side, each some classes."""
-    time = images.time_of("imagenet")
+    identity = images.identity("imagenet")
     for path in wanted:
         remove_leftovers(path.parent, path.name)
         built_in.write_imagenet_class(folder, int(path.stem), images.seed)
-        _date([path], time)
+        _finish([path], identity)
 
 
-def _date(paths: Iterable[Path], time: int) -> None:
-    """Of a link its own time alone: the file is the user's."""
+def _finish(paths: Iterable[Path], identity: Mapping[str, str | int]) -> None:
+    """Set the time, of a link its own alone, for the file is the user's; and write down what files are made of."""
     for path in paths:
-        os.utime(path, (time, time), follow_symlinks=False)
+        os.utime(path, (MADE, MADE), follow_symlinks=False)
+        record(path, identity)
 
 
 def _bring(name: str, folder: Path, origin: originals.Origin, seed: int) -> None:

@@ -1,13 +1,11 @@
 """Which files a set consists of, and where they lie: data/<source>/<set>/."""
 
-import hashlib
-import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from lop.data.record import recorded
 from lop.errors import InputError
 from lop.paths import ROOT, above, shown
 from lop.ranges import ranges
@@ -21,7 +19,6 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
-TIMES = range(*(int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (1981, 2000)))  # see `Images.time_of`
 NAMED_CLASSES = 20  # so many at most one by one in a suggested command
 
 
@@ -31,7 +28,7 @@ class Images:
 
     source: str = "glyphs"
     seed: int = 0
-    times_kept: bool = True  # whether files still have the times that they were given; a storage may not keep them
+    from_storage: bool = False  # which does not bring the records of what files are made of: the workflow has its own
 
     def __post_init__(self) -> None:
         if int(self.seed) < 0:
@@ -49,16 +46,6 @@ class Images:
         if self.source == "glyphs":
             identity["code"] = sources.digest("lop.data.built_in")
         return identity
-
-    def time_of(self, name: str) -> int:
-        """The time, in seconds, that files of the set of that name are given: it stands for what they are made of.
-
-        So each file tells it, however it came to where it is, and no second file has to be kept true to the first. It
-        lies before the year 2000, so that files that were deleted and made again are no news to the runs that have
-        learned from them.
-        """
-        text = json.dumps(self.identity(name), sort_keys=True)
-        return TIMES[int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % len(TIMES)]
 
 
 def folder_of(name: str, source: str, data: Path = DATA) -> Path:
@@ -90,21 +77,25 @@ def data_above(path: Path, name: str, source: str) -> Path:
 def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:
     """InputError, with the command that makes them, if files of a set are not there, or are made of something else."""
     wanted = files(name, images.source, classes, data)
-    time = images.time_of(name) if "seed" in images.identity(name) else None
-    faults = {path: fault for path in wanted if (fault := _fault(path, images, time))}
+    identity = images.identity(name)
+    unknown_will_do = images.source == "original" or images.from_storage  # put there by hand, or by the workflow
+    faults = {path: fault for path in wanted if (fault := _fault(path, identity, unknown_will_do))}
     for path, fault in faults.items():
         raise InputError(f"{shown(path)}: {fault}; `{_command(name, images, faults, data)}` makes it")
 
 
-def _fault(path: Path, images: Images, time: int | None) -> str:
-    """What is wrong with a file, if anything; `time` is of what it should be made of, where that may differ."""
+def _fault(path: Path, identity: Mapping[str, str | int], unknown_will_do: bool) -> str:
+    """What is wrong with a file, if anything."""
     if not path.is_file():
         return "no such file"
-    times = {int(path.stat().st_mtime), int(path.lstat().st_mtime)}
-    unknown_will_do = images.source == "original" or not images.times_kept  # put there by hand, or by the workflow
-    if time is None or time in times or (unknown_will_do and not any(found in TIMES for found in times)):
+    found = recorded(path)
+    if found == identity or (found is None and unknown_will_do):
         return ""
-    return "found images of another seed, drawn by other code, or copied without their time"
+    if found is None:
+        return "found images of which it is not known what made them"
+    if found.get("seed") != identity.get("seed"):
+        return f"found images of data.seed {found.get('seed')}, allowed: {identity.get('seed')}"
+    return "found images that other code has drawn"
 
 
 def _command(name: str, images: Images, lacking: Iterable[Path], data: Path) -> str:

@@ -224,7 +224,10 @@ def test_classes_by_hand(tmp_path):
     ran = command("imagenet", "--classes", "3-4,6", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "imagenet: 3 files" in ran.stdout
-    assert sorted(path.name for path in classes.iterdir()) == [".7.npy.123.tmp", "3.npy", "4.npy", "6.npy"]
+    assert sorted(path.name for path in classes.iterdir()) == [
+        *(".3.npy.made_of.json", ".4.npy.made_of.json", ".6.npy.made_of.json"),
+        *(".7.npy.123.tmp", "3.npy", "4.npy", "6.npy"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,33 @@
-"""What files are made of is told by their time; what is not as it should be is told with the command that makes it."""
+"""What files are made of is written down beside them; what is not as it should be is told with the command that makes it."""
 
-import os
 import re
 import shutil
 
 import pytest
 
 from lop.data import built_in, sets
-from lop.data.prepare import prepare
-from lop.data.sets import TIMES, Images, must_be_there
+from lop.data.prepare import MADE, prepare
+from lop.data.sets import Images, must_be_there
 from lop.errors import InputError
 
-OTHERS = "found images of another seed, drawn by other code, or copied without their time"
+UNKNOWN = "found images of which it is not known what made them"
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Files of a byte, and four classes."""
-    monkeypatch.setattr(built_in, "write_cifar100", lambda folder, seed: put(folder / "train.bin", folder / "test.bin"))
+    """Files that begin with their seed, and hold nothing else."""
     monkeypatch.setattr(
-        built_in, "write_imagenet_class", lambda folder, number, seed: put(folder / f"classes/{number}.npy")
+        built_in, "write_cifar100", lambda folder, seed: put(seed, folder / "train.bin", folder / "test.bin")
+    )
+    monkeypatch.setattr(
+        built_in, "write_imagenet_class", lambda folder, number, seed: put(seed, folder / f"classes/{number}.npy")
     )
 
 
-def put(*paths):
+def put(seed, *paths):
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"?")
+        path.write_text(f"{seed}")
 
 
 def refused(told, *arguments):
@@ -53,11 +54,11 @@ def test_the_command_names_the_classes_that_are_lacking(tmp_path):
 
 def test_images_of_another_seed_are_refused(tmp_path):
     prepare("cifar-100", "glyphs", 7, data=tmp_path)
-    told = f"train.bin: {OTHERS}; `python -m lop.data cifar-100 --data {tmp_path}` makes it"
+    told = "train.bin: found images of data.seed 7, allowed: 0; `python -m lop.data cifar-100 --data "
     refused(told, "cifar-100", Images("glyphs", 0), [], tmp_path)
     prepare("imagenet", "glyphs", 0, [1], data=tmp_path)
     prepare("imagenet", "glyphs", 7, [2], data=tmp_path)
-    refused(f"2.npy: {OTHERS}; `python -m lop.data imagenet", "imagenet", Images(), [1, 2], tmp_path)
+    refused("2.npy: found images of data.seed 7, allowed: 0", "imagenet", Images(), [1, 2], tmp_path)
     prepare("imagenet", "glyphs", 0, [2], data=tmp_path)
     must_be_there("imagenet", Images("glyphs", 0), [1, 2], tmp_path)
 
@@ -65,31 +66,39 @@ def test_images_of_another_seed_are_refused(tmp_path):
 def test_images_drawn_by_other_code_are_refused(tmp_path, monkeypatch):
     prepare("cifar-100", "glyphs", data=tmp_path)
     monkeypatch.setattr(sets.sources, "digest", lambda entry: "another")
-    refused(OTHERS, "cifar-100", Images(), [], tmp_path)
+    refused("found images that other code has drawn", "cifar-100", Images(), [], tmp_path)
 
 
-def test_images_of_which_nothing_is_known(tmp_path):
-    """Of before their times said it, or copied without; what a storage brings is as the workflow made it."""
+@pytest.mark.parametrize("change", ["record", "spoilt record", "file"])
+def test_images_of_which_nothing_is_known(change, tmp_path):
+    """Of before there were records, or put in the place of recorded ones; a storage's are as the workflow made them."""
     for path in prepare("cifar-100", "glyphs", data=tmp_path):
-        os.utime(path, (TIMES.stop, TIMES.stop))
-    refused(OTHERS, "cifar-100", Images(), [], tmp_path)
-    must_be_there("cifar-100", Images(times_kept=False), [], tmp_path)
+        beside = path.with_name(f".{path.name}.made_of.json")
+        if change == "record":
+            beside.unlink()
+        elif change == "spoilt record":
+            beside.write_text("{")
+        else:
+            path.write_bytes(b"another")
+    refused(UNKNOWN, "cifar-100", Images(), [], tmp_path)
+    must_be_there("cifar-100", Images(from_storage=True), [], tmp_path)
+
+
+def test_a_record_of_another_seed_counts_in_a_storage_too(tmp_path):
     prepare("cifar-100", "glyphs", 7, data=tmp_path)
-    refused(OTHERS, "cifar-100", Images(times_kept=False), [], tmp_path)
+    refused("found images of data.seed 7", "cifar-100", Images(from_storage=True), [], tmp_path)
 
 
-def test_what_files_are_made_of_goes_with_them(tmp_path):
-    prepare("cifar-100", "glyphs", data=tmp_path / "a")
-    shutil.copytree(tmp_path / "a", tmp_path / "copy")
-    (tmp_path / "linked" / "glyphs").mkdir(parents=True)
-    (tmp_path / "linked" / "glyphs" / "cifar-100").symlink_to(tmp_path / "a" / "glyphs" / "cifar-100")
-    for folder in ("copy", "linked"):
-        must_be_there("cifar-100", Images(), [], tmp_path / folder)
+def test_records_go_with_files_and_do_not_depend_on_their_time(tmp_path):
+    for path in prepare("cifar-100", "glyphs", data=tmp_path / "a"):
+        path.touch()  # as Snakemake does
+    shutil.copytree(tmp_path / "a", tmp_path / "copy", copy_function=shutil.copyfile)
+    must_be_there("cifar-100", Images(), [], tmp_path / "copy")
 
 
 def test_files_put_there_by_hand_are_taken_as_they_are(tmp_path):
     classes = [tmp_path / f"original/imagenet/classes/{number}.npy" for number in range(1000)]
-    put(*classes)
+    put(0, *classes)
     before = classes[0].stat()
     assert prepare("imagenet", "original", data=tmp_path) == classes
     assert classes[0].stat() == before
@@ -98,24 +107,18 @@ def test_files_put_there_by_hand_are_taken_as_they_are(tmp_path):
 
 def test_the_users_own_files_keep_their_time(tmp_path, monkeypatch):
     mine = [tmp_path / "mine" / name for name in ("train.bin", "test.bin")]
-    put(*mine)
+    put(0, *mine)
     monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
     before = [path.stat() for path in mine]
     made = prepare("cifar-100", "original", supplied=tmp_path / "mine", data=tmp_path / "data")
     assert [path.stat() for path in mine] == before
-    assert {path.lstat().st_mtime for path in made} == {Images("original").time_of("cifar-100")}
+    assert {path.lstat().st_mtime for path in made} == {MADE}
     must_be_there("cifar-100", Images("original"), [], tmp_path / "data")
 
 
 def test_the_seed_chooses_from_the_official_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr("lop.data.originals.imagenet", lambda folder, origin, seed: put(*wanted))
+    monkeypatch.setattr("lop.data.originals.imagenet", lambda folder, origin, seed: put(0, *wanted))
     wanted = sets.files("imagenet", "original", data=tmp_path)
     prepare("imagenet", "original", 1, supplied=tmp_path / "mine", data=tmp_path)
     must_be_there("imagenet", Images("original", 1), [0], tmp_path)
-    refused("--source original", "imagenet", Images("original", 0), [0], tmp_path)
-
-
-def test_times_are_old_and_differ():
-    times = [Images("glyphs", seed).time_of("mnist") for seed in range(50)]
-    assert len(set(times)) == 50
-    assert all(time in TIMES for time in times)
+    refused("found images of data.seed 1, allowed: 0", "imagenet", Images("original", 0), [0], tmp_path)

@@ -156,7 +156,7 @@ def test_bfloat16_learns_about_the_same(images, tmp_path):
 
 
 def test_missing_images_are_told_with_the_command_that_makes_them(images, tmp_path):
-    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--data .* --classes 0-5` makes"):
+    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--source original --data .*` makes"):
         run_of(tmp_path, images, total_classes=6).execute(train)
     assert not list(tmp_path.glob("**/*.parquet"))
 
