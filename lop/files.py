@@ -29,9 +29,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what `atomic_file` left in a folder when its process was killed."""
-    for leftover in folder.glob(".*.tmp"):
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Delete what `atomic_file` left in a folder, of one file or of all, when its process was killed."""
+    for leftover in folder.glob(f".{name}.*.tmp"):
         leftover.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ from lop.data.prepare import prepare
 from lop.data.sets import CLASSES, SETS, SOURCES, data_above
 from lop.errors import InputError, told_in_one_line
 from lop.paths import shown
+from lop.ranges import numbers_of
 
 
 def main() -> None:
@@ -17,7 +18,10 @@ def main() -> None:
         supplied = Path(given.folder) if given.folder else None
         if given.output:
             given.data = data_above(given.output, given.set, given.source)
-        made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
+        try:
+            made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
+        except OSError as error:
+            raise InputError(f"{error.filename or given.data}: {error.strerror or error}") from None
         print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
 
 
@@ -26,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--source", choices=SOURCES, default="glyphs", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
-    parser.add_argument("--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, or 0-9; default: %(default)s")
+    parser.add_argument(
+        "--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, 0-9, or 0-3,7; default: %(default)s"
+    )
     parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
     parser.add_argument("--output", type=Path, help="one of the files that are to be made, instead of --data")
     parser.add_argument(
@@ -35,12 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def classes_of(text: str) -> range:
-    """`7` or `0-9`, the last one included."""
-    first, _, last = text.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
-        raise InputError(f"--classes: found {text!r}, allowed: one like 7, or some like 0-9")
-    return range(int(first), int(last or first) + 1)
+def classes_of(text: str) -> list[int]:
+    """`7`, `0-9`, or `0-3,7`; the last one of a range included."""
+    try:
+        return numbers_of(text)
+    except ValueError:
+        raise InputError(f"--classes: found {text!r}, allowed: one like 7, or some like 0-9 or 0-3,7") from None
 
 
 if __name__ == "__main__":

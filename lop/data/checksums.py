@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lop.errors import InputError
@@ -73,18 +74,26 @@ class Checksums:
 def content_digest(files: Iterable[Path]) -> str:
     """One digest of the names and the contents of files, unpacked where they are gzipped.
 
-    Each file's own is kept in its folder's .digests.json, by size and time of change, and not computed twice.
-    InputError if a file is missing or cannot be unpacked.
+    Each file's own is kept in its folder's .digests.json, by size and time of change, and not computed twice where that
+    can be written. InputError if a file is missing or cannot be unpacked.
     """
     parts: dict[str, str] = {}
     paths = sorted(files)
     for folder in sorted({path.parent for path in paths}):
-        cached = read_json(folder / CACHE)
+        cached = _read_cache(folder)
         fresh = {path.name: _cached(path, cached) for path in paths if path.parent == folder}
         if any(cached.get(name) != entry for name, entry in fresh.items()):
-            write_json(folder / CACHE, {**cached, **fresh})
+            with suppress(OSError):
+                write_json(folder / CACHE, {**cached, **fresh})
         parts |= {name: entry[-1] for name, entry in fresh.items()}
     return sources.combined(parts)
+
+
+def _read_cache(folder: Path) -> dict:
+    try:
+        return read_json(folder / CACHE)
+    except (InputError, OSError):
+        return {}
 
 
 def _cached(path: Path, cached: dict) -> list:
@@ -92,7 +101,7 @@ def _cached(path: Path, cached: dict) -> list:
         status = path.stat()
         key = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         entry = cached.get(path.name)
-        if isinstance(entry, list) and entry[:3] == key:
+        if isinstance(entry, list) and entry[:-1] == key and isinstance(entry[-1], str):
             return entry
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
             return [*key, hashlib.file_digest(file, "sha256").hexdigest()]

@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from lop.data.checksums import Checksums, sha256
 from lop.errors import InputError
 from lop.files import atomic_file
+from lop.paths import shown
 
 PIECE = 2**18  # bytes read at a time
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be gone at the next attempt
@@ -47,7 +49,7 @@ def download(
 
     Nothing is asked for if `target` is there with its known checksum. What has arrived lies in `<target>.part` until
     its checksum, if one is known, is found good; the next call goes on from there. InputError, in one line with each
-    address and what went wrong there, if none has it.
+    address and what went wrong there, if none has it; at once if a file here cannot be written.
     """
     if target.is_file() and checksums.of(name) == sha256(target):
         return
@@ -59,31 +61,43 @@ def download(
             fill(known=checksums.of(name) is not None)
             _keep(name, part, checksums, once_more=partial(fill, known=True))
             return
-        except (_Failed, InputError) as error:
+        except _Failed as error:
             failures.append(f"{url}: {error}")
     raise InputError(f"{name}: cannot be downloaded: {'; '.join(failures)}")
 
 
 def _keep(name: str, part: "Partial", checksums: Checksums, once_more: Callable[[], None]) -> None:
     """Give a checked file its name. One put together from several transfers may hold two versions: it gets one more."""
+    pieced = part.pieced
     try:
-        checksums.check(part.path, name)
-    except InputError:
-        pieced = part.pieced
-        part.drop()
+        _check(name, part, checksums)
+    except _Failed:
         if not pieced:
             raise
         once_more()
-        try:
-            checksums.check(part.path, name)
-        except InputError:
-            part.drop()
-            raise
+        _check(name, part, checksums)
     part.finish()
 
 
+def _check(name: str, part: "Partial", checksums: Checksums) -> None:
+    try:
+        checksums.check(part.path, name)
+    except InputError as error:
+        part.drop()
+        raise _Failed(str(error), False) from None
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """A disk that is full is no matter of the network's, and no address helps."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be written: {error.strerror or error}") from None
+
+
 class Partial:
-    """What has arrived of a file, and the server's tag of the version that it is of."""
+    """What has arrived of a file, and the server's tag of its version; InputError if that cannot be written."""
 
     def __init__(self, target: Path):
         self.target = target
@@ -101,24 +115,33 @@ class Partial:
 
     def begin(self, tag: str) -> None:
         self.drop()
-        with atomic_file(self.tag_path) as temporary:
-            temporary.write_text(tag)
+        with _written(self.path):
+            with atomic_file(self.tag_path) as temporary:
+                temporary.write_text(tag)
+            self.path.touch()
+
+    def add(self, piece: bytes) -> None:
+        with _written(self.path), open(self.path, "ab") as file:
+            file.write(piece)
 
     def drop(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.tag_path.unlink(missing_ok=True)
+        with _written(self.path):
+            self.path.unlink(missing_ok=True)
+            self.tag_path.unlink(missing_ok=True)
         self.pieced = False
 
     def finish(self) -> None:
-        with open(self.path, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, self.target)
-        self.tag_path.unlink(missing_ok=True)
+        with _written(self.target):
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self.path, self.target)
+            self.tag_path.unlink(missing_ok=True)
 
 
 def _from_one(url: str, part: Partial, patience: Patience, known: bool) -> None:
     """Fill `part` from one address. Without a known checksum only a version with a tag is gone on with."""
-    part.path.parent.mkdir(parents=True, exist_ok=True)
+    with _written(part.path):
+        part.path.parent.mkdir(parents=True, exist_ok=True)
     failed = 0
     while True:
         before = part.size
@@ -180,13 +203,12 @@ def _receive(url: str, response: http.client.HTTPResponse, part: Partial, start:
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdigit() else None
     progress = Progress(part.target.name, start, total)
-    with open(part.path, "ab" if start else "wb") as file:
-        while piece := response.read(PIECE):
-            if not file.tell() and piece.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-                part.drop()
-                raise _Failed("an HTML page instead of the file", False)
-            file.write(piece)
-            progress.tell(file.tell())
+    while piece := response.read(PIECE):
+        if not part.size and piece.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+            part.drop()
+            raise _Failed("an HTML page instead of the file", False)
+        part.add(piece)
+        progress.tell(part.size)
     if total is not None and part.size < total:
         raise _Failed(f"cut off after {part.size:,} of {total:,} bytes", True)
 

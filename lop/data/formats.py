@@ -114,7 +114,7 @@ def read_class(path: Path) -> np.ndarray:
     _size(path)
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # whatever a damaged header makes NumPy's parser, Python's or zipfile raise
         raise InputError(f"{shown(path)}: not a whole .npy file of numbers: {' '.join(str(error).split())}") from None
     if not isinstance(images, np.ndarray) or images.dtype not in (np.float32, np.float64):
         raise refused(path, getattr(images, "dtype", "an archive"), "float32 or float64")

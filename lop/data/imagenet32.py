@@ -5,9 +5,7 @@ here a seed says which.
 """
 
 import shutil
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,11 +13,11 @@ from typing import BinaryIO
 import numpy as np
 
 from lop.data.formats import CLASS_SHAPE, refused, write_class
+from lop.data.unpack import PIECE, readable, scratch_folder
 from lop.errors import InputError
 from lop.paths import shown
 
 IMAGE_BYTES = 3 * 32 * 32
-SCRATCH = ".building-"
 MOST_BYTES = 2**30  # of one of the npz files
 
 
@@ -30,15 +28,12 @@ def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -
     class n-1. Images lie in a file of 2 GB below `folder` meanwhile; memory stays below a gigabyte. InputError names
     what is wrong with the archive.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob(f"{SCRATCH}*"):
-        shutil.rmtree(left_over)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
-        batch = Path(scratch) / "batch.npz"
+    with scratch_folder(folder) as scratch:
+        batch = scratch / "batch.npz"
         labels = [_array(archive, batch, "labels") for _ in _batches(archive, batch)]
         places = _choose(archive, np.concatenate(labels), seed, classes)
         sums, start = np.zeros(3, np.int64), 0
-        with open(Path(scratch) / "chosen", "w+b") as chosen:
+        with open(scratch / "chosen", "w+b") as chosen:
             for _, expected in zip(_batches(archive, batch), labels, strict=True):
                 sums += _copy_chosen(archive, batch, places[start : start + len(expected)], chosen)
                 start += len(expected)
@@ -51,19 +46,16 @@ def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -
 
 def _batches(archive: Path, batch: Path) -> Iterator[None]:
     """Unpack the archive's npz files to `batch`, one after the other, in the order of their numbers."""
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = [info for info in zipped.infolist() if info.filename.endswith(".npz")]
-            if not members:
-                raise refused(archive, "no .npz file in it", "Imagenet32_train_npz.zip")
-            for info in sorted(members, key=lambda info: (len(info.filename), info.filename)):
-                if info.file_size > MOST_BYTES:
-                    raise refused(archive, f"{info.filename} of {info.file_size} bytes", f"{MOST_BYTES} at most")
-                with zipped.open(info) as packed, open(batch, "wb") as file:
-                    shutil.copyfileobj(packed, file, 2**20)
-                yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise InputError(f"{shown(archive)}: not a whole zip file: {error}") from None
+    with readable(archive), zipfile.ZipFile(archive) as zipped:
+        members = [info for info in zipped.infolist() if info.filename.endswith(".npz")]
+        if not members:
+            raise refused(archive, "no .npz file in it", "Imagenet32_train_npz.zip")
+        for info in sorted(members, key=lambda info: (len(info.filename), info.filename)):
+            if info.file_size > MOST_BYTES:
+                raise refused(archive, f"{info.filename} of {info.file_size} bytes", f"{MOST_BYTES} at most")
+            with zipped.open(info) as packed, open(batch, "wb") as file:
+                shutil.copyfileobj(packed, file, PIECE)
+            yield
 
 
 def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
@@ -71,9 +63,10 @@ def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
     try:
         with np.load(batch, allow_pickle=False) as arrays:
             array = arrays[key]
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{shown(archive)}: no readable `{key}` in an .npz file of it: {error}") from None
-    kind, shape = (np.uint8, (len(array), IMAGE_BYTES)) if key == "data" else (np.integer, (len(array),))
+    except Exception as error:  # whatever NumPy makes of a header, and zipfile of a member, that are damaged
+        why = " ".join(str(error).split())
+        raise InputError(f"{shown(archive)}: no readable `{key}` in an .npz file of it: {why}") from None
+    kind, shape = (np.uint8, (*array.shape[:1], IMAGE_BYTES)) if key == "data" else (np.integer, (array.size,))
     if not np.issubdtype(array.dtype, kind) or array.shape != shape:
         raise refused(archive, f"`{key}` of {array.dtype} {array.shape}", f"{kind.__name__} {shape}")
     return array

@@ -4,9 +4,9 @@ Every function takes the set's folder (data/original/<set>) and, instead of the 
 lies there under the original names is checked and linked to or unpacked, and never changed.
 """
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lop.data import load
 from lop.data.checksums import Checksums
@@ -63,10 +63,22 @@ class Origin:
 
 
 def link(source: Path, target: Path) -> None:
-    """A symbolic link to a file of the user's."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """A symbolic link to a file of the user's, unless that is the target itself."""
+    if target.exists() and target.samefile(source):
+        return
     with atomic_file(target) as temporary:
         temporary.symlink_to(source.resolve())
+
+
+def check_supplied(supplied: Path, wanted: Iterable[Path], folder: Path) -> None:
+    """InputError if a folder of the user's lies in the set's own, or links into it: what is there is made anew.
+
+    wanted: the files that are to be made, below `folder`.
+    """
+    for path in (supplied, *(supplied / path.relative_to(folder) for path in wanted)):
+        if path.resolve().is_relative_to(folder.resolve()):
+            where = f"{shown(folder)}, where the set itself is to lie"
+            raise InputError(f"data.folder: found {path}, which is in {where}; allowed: a folder elsewhere")
 
 
 def mnist(folder: Path, origin: Origin) -> None:
@@ -110,21 +122,15 @@ def cifar100(folder: Path, origin: Origin) -> None:
 
 def unpack_cifar100(archive: Path, folder: Path) -> None:
     """Take train.bin and test.bin out of the archive; InputError if they are not there or not what they should be."""
-
-    def target_of(member: str) -> Path | None:
-        name = PurePosixPath(member).name
-        return folder / name if name in CIFAR100_RECORDS else None
-
     most = max(CIFAR100_RECORDS.values()) * CIFAR_RECORD.itemsize
-    done = unpack(archive, target_of, most, lambda file, target: read_cifar100(file, CIFAR100_RECORDS[target.name]))
-    if lacking := sorted(set(CIFAR100_RECORDS) - {path.name for path in done}):
-        raise InputError(f"{shown(archive)}: found no {', '.join(lacking)} in it")
+    targets = [folder / name for name in CIFAR100_RECORDS]
+    unpack(archive, folder, targets, most, lambda file: read_cifar100(file, CIFAR100_RECORDS[file.name]))
 
 
 def imagenet(folder: Path, origin: Origin, seed: int) -> None:
-    """All classes of ImageNet: the paper's own files, its zip of them, or the official archive and a seeded choice."""
-    if origin.supplied is None:
-        return imagenet_by_hand(folder)
+    """All classes of ImageNet, from a folder of the user's: the paper's own files, its zip of them, or the official
+    archive and a seeded choice."""
+    assert origin.supplied is not None
     names = [f"classes/{number}.npy" for number in range(CLASSES)]
     if found := origin.find(*names):
         for path in found:
@@ -150,11 +156,5 @@ def imagenet_by_hand(folder: Path) -> None:
 
 def unpack_classes(archive: Path, folder: Path, classes: int = CLASSES) -> None:
     """Take classes/<n>.npy out of the paper's zip; InputError if one is missing or not what it should be."""
-
-    def target_of(member: str) -> Path | None:
-        number = re.fullmatch(r"(?:.*/)?(0|[1-9]\d{0,2})\.npy", member)
-        return folder / "classes" / f"{number[1]}.npy" if number else None
-
-    done = unpack(archive, target_of, CLASS_BYTES, lambda file, _: read_class(file))
-    if len(done) < classes:
-        raise InputError(f"{shown(archive)}: found {len(done)} files like classes/0.npy, allowed: {classes}")
+    targets = [folder / "classes" / f"{number}.npy" for number in range(classes)]
+    unpack(archive, folder, targets, CLASS_BYTES, read_class)

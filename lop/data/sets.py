@@ -1,11 +1,14 @@
 """Which files a set consists of, and where they lie: data/<source>/<set>/."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from lop.data.record import recorded
 from lop.errors import InputError
 from lop.paths import ROOT, above, shown
+from lop.ranges import ranges
 from lop.runs import sources
 
 DATA = ROOT / "data"
@@ -16,13 +19,20 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
+NAMED_CLASSES = 20  # so many at most one by one in a suggested command
 
 
-class Images(NamedTuple):
-    """Which images runs learn from, as `data` in config/config.yaml says."""
+@dataclass(frozen=True)
+class Images:
+    """Which images runs learn from, as `data` in config/config.yaml says; InputError if the seed is below 0."""
 
     source: str = "glyphs"
     seed: int = 0
+    from_storage: bool = False  # which does not bring the records of what files are made of: the workflow has its own
+
+    def __post_init__(self) -> None:
+        if int(self.seed) < 0:
+            raise InputError(f"seed of data: found {self.seed}, allowed: 0 or more")
 
     def identity(self, name: str) -> dict[str, str | int]:
         """What a run that learns from the set of that name depends on, known before the set's files are there.
@@ -65,16 +75,40 @@ def data_above(path: Path, name: str, source: str) -> Path:
 
 
 def must_be_there(name: str, images: Images, classes: Iterable[int], data: Path) -> None:
-    """InputError, with the command that makes it, if a file of a set is not there."""
-    classes = list(classes)
-    for path in files(name, images.source, classes, data):
-        if not path.is_file():
-            given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
-            usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
-            if (name, images.source) == ("imagenet", SOURCES[0]):
-                given["--classes"], usual["--classes"] = f"{min(classes)}-{max(classes)}", f"0-{CLASSES - 1}"
-            more = "".join(f" {option} {value}" for option, value in given.items() if value != usual[option])
-            raise InputError(f"{shown(path)}: no such file; `python -m lop.data {name}{more}` makes it")
+    """InputError, with the command that makes them, if files of a set are not there, or are made of something else."""
+    wanted = files(name, images.source, classes, data)
+    identity = images.identity(name)
+    unknown_will_do = images.source == "original" or images.from_storage  # put there by hand, or by the workflow
+    faults = {path: fault for path in wanted if (fault := _fault(path, identity, unknown_will_do))}
+    for path, fault in faults.items():
+        raise InputError(f"{shown(path)}: {fault}; `{_command(name, images, faults, data)}` makes it")
+
+
+def _fault(path: Path, identity: Mapping[str, str | int], unknown_will_do: bool) -> str:
+    """What is wrong with a file, if anything."""
+    if not path.is_file():
+        return "no such file"
+    found = recorded(path)
+    if found == identity or (found is None and unknown_will_do):
+        return ""
+    if found is None:
+        return "found images of which it is not known what made them"
+    if found.get("seed") != identity.get("seed"):
+        return f"found images of data.seed {found.get('seed')}, allowed: {identity.get('seed')}"
+    return "found images that other code has drawn"
+
+
+def _command(name: str, images: Images, lacking: Iterable[Path], data: Path) -> str:
+    """What makes files that are lacking."""
+    given = {"--source": images.source, "--seed": str(images.seed), "--data": str(data)}
+    usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
+    if (name, images.source) == ("imagenet", SOURCES[0]):
+        classes = [int(path.stem) for path in lacking]
+        few = len(classes) <= NAMED_CLASSES
+        given["--classes"] = ranges(classes, ",") if few else f"{min(classes)}-{max(classes)}"
+        usual["--classes"] = f"0-{CLASSES - 1}"
+    more = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value != usual[option])
+    return f"python -m lop.data {name}{more}"
 
 
 def checked_class(number: int) -> int:

@@ -1,12 +1,17 @@
 """Members of tar.gz and zip archives that nobody has to trust: only those that are wanted, under names of our own."""
 
+import errno
 import gzip
+import lzma
+import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,34 +22,75 @@ from lop.paths import shown
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = 40 * 2**30  # all members together, unpacked
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, zlib.error, RuntimeError)
+PIECE = 2**20  # bytes read at a time
+OF_THE_ARCHIVE = (None, errno.EINVAL)  # of an OSError: bz2's, and of a place before the file's beginning
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+_SCRATCH = ".building-"
 
 
-def unpack(
-    archive: Path, target_of: Callable[[str], Path | None], most: int, check: Callable[[Path, Path], object]
-) -> list[Path]:
-    """Unpack the files for whose names in the archive `target_of` gives a path; returns those paths.
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A folder in `folder` for the time of a block, after those of processes that were killed are deleted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
+        yield Path(scratch)
 
-    Each is written under a temporary name, put to `check(temporary, target)`, and then renamed. InputError if a member
-    is absolute, leaves the folder with "..", is a link or a device, or holds more than `most` bytes, if all together
-    are out of proportion, or if the archive is damaged.
-    """
-    done = []
+
+@contextmanager
+def readable(archive: Path) -> Iterator[None]:
+    """InputError for whatever a damaged archive makes its reader raise."""
     try:
-        for name, size, content in _members(archive):
-            target = target_of(name)
-            if target is None:
-                continue
-            if size > most:
-                raise _refused(archive, name, f"{size} bytes", f"{most} at most")
-            with atomic_file(target) as temporary:
-                with open(temporary, "wb") as file:
-                    shutil.copyfileobj(content(), file, 2**20)
-                _checked(archive, name, partial(check, temporary, target))
-            done.append(target)
+        yield
     except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno not in OF_THE_ARCHIVE:
+            raise
         raise InputError(f"{shown(archive)}: not a whole archive: {' '.join(str(error).split())}") from None
-    return done
+
+
+def unpack(archive: Path, folder: Path, targets: Sequence[Path], most: int, check: Callable[[Path], object]) -> None:
+    """Unpack to `targets`, which lie below `folder`, the files of their names, wherever they stand in the archive.
+
+    All are written to a scratch folder and put to `check(file)` before the first gets its place. InputError if one is
+    missing or comes twice, if a member is absolute, leaves the folder with "..", is a link or a device, or holds more
+    than `most` bytes, if all together are out of proportion, or if the archive is damaged.
+    """
+    with scratch_folder(folder) as scratch:
+        with readable(archive):
+            _unpack(archive, scratch, {target.name for target in targets}, most, check)
+        for target in targets:
+            with atomic_file(target) as temporary:
+                os.replace(scratch / target.name, temporary)
+
+
+def _unpack(archive: Path, scratch: Path, wanted: set[str], most: int, check: Callable[[Path], object]) -> None:
+    lacking = set(wanted)
+    for member, size, content in _members(archive):
+        name = PurePosixPath(member).name
+        if name not in wanted:
+            continue
+        if name not in lacking:
+            raise _refused(archive, member, f"a second {name}", "one")
+        if size > most:
+            raise _refused(archive, member, f"{size} bytes", f"{most} at most")
+        with open(scratch / name, "wb") as file:
+            shutil.copyfileobj(content(), file, PIECE)
+        _checked(archive, member, partial(check, scratch / name))
+        lacking.remove(name)
+    if lacking:
+        more = f", nor {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise InputError(f"{shown(archive)}: found no {min(lacking)} in it{more}")
 
 
 def _refused(archive: Path, member: str, found: str, allowed: str) -> InputError:
@@ -83,9 +129,17 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, str, Callable[[], Any]]]
             for info in zipped.infolist():
                 yield info.filename, info.file_size, _zip_kind(info), partial(zipped.open, info)
         return
-    with tarfile.open(archive, "r:gz") as tar:
+    with gzip.open(archive) as stream, tarfile.open(fileobj=stream) as tar:
         for member in tar:
             yield member.name, member.size, _tar_kind(member), partial(tar.extractfile, member)
+        _read_to_the_end(archive, stream)
+
+
+def _read_to_the_end(archive: Path, stream: gzip.GzipFile) -> None:
+    """Where gzip's checksum stands, which tarfile leaves unread."""
+    while stream.read(PIECE):
+        if stream.tell() > MOST_BYTES:
+            raise _refused(archive, "after the last", f"more than {MOST_BYTES} bytes", "fewer")
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:

@@ -13,6 +13,7 @@ from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
 from lop.paths import ROOT, shown
+from lop.ranges import ranges
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
@@ -53,13 +54,6 @@ def out_of_date(found: Iterable[RunFile], results: Path) -> list[str]:
     """Lines that tell in what runs differ from what the configuration says now."""
     stale = Counter(f"{run.name}: {what}" for run in found if (what := differs(results / run.path, as_configured(run))))
     return [f"used, but out of date: {n} of {what}" for what, n in stale.items()]
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """`0-3, 7` for 0, 1, 2, 3, 7."""
-    steps = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
-    runs = [[n for _, n in run] for _, run in steps]
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _command(figure: Figure, results: Path) -> str:

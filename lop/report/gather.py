@@ -16,7 +16,6 @@ from lop.claims.registry import claimed_figures
 from lop.claims.table import HEAD, cells, judged_by_runs
 from lop.data.sets import Images
 from lop.errors import InputError
-from lop.figures.by_hand import ranges
 from lop.figures.registry import Figure, figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.costs import estimate, read_records
@@ -24,6 +23,7 @@ from lop.plan.state import differs, state
 from lop.plan.table import HEAD as COSTS
 from lop.plan.table import rows
 from lop.plan.wanted import wanted_runs
+from lop.ranges import ranges
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 

@@ -62,7 +62,7 @@ def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSp
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
     config = config_name(problem, options.config)
-    images = Images(options.data_source, options.data_seed)
+    images = Images(options.data_source, options.data_seed, options.images_from_storage)
     return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, images)
 
 
@@ -116,6 +116,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
     add("--metrics", type=Path, nargs="+", help="the files that the runs are to end in, instead of --results")
     add("--images", type=Path, nargs="*", help=told or "the files of the set of images, instead of --data")
+    add("--images-from-storage", action="store_true", help=told or "without records of what made them")
     add("--log", type=Path, help="write what is told to this file too")
     add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")
     group = parser.add_argument_group(

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import itertools
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -129,7 +130,8 @@ def checked(
     except ValidationError as error:
         # A misspelt key comes before the key that is missing because of it.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        origin = (replaced or {}).get("".join(str(part) for part in first["loc"][:1]), source)
+        named = first["loc"][:1] or [key for key in re.findall(r"\w+", first["msg"]) if key in model.model_fields]
+        origin = " with ".join(dict.fromkeys((replaced or {}).get(str(key), source) for key in named)) or source
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise InputError(f"{origin}: {_one_line(model, first)}{more}") from None
 

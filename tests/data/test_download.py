@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import resource
 
 import pytest
 from server import serving  # noqa: F401
@@ -175,3 +176,31 @@ def test_a_pinned_checksum_is_held_to(unknown, server, capsys):
 def test_progress_is_told(client, capsys):
     client.get()
     assert "file: 0.3 of 0.3 MB" in capsys.readouterr().err
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 100,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_at_once_as_what_it_is(client, server, full_disk, capsys):
+    line = client.refused(server.url, server.url)
+    assert line.endswith("file.part: cannot be written: File too large")
+    assert len(server.requests) == 1
+    assert "trying again" not in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_is_told_at_once(client, server):
+    (client.folder / "no folder").touch()
+    client.target = client.folder / "no folder" / "file"
+    assert "file.part: cannot be written: " in client.refused(server.url, server.url)
+    assert server.requests == []
+
+
+def test_an_empty_file(client, server):
+    server.files["file"] = b""
+    assert f"found sha256 {sha(b'')}" in client.refused()

@@ -2,11 +2,13 @@
 
 import gzip
 import pickle
+import random
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from lop.data import load
+from lop.data import formats, load
 from lop.data.formats import (
     CIFAR_RECORD,
     CLASS_SHAPE,
@@ -157,6 +159,8 @@ def test_damaged_class(tmp_path):
     assert "not a whole .npy file" in refused(read_class, path)
     path.write_bytes(b"")
     assert "not a whole .npy file" in refused(read_class, path)
+    path.write_bytes(b"PK\3\4 no zip")
+    assert "not a whole .npy file" in refused(read_class, path)
     path.unlink()
     assert "no such file" in refused(read_class, path)
 
@@ -174,3 +178,16 @@ def test_pickles_are_never_loaded(tmp_path):
     assert "not a whole .npy file" in refused(read_class, path)
     np.save(path, np.array([Trap()], object), allow_pickle=True)
     assert "not a whole .npy file" in refused(read_class, path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damage_anywhere_in_a_classs_header(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "CLASS_SHAPE", (1, 1, 2, 2))
+    path, rng = tmp_path / "0.npy", random.Random(0)
+    write_class(path, np.zeros((1, 1, 2, 2), np.float32))
+    whole = path.read_bytes()
+    for _ in range(500):
+        place = rng.randrange(len(whole) - 16)
+        path.write_bytes(whole[:place] + rng.randbytes(rng.choice((1, 2))) + whole[place + 1 :])
+        with suppress(InputError):
+            read_class(path)

@@ -134,13 +134,13 @@ def test_the_papers_zip(tmp_path, small_classes):
     unpack_classes(archive, tmp_path / "imagenet", classes=3)
     for number, images in enumerate(classes):
         assert np.array_equal(formats.read_class(tmp_path / f"imagenet/classes/{number}.npy"), images)
-    with pytest.raises(InputError, match=r"found 3 files like classes/0\.npy, allowed: 4"):
+    with pytest.raises(InputError, match=r"found no 3\.npy in it"):
         unpack_classes(archive, tmp_path / "imagenet", classes=4)
 
 
 def test_imagenet_cannot_be_downloaded_and_says_what_to_do(tmp_path, checksums, supplied):
     with pytest.raises(InputError, match=r"Imagenet32_train_npz\.zip .*data\.folder"):
-        originals.imagenet(tmp_path / "imagenet", Origin(checksums), seed=0)
+        originals.imagenet_by_hand(tmp_path / "imagenet")
     with pytest.raises(InputError, match=r"found no classes/0\.npy to 999\.npy"):
         originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=0)
 
@@ -203,9 +203,10 @@ def test_an_official_archive_that_is_none(tmp_path, small_classes, batches):
     assert "no readable `labels`" in told(lambda x: x[2].pop("labels"))
     assert "`data` of uint8 (3, 3071)" in told(lambda x: x[2].update(data=x[2]["data"][:, 1:]))
     assert "found 2 images with 3 labels" in told(lambda x: x[2].update(data=x[2]["data"][1:]))
+    assert "`labels` of int64 ()" in told(lambda x: x[2].update(labels=np.int64(1)))
     assert "no .npz file in it" in told(lambda x: x.clear())
     (tmp_path / "zip").write_bytes(b"no zip")
-    with pytest.raises(InputError, match="not a whole zip file"):
+    with pytest.raises(InputError, match="not a whole archive"):
         build_classes(tmp_path / "zip", tmp_path / "out", 0, 3)
 
 
@@ -216,16 +217,24 @@ def command(*arguments, folder):
 
 
 def test_classes_by_hand(tmp_path):
-    ran = command("imagenet", "--classes", "3-4", folder=tmp_path)
+    classes = tmp_path / "glyphs/imagenet/classes"
+    classes.mkdir(parents=True)
+    for number in (3, 7):
+        (classes / f".{number}.npy.123.tmp").touch()  # left by a process that was killed
+    ran = command("imagenet", "--classes", "3-4,6", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert "imagenet: 2 files" in ran.stdout
-    assert sorted(path.name for path in (tmp_path / "glyphs/imagenet/classes").iterdir()) == ["3.npy", "4.npy"]
+    assert "imagenet: 3 files" in ran.stdout
+    assert sorted(path.name for path in classes.iterdir()) == [
+        *(".3.npy.made_of.json", ".4.npy.made_of.json", ".6.npy.made_of.json"),
+        *(".7.npy.123.tmp", "3.npy", "4.npy", "6.npy"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("imagenet", "--classes", "7-3"), "--classes: found '7-3', allowed: one like 7, or some like 0-9"),
+        (("imagenet", "--classes", "5-"), "--classes: found '5-', allowed: one like 7, or some like 0-9"),
         (("imagenet", "--classes", "1000"), "class of imagenet: found 1000, allowed: 0 to 999"),
         (("mnist", "--seed", "-1"), "seed of data: found -1, allowed: 0 or more"),
         (("mnist", "--folder", "."), "data.folder: only data.source original is taken from a folder"),
@@ -236,4 +245,35 @@ def test_mistakes_on_the_command_line(arguments, told, tmp_path):
     ran = command(*arguments, folder=tmp_path)
     assert ran.returncode == 2
     assert told in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("where", ["", "itself", "linked"])
+def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp_path):
+    own = tmp_path / "original" / "cifar-100"
+    own.mkdir(parents=True)
+    (own / "train.bin").write_bytes(b"the user's")
+    (tmp_path / "itself").symlink_to(own)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "train.bin").symlink_to(own / "train.bin")
+    folder = tmp_path / where if where else own
+    ran = command("cifar-100", "--source", "original", "--folder", str(folder), folder=tmp_path)
+    assert ran.returncode == 2
+    assert "which is in" in ran.stderr
+    assert (own / "train.bin").read_bytes() == b"the user's"
+
+
+def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
+    (tmp_path / "a").write_bytes(b"content")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    originals.link(tmp_path / "b", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("data", ["file", "/proc/nothing"])
+def test_a_folder_of_data_that_cannot_be(data, tmp_path):
+    (tmp_path / "file").touch()
+    ran = command("mnist", folder=tmp_path / data)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: ")
     assert len(ran.stderr.splitlines()) == 1

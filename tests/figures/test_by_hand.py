@@ -3,11 +3,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from synthetic import write_run
 
-from lop.figures.by_hand import as_configured, main, ranges
+from lop.figures.by_hand import as_configured, main
 from lop.figures.registry import load_figure
 from lop.paths import ROOT
 
@@ -95,15 +93,3 @@ def test_the_script_draws_into_the_current_folder(smoke):
     done = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("wrote fig4a.pdf fig4a.png fig4a.csv\n")
     assert sorted(os.listdir()) == ["fig4a.csv", "fig4a.pdf", "fig4a.png"]
-
-
-def test_ranges():
-    assert ranges([]) == ""
-    assert ranges([3]) == "3"
-    assert ranges([7, 0, 1, 2, 9, 8]) == "0-2, 7-9"
-
-
-@given(st.sets(st.integers(0, 50)))
-def test_ranges_name_every_number(numbers):
-    spans = [list(map(int, span.split("-"))) for span in ranges(numbers).split(", ") if span]
-    assert {n for span in spans for n in range(span[0], span[-1] + 1)} == numbers

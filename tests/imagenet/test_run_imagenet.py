@@ -44,7 +44,7 @@ METHODS = {
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Four classes of noise around a pattern of their own."""
-    folder, rng = tmp_path_factory.mktemp("data") / "glyphs" / "imagenet", np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
     for number in range(4):
         noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
         write_class(folder / "classes" / f"{number}.npy", noise + rng.uniform(-0.2, 0.2, (3, 32, 32)))
@@ -52,7 +52,7 @@ def images(tmp_path_factory):
 
 
 def run_of(results, images, config="cbp", device="cpu", **overrides):
-    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("glyphs", 0))
+    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("original"))
     return InterruptedRun(spec, results, device, data=images.parents[1])
 
 
@@ -173,7 +173,7 @@ def test_bfloat16_learns_about_the_same(images, tmp_path):
 
 
 def test_missing_images_are_told_with_the_command_that_makes_them(images, tmp_path):
-    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--data .* --classes 0-5` makes"):
+    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--source original --data .*` makes"):
         run_of(tmp_path, images, total_classes=6).execute(train)
     assert not list(tmp_path.glob("**/*.parquet"))
 

@@ -43,7 +43,7 @@ METHODS = {
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """All 60,000 records, of noise around a colour of each class."""
-    folder, rng = tmp_path_factory.mktemp("data") / "glyphs" / "cifar-100", np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("data") / "original" / "cifar-100", np.random.default_rng(0)
     folder.mkdir(parents=True)
     colours = rng.integers(60, 196, (100, 3, 1, 1))
     for name, count in (("train", 50_000), ("test", 10_000)):
@@ -57,7 +57,7 @@ def images(tmp_path_factory):
 
 def spec_of(config="base_deep_learning_system", seed=0, **overrides):
     return resolve(
-        PROBLEMS["incremental_cifar"], config, seed, "paper", overrides=SMALL | overrides, images=Sets("glyphs", 0)
+        PROBLEMS["incremental_cifar"], config, seed, "paper", overrides=SMALL | overrides, images=Sets("original")
     )
 
 

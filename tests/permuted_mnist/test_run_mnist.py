@@ -198,6 +198,8 @@ def test_a_run_tells_which_images_it_read(tmp_path, data):
             ["--data", "nowhere"],
             "train-images-idx3-ubyte.gz: no such file; `python -m lop.data mnist --data nowhere` makes",
         ),
+        (["--data-seed", "7"], "train-images-idx3-ubyte.gz: found images of data.seed 0, allowed: 7"),
+        (["--data-seed", "-1"], "seed of data: found -1, allowed: 0 or more"),
     ],
 )
 def test_bad_input_is_told_in_one_line(more, message, tmp_path, data):

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from toy import ToyParameters
 
 from lop.errors import InputError
+from lop.permuted_mnist.parameters import MnistParameters
 from lop.runs.parameters import at, checked, read_mapping, setting_name, settings_of
 
 
@@ -45,6 +46,21 @@ def test_mistakes_in_one_line(values, message):
 def test_a_mistake_names_the_source_of_its_key():
     with pytest.raises(InputError, match=r"^command line: key `n`"):
         checked(ToyParameters, {"n": 0}, "x.yml", {"n": "command line"})
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        ({}, "x.yml: key `num_examples`"),
+        ({"num_examples": "command line", "seed": "scale"}, "command line with x.yml: key `num_examples`"),
+        (dict.fromkeys(["num_examples", "change_after"], "scale"), "scale: key `num_examples`"),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_told_with_the_sources_of_both(replaced, told):
+    values = {"num_examples": 1000, "change_after": 2000, "step_size": 0.1}
+    with pytest.raises(InputError) as error:
+        checked(MnistParameters, values, "x.yml", replaced)
+    assert str(error.value).startswith(f"{told}: found 1000, allowed: a multiple of change_after (2000)")
 
 
 def test_sweeps():

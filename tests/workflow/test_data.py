@@ -45,6 +45,27 @@ def test_what_cannot_be_downloaded_is_told_before_anything_runs(project):
     assert "imagenet cannot be downloaded by a program" in done.stderr.splitlines()[-1]
 
 
+def test_a_folder_that_is_the_sets_own_is_refused_before_its_files_are_deleted(project):
+    file = project.folder / "data/original/mnist/t10k-labels-idx1-ubyte.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"the user's")
+    where = ("scale=smoke", f"data={{source: original, folder: {file.parent}}}")
+    done = project.snakemake(str(file.relative_to(project.folder)), "--force", "--cores", "1", "--config", *where)
+    assert done.returncode == 2
+    assert "where the set itself is to lie" in done.stderr.splitlines()[-1]
+    assert file.read_bytes() == b"the user's"
+
+
+def test_imagenet_put_in_by_hand_is_found_where_sets_lie(project, tmp_path):
+    classes = tmp_path / "original/imagenet/classes"
+    classes.mkdir(parents=True)
+    for number in range(1000):
+        (classes / f"{number}.npy").touch()
+    where = ("scale=smoke", f"data={{source: original, sets: {tmp_path}}}")
+    done = project.snakemake("-n", str(classes / "0.npy"), "--config", *where)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_wrong_source_is_refused(project):
     done = project.snakemake("-n", "--config", "scale=smoke", "data={source: fonts}")
     assert done.returncode != 0

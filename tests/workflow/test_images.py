@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +78,17 @@ def test_a_picture_of_the_images_needs_them_and_no_run(project):
     assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a"}
     shutil.rmtree(project.folder / "data")
     assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a", DATA}
+
+
+def test_images_of_another_seed_that_were_made_by_hand_are_refused(project):
+    made = [sys.executable, "-m", "lop.data", "mnist"]
+    subprocess.run([*made, "--seed", "7"], cwd=project.folder, env=project.environment, check=True)
+    target = str(metrics(project).relative_to(project.folder)).replace("seed-0", "seed-9")
+    done = project.snakemake(target, "--cores", "1")
+    assert done.returncode != 0
+    assert "found images of data.seed 7, allowed: 0" in done.stderr + done.stdout
+    subprocess.run(made, cwd=project.folder, env=project.environment, check=True)
+    project.build(target)
 
 
 def test_original_files_are_taken_from_a_folder_and_wrong_ones_are_refused(project, tmp_path):

@@ -52,6 +52,7 @@ check_config(ROOT / "workflow/schemas/config.schema.yaml")
 SCALE = config["scale"]
 RESULTS = config["results"]
 DATA = config["data"]["sets"]
+IN_STORAGE = bool(workflow.storage_settings.default_storage_provider)
 IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
 
 
@@ -103,8 +104,13 @@ def drawable_figures():
 @told_in_one_line
 def data_identity(name, source):
     """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
-    if (name, source) == ("imagenet", "original") and not config["data"]["folder"]:
-        originals.imagenet_by_hand(sets.folder_of(name, source))
+    supplied, folder = data_folder(source), sets.folder_of(name, source, Path(DATA))
+    if supplied:
+        originals.check_supplied(
+            Path(supplied), sets.files(name, source, data=Path(DATA)), folder
+        )
+    elif (name, source) == ("imagenet", "original"):
+        originals.imagenet_by_hand(folder)
     return json.dumps(sets.Images(source, IMAGES.seed).identity(name))
 
 
@@ -118,7 +124,7 @@ def made_together(files):
 
     The run itself looks whether all are there. From a storage each has to be fetched.
     """
-    if workflow.storage_settings.default_storage_provider:
+    if IN_STORAGE:
         return list(files)
     tens = IMAGES.source == "glyphs"
     first = {

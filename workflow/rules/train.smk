@@ -36,7 +36,8 @@ for problem in PROBLEMS.values():
             gpu=lambda wildcards: asked_for(wildcards).gpu,
             python=sys.executable,
             device=config["device"],
-            images=f"--data-source {IMAGES.source} --data-seed {IMAGES.seed}",
+            images=f"--data-source {IMAGES.source} --data-seed {IMAGES.seed}"
+            + " --images-from-storage" * IN_STORAGE,
             checkpoint_every=str(config["checkpoint_every"]),
             progress_every=str(config["progress_every"]),
         params:
