@@ -15,6 +15,7 @@ from lop.algos.redo import ReDo
 from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import hidden_layers
 from lop.algos.utilities import UTILITIES
+from lop.nets.initialisation import initialise
 from lop.nets.mlp import mlp
 
 ARRAYS, SETTINGS = golden("learners")
@@ -158,6 +159,16 @@ def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
             net[0].weight[chosen], net[0].bias[chosen] = 5, -3  # whatever they compute, nobody listens
             assert torch.equal(net(x), out)
     assert abs(replaced - owed) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("sizes", [(11, 256), (17, 256), (111, 256), (256, 64)])
+@pytest.mark.parametrize("init", ["kaiming", "lecun", "xavier", "orthogonal"])
+def test_new_weights_are_as_large_as_initial_ones(init, sizes):
+    net = perceptron(*sizes, 1)
+    initialise(net, init, "relu")
+    initial, new = net[0].weight, GnT(net, "relu", None, init=init).draws[0](sizes[1])
+    rms = [float(weights.detach().square().mean().sqrt()) for weights in (initial, new)]
+    assert rms[1] == pytest.approx(rms[0], rel=0.05)
 
 
 def test_expected_number_of_probabilistic_replacements():

@@ -36,7 +36,7 @@ def test_orthogonal_weights_are_orthogonal_with_their_gain():
         for layer, expected in zip(layers, gains, strict=True):
             np.testing.assert_allclose(torch.linalg.svdvals(layer.weight.detach()), expected, rtol=1e-5)
             assert not layer.bias.any()
-    assert uniform_bound(6, 9, "orthogonal", 2) == 2 * 0.5**0.5
+    assert uniform_bound(9, 6, "orthogonal", 2) == uniform_bound(6, 9, "orthogonal", 2) == 2 * (1 / 3) ** 0.5
 
 
 @pytest.mark.parametrize("init", ["default", "kaiming", "lecun", "xavier"])
