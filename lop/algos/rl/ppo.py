@@ -110,8 +110,7 @@ class PPO:
         self.rng = rng or np.random.default_rng()
         self.policy_net = Backpropagation(pol.mean_net, pol.act_type)
         self.value_net = Backpropagation(vf.v_net, vf.act_type)
-        self.log_std = pol.log_std.detach()
-        self.log_std_gradient = pol.log_std.grad = torch.zeros_like(pol.log_std)
+        self.log_std_gradient = torch.zeros_like(pol.log_std)
 
         def unit_replacement(net, activation, utility_type):
             if redo:
@@ -186,9 +185,12 @@ class PPO:
     def _step(self, actions, log_probability_old, advantage, returns, observations) -> None:
         """One optimizer step on a minibatch, and what follows it."""
         means = self.policy_net.forward(observations)  # (batch, a_dim)
+        log_std = self.pol.log_std
         d_means = surrogate_gradients(
-            means, self.log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
+            means, log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
         )
+        if log_std.grad is not self.log_std_gradient:
+            log_std.grad = self.log_std_gradient
         self.policy_net.backward(d_means)
 
         values = self.value_net.forward(observations)  # (batch, 1)
