@@ -66,7 +66,7 @@ def train(run: Run) -> None:
         done = terminated or truncated
 
         learned_reward = float(reward)
-        if truncated and p.bootstrap_time_limit:
+        if p.bootstrap_time_limit and truncated and not terminated:
             learned_reward += p.g * state_value(value, observation)
         update = learner.log_update(
             episode.observation, action, learned_reward, observation, log_probability, None, done

@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import gymnasium
 import pyarrow.parquet as pq
 import pytest
 
 from lop.paths import ROOT
+from lop.rl import run_ppo
+from lop.runs.command_line import main
 from lop.runs.metrics import read_about
 
 SMALL = ["--n_steps", "12000", "--bs", "512", "--n_slices", "4", "--h_dim", "[32, 32]", "--mt", "50"]
@@ -202,6 +205,33 @@ def test_an_edited_cfg_does_not_take_up_the_old_checkpoint(tmp_path):
     assert "--fresh" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert subprocess.run([*run, "--fresh"], capture_output=True).returncode == 0
+
+
+class Fall(gymnasium.Wrapper):
+    """A time limit of five steps; in the last of them the body falls, too, if it is to."""
+
+    falls = False
+
+    def __init__(self, env):
+        super().__init__(gymnasium.wrappers.TimeLimit(env.unwrapped, 5))
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated or (self.falls and truncated), truncated, info
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_only_what_a_time_limit_cut_off_is_bootstrapped(tmp_path, monkeypatch, falls):
+    make = run_ppo.make
+    monkeypatch.setattr(run_ppo, "make", lambda *arguments: Fall(make(*arguments)))
+    monkeypatch.setattr(Fall, "falls", falls)
+    tables = []
+    for bootstrap in ("0", "1"):
+        run = ["-c", str(ROOT / "lop/rl/cfg/ant/std.yml"), *SMALL, "--n_steps", "1100", "--results", str(tmp_path)]
+        main(run_ppo.PROBLEM, "", run_ppo.train, [*run, "--bootstrap_time_limit", bootstrap])
+        (path,) = tmp_path.glob(f"**/*bootstrap_time_limit={bool(int(bootstrap))}*/seed-0/metrics.parquet")
+        tables.append(pq.read_table(path))
+    assert tables[0].equals(tables[1]) == falls
 
 
 def test_help_explains_every_key():
