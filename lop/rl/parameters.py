@@ -93,6 +93,8 @@ class PPOParameters(MethodParameters):
     def _fits(self) -> "PPOParameters":
         if self.bs % self.n_slices:
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
+        if self.redo and self.move_mean_to_bias:
+            raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
         return self
 
     @property

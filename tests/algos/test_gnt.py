@@ -208,6 +208,22 @@ def test_optimizer_state_of_replaced_units_is_cleared_when_asked(make):
                 assert tensor[chosen].abs().sum() == 0
 
 
+@pytest.mark.parametrize("clear", [False, True])
+def test_redo_clears_the_optimizers_state_of_reset_units_when_asked(clear):
+    net = perceptron(3, 4, 2)
+    opt = torch.optim.Adam(net.parameters(), 0.1)
+    net(torch.ones(8, 3)).sum().backward()
+    opt.step()
+    redo = ReDo(net, "relu", reset_period=1, opt=opt, clear_optimizer_state=clear)
+    for tensor in (opt.state[p]["exp_avg"] for p in net.parameters()):
+        tensor.fill_(1)
+    (chosen,) = redo.gen_and_test([torch.tensor([[0.0, 1.0, 0.0, 1.0]])])
+    assert chosen.tolist() == [0, 2]
+    kept = torch.tensor([0.0, 1.0, 0.0, 1.0]) if clear else torch.ones(4)
+    for p, expected in ((net[0].weight, kept[:, None]), (net[0].bias, kept), (net[2].weight, kept), (net[2].bias, 1)):
+        assert (opt.state[p]["exp_avg"] == expected).all()
+
+
 def test_state_is_restored_exactly():
     histories = []
     for interrupted in (False, True):

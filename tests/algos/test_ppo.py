@@ -187,7 +187,8 @@ def test_whose_gradients_were_taken_away_and_copies_learn_the_same(optimizer, se
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1)]
+    ("argument", "value"),
+    [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1), ("move_mean_to_bias", True)],
 )
 def test_impossible_values_are_named(argument, value):
     policy, vf = networks()
@@ -200,7 +201,7 @@ def test_impossible_values_are_named(argument, value):
             vf,
             0.95,
             torch.optim.Adam,
-            **{"pgnt": True, "n_slices": 2, argument: value},
+            **{"pgnt": True, "n_slices": 2, "redo": argument == "move_mean_to_bias", argument: value},
         )
 
 

@@ -98,6 +98,8 @@ class PPO:
     ):
         if loss_type != "ppo":
             raise ValueError(f"Invalid loss_type: {loss_type!r} (allowed: ppo)")
+        if redo and move_mean_to_bias:
+            raise ValueError(f"Invalid move_mean_to_bias: {move_mean_to_bias} (allowed: False with redo)")
         if not 1 <= n_slices <= buf.bs:
             raise ValueError(f"Invalid n_slices: {n_slices} (allowed: 1 to the buffer's {buf.bs})")
         self.pol, self.vf, self.buf, self.device = pol, vf, buf, device
@@ -114,7 +116,7 @@ class PPO:
 
         def unit_replacement(net, activation, utility_type):
             if redo:
-                return ReDo(net, activation, threshold, init, device, reset_period)
+                return ReDo(net, activation, threshold, init, device, reset_period, self.opt, clear_optimizer_state)
             return GnT(
                 net,
                 activation,
