@@ -113,6 +113,16 @@ def test_advantages_by_hand():
     assert advantages.tolist() == [1 + 0.25 * -1, -1, 0]
 
 
+def test_advantages_are_normalised_over_every_minibatch_when_asked(monkeypatch):
+    learner, seen = full_learner(u_adv_scl=False, adv_scl_minibatch=True), []
+    monkeypatch.setattr(ppo, "surrogate_gradients", lambda *parts: seen.append(parts[4]) or parts[0] * 0)
+    learner.learn()
+    for advantage in seen:
+        close(advantage.mean(), 0, 1e-3)
+        close(advantage.std(), 1)
+    assert torch.equal(ppo.normalised(torch.ones(4)), torch.zeros(4))
+
+
 def ppo_loss(policy, value, x, actions, log_probability_old, advantage, returns, eps):
     log_probability, _ = policy.logp_dist(x, actions)
     ratio = (log_probability - log_probability_old).exp()

@@ -40,7 +40,8 @@ class PPO:
         lr: step size of the optimizer. g: discount. lm: lambda of the advantage estimates.
         Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`, as `lop.algos.adam.LeanAdam`
             and `torch.optim.Adam` do.
-        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages.
+        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages over the batch.
+        adv_scl_minibatch: normalise them over every minibatch, as Stable-Baselines3 does.
         n_itrs: epochs per update. n_slices: minibatches per epoch.
         no_clipping: leave out the clipped surrogate.
         max_grad_norm: norm that gradients are clipped to; 0, or 1e9 as published and more, for no clipping.
@@ -93,6 +94,7 @@ class PPO:
         reset_period: int = 1000,
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool = False,
+        adv_scl_minibatch: bool = False,
         rng: np.random.Generator | None = None,
         method: Callable[[nn.Module], Method] | None = None,
     ):
@@ -103,7 +105,8 @@ class PPO:
         if not 1 <= n_slices <= buf.bs:
             raise ValueError(f"Invalid n_slices: {n_slices} (allowed: 1 to the buffer's {buf.bs})")
         self.pol, self.vf, self.buf, self.device = pol, vf, buf, device
-        self.g, self.lm, self.u_epi_up, self.u_adv_scl = g, lm, u_epi_up, u_adv_scl
+        self.g, self.lm, self.u_epi_up = g, lm, u_epi_up
+        self.u_adv_scl, self.adv_scl_minibatch = u_adv_scl, adv_scl_minibatch
         self.n_itrs, self.n_slices, self.perturb_scale = n_itrs, n_slices, perturb_scale
         self.clip_eps = float("inf") if no_clipping else clip_eps
         self.max_grad_norm = max_grad_norm
@@ -159,9 +162,7 @@ class PPO:
         advantages = advantage_estimates(rs.flatten(), dones.flatten(), vals.flatten(), self.g, self.lm)
         returns = advantages + vals.flatten()[:-1].cpu()
         if self.u_adv_scl:
-            advantages = advantages - advantages.mean()
-            std = advantages.std()
-            advantages = advantages / std if std > 0 else advantages
+            advantages = normalised(advantages)
         return returns.view(-1, 1).to(self.device), advantages.view(-1, 1).to(self.device)
 
     @torch.no_grad()
@@ -186,6 +187,8 @@ class PPO:
 
     def _step(self, actions, log_probability_old, advantage, returns, observations) -> None:
         """One optimizer step on a minibatch, and what follows it."""
+        if self.adv_scl_minibatch:
+            advantage = normalised(advantage)
         means = self.policy_net.forward(observations)  # (batch, a_dim)
         log_std = self.pol.log_std
         d_means = surrogate_gradients(
@@ -250,6 +253,13 @@ def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float
     for t in reversed(range(len(deltas))):
         advantages[t] = advantage = deltas[t] + decay[t] * advantage
     return torch.tensor(advantages, dtype=torch.float32)
+
+
+def normalised(advantages: Tensor) -> Tensor:
+    """Of mean 0 and standard deviation 1; all 0 if all are the same."""
+    advantages = advantages - advantages.mean()
+    std = advantages.std()
+    return advantages / std if std > 0 else advantages
 
 
 def surrogate_gradients(
