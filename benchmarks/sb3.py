@@ -6,7 +6,8 @@
 writes the return and the length of every episode to results/sb3/<env>/seed-<seed>.parquet, with the columns of a run's
 metrics. Networks, batches, epochs, step size, discount and clipping are those of lop/rl/cfg/hopper/std.yml; all else
 (orthogonal weights, a small last layer, clipped gradients and actions, time limits bootstrapped) is that library's own.
-With `--as-published` that too is as in the paper, Adam's epsilon included, in results/sb3_as_published.
+With `--as-published` that too is as in the paper, Adam's epsilon included, in results/sb3_as_published; but that
+library normalises advantages by minibatch in any case, where the paper's code does by batch.
 """
 
 import argparse

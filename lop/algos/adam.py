@@ -51,6 +51,8 @@ class LeanAdam:
     def step(self) -> None:
         """Update all parameters that have a gradient."""
         params: list[Tensor] = [p for p in self.params if p.grad is not None]
+        if not params:
+            return
         states = [self.state[p] for p in params]
         steps = [state["step"] for state in states]
         torch._foreach_add_(steps, 1)

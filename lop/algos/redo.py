@@ -4,6 +4,7 @@ A unit is dormant when mean|h| over the batch, divided by that number's mean ove
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,13 @@ from lop.algos.units import HiddenLayer, hidden_layers
 class ReDo:
     """Resets dormant units of a plain network: fresh incoming weights, zero bias, zero outgoing weights.
 
-    The optimizer's state and the next layer's biases are left alone, as in the paper's experiments.
+    The next layer's biases are left alone, and by default the optimizer's state, as in the paper's experiments.
 
     Args:
         net: modules in order, as for `lop.algos.gnt.GnT`.
         threshold: dormant up to this share of the layer's mean activity, 0 and more.
         reset_period: updates between two resets, 1 and more.
+        opt, clear_optimizer_state: zero that optimizer's state of reset units, as for `lop.algos.gnt.GnT`.
     """
 
     def __init__(
@@ -31,12 +33,15 @@ class ReDo:
         init: str = "kaiming",
         device: str = "cpu",
         reset_period: int = 1000,
+        opt: Any = None,
+        clear_optimizer_state: bool = False,
     ):
         if threshold < 0:
             raise ValueError(f"Invalid threshold: {threshold} (allowed: 0 and more)")
         if reset_period < 1:
             raise ValueError(f"Invalid reset_period: {reset_period} (allowed: 1 and more)")
         self.threshold, self.reset_period = threshold, reset_period
+        self.opt, self.clear_optimizer_state = opt, clear_optimizer_state
         self.layers = hidden_layers(net)
         self.draws = [uniform_draw(layer, init, hidden_activation) for layer in self.layers]
         self.steps_since_last_redo = 0
@@ -52,6 +57,8 @@ class ReDo:
         for layer, draw, units in zip(self.layers, self.draws, chosen, strict=True):
             if len(units):
                 layer.renew(units, draw)
+                if self.clear_optimizer_state:
+                    layer.clear_optimizer_state(self.opt, units)
         return chosen
 
     def _dormant(self, layer: HiddenLayer, h: Tensor) -> Tensor:

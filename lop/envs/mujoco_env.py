@@ -8,6 +8,7 @@ changed back:
 - contact margins are those of MuJoCo up to 3.4, hence the pin.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from numbers import Real
@@ -22,6 +23,9 @@ from gymnasium.spaces import Box
 MUJOCO = "3.4.0"
 MODELS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+# MuJoCo would tell that a simulation diverges in a file of its own, MUJOCO_LOG.TXT in the current folder, too.
+mujoco.set_mju_user_warning(logging.getLogger("mujoco").warning)
 
 
 def load_model(xml_file: str) -> tuple[mujoco.MjModel, mujoco.MjData]:

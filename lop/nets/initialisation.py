@@ -26,8 +26,8 @@ def gain(activation: str) -> float:
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
     """The b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 
-    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain. For `orthogonal`
-    matrices it is that of the same variance: new units' weights are drawn from it.
+    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain. `orthogonal` matrices have
+    entries of variance gain^2 / max(fan_in, fan_out): new units' weights are drawn with the same.
     """
     if init == "default":
         return sqrt(1 / fan_in)
@@ -35,8 +35,10 @@ def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> fl
         return gain * sqrt(6 / (fan_in + fan_out))
     if init == "lecun":
         return sqrt(3 / fan_in)
-    if init in ("kaiming", "orthogonal"):
+    if init == "kaiming":
         return gain * sqrt(3 / fan_in)
+    if init == "orthogonal":
+        return gain * sqrt(3 / max(fan_in, fan_out))
     raise ValueError(f"Invalid init: {init!r} (allowed: {', '.join(INITS)})")
 
 

@@ -6,7 +6,8 @@ in `parameter.grad`, where any torch optimizer finds them.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from copy import deepcopy
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,6 @@ def forward_logged(net: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor]]
     return x, hidden
 
 
-def _own_gradient(parameter: Tensor) -> Tensor:
-    gradient = parameter.grad = torch.zeros_like(parameter, requires_grad=False)
-    return gradient
-
-
 class Backpropagation:
     """Forward and backward passes of a network made by `mlp`, without autograd.
 
@@ -54,12 +50,20 @@ class Backpropagation:
         self.activation_backward_ = backward_
         if any(layer.bias is None for layer in layers):
             raise ValueError("Invalid net: every linear layer needs a bias")
+        self.net, self.activation = net, activation
         self.weights = [layer.weight.detach() for layer in layers]  # share memory with the parameters
         self.biases = [layer.bias.detach() for layer in layers]
-        self.weight_gradients = [_own_gradient(layer.weight) for layer in layers]
-        self.bias_gradients = [_own_gradient(layer.bias) for layer in layers]
+        self.weight_gradients = [torch.zeros_like(weight) for weight in self.weights]
+        self.bias_gradients = [torch.zeros_like(bias) for bias in self.biases]
+        parameters = chain.from_iterable((layer.weight, layer.bias) for layer in layers)
+        gradients = chain.from_iterable(zip(self.weight_gradients, self.bias_gradients, strict=True))
+        self._gradients = list(zip(parameters, gradients, strict=True))
         self.hidden: list[Tensor] = []
         self._shape = (-1, -1)
+
+    def __deepcopy__(self, memo: dict) -> "Backpropagation":
+        """Copied tensors would no longer share memory with the copied network's parameters."""
+        return Backpropagation(deepcopy(self.net, memo), self.activation)
 
     def _allocate(self, batch: int, columns: int) -> None:
         """Tensors and views for minibatches of this shape."""
@@ -93,3 +97,6 @@ class Backpropagation:
             gradient = self.activation_backward_(torch.mm(gradient, weight, out=delta), below)
         torch.sum(gradient, 0, out=self.bias_gradients[0])
         torch.mm(gradient.t(), self._inputs, out=self._input_gradient)
+        for parameter, own_gradient in self._gradients:
+            if parameter.grad is not own_gradient:  # `zero_grad` takes it away
+                parameter.grad = own_gradient

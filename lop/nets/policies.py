@@ -1,7 +1,8 @@
 """Gaussian policies for continuous actions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log, pi
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,13 +38,25 @@ class MLPPolicy(nn.Module):
         init: str = "kaiming",
     ):
         super().__init__()
-        self.act_type, self.device = act_type, device
+        self.act_type = act_type
         self.mean_net = mlp(o_dim, h_dim, a_dim, act_type)
         initialise(self.mean_net, init, act_type, orthogonal_output=0.01)
         self.log_std = nn.Parameter(torch.full((a_dim,), float(log_std)))
-        self.to(device)
         self._activations: list[Tensor] = []
-        self._sampler: _Sampler | None = None
+        self._sampler: _Sampler | None = None  # its tensors share memory with the parameters
+        self.to(device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.log_std.device
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_sampler": None}  # a copy makes its own
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Of `to`, `double` and the like."""
+        self._sampler = None
+        return super()._apply(fn, recurse)
 
     def dist(self, x: Tensor, to_log_features: bool = False) -> Normal:
         """Distribution of actions for observations (batch, o_dim); `get_activations` then has the hidden activations
@@ -89,9 +102,9 @@ class _Sampler:
         self.biases = [layer.bias.detach() for layer in layers]
         self.log_std = policy.log_std.detach()
         self.device = self.log_std.device
-        self.observation = torch.zeros(layers[0].in_features)
+        self.observation = torch.zeros(layers[0].in_features, dtype=self.log_std.dtype)
         self.observation_view = self.observation.numpy()
-        self.hidden = [torch.empty(layer.out_features, device=self.device) for layer in layers[:-1]]
+        self.hidden = [torch.empty_like(bias) for bias in self.biases[:-1]]
         self.log_norm = 0.5 * len(self.log_std) * log(2 * pi)
 
     def __call__(self, observation: np.ndarray, hidden: Sequence[Tensor] | None) -> tuple[np.ndarray, float]:
@@ -101,7 +114,7 @@ class _Sampler:
             h = self.activation.apply_(torch.addmv(bias, weight, h, out=out))
         mean = torch.addmv(self.biases[-1], self.weights[-1], h).cpu()
         log_std = self.log_std.cpu()
-        noise = torch.randn(len(log_std))
+        noise = torch.randn(len(log_std), dtype=log_std.dtype)
         action = torch.addcmul(mean, log_std.exp(), noise)
         log_probability = -torch.addcmul(log_std, noise, noise, value=0.5).sum().item() - self.log_norm
         return action.numpy(), log_probability

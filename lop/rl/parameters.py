@@ -51,6 +51,9 @@ class PPOParameters(MethodParameters):
     clip_eps: Number = Field(0.2, gt=0, description="the ratio of probabilities is clipped to 1 - this, 1 + this")
     no_clipping: bool = Field(False, description="leave out the clipped surrogate")
     u_adv_scl: bool = Field(True, description="normalise advantages over the batch")
+    adv_scl_minibatch: bool = Field(
+        False, description="normalise advantages over every minibatch, as Stable-Baselines3 does"
+    )
     u_epi_ups: bool = Field(False, description="update only at the end of an episode")
     bootstrap_time_limit: bool = Field(
         False, description="value the state that a time limit cut off; the published code treats it as terminal"
@@ -93,6 +96,8 @@ class PPOParameters(MethodParameters):
     def _fits(self) -> "PPOParameters":
         if self.bs % self.n_slices:
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
+        if self.redo and self.move_mean_to_bias:
+            raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
         return self
 
     @property

@@ -66,7 +66,7 @@ def train(run: Run) -> None:
         done = terminated or truncated
 
         learned_reward = float(reward)
-        if truncated and p.bootstrap_time_limit:
+        if p.bootstrap_time_limit and truncated and not terminated:
             learned_reward += p.g * state_value(value, observation)
         update = learner.log_update(
             episode.observation, action, learned_reward, observation, log_probability, None, done
@@ -104,6 +104,7 @@ def make_learner(p: PPOParameters, policy: MLPPolicy, value: MLPVF, buffer: Buff
         n_itrs=p.n_itrs,
         n_slices=p.n_slices,
         u_adv_scl=p.u_adv_scl,
+        adv_scl_minibatch=p.adv_scl_minibatch,
         clip_eps=p.clip_eps,
         max_grad_norm=p.max_grad_norm,
         util_type_val=p.util_type_val,

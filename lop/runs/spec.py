@@ -18,6 +18,8 @@ from lop.runs.parameters import Parameters, at, checked, located, read_mapping, 
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path
 
+HIGHEST_SEED = 2**32 - 1  # that NumPy's RandomState and torch's generator both take
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -151,8 +153,8 @@ def resolve(
     of config/config.yaml.
     """
     source = shown(cfg or problem.cfg_path(config))
-    if seed < 0:
-        raise InputError(f"seed: found {seed}, allowed: 0 and more")
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise InputError(f"seed: found {seed}, allowed: 0 to {HIGHEST_SEED}")
     scaled = _scaled(problem, config, scale)
     overrides = located(problem.model, overrides or {}, Path())
     values = _written(problem, cfg or problem.cfg_path(config)) | scaled | overrides

@@ -36,6 +36,14 @@ def test_it_is_torchs_adam():
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 
 
+def test_without_gradients_a_step_does_nothing():
+    net = torch.nn.Linear(2, 1)
+    optimizer, before = LeanAdam(net.parameters()), net.weight.clone()
+    optimizer.step()
+    assert torch.equal(net.weight, before)
+    assert optimizer.state[net.weight]["step"] == 0
+
+
 def test_its_state_is_saved_and_restored():
     make = lambda p: LeanAdam(p, **SETTINGS)  # noqa: E731
     for a, b in zip(train(make, reload_at=10), train(make), strict=True):

@@ -15,6 +15,7 @@ from lop.algos.redo import ReDo
 from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import hidden_layers
 from lop.algos.utilities import UTILITIES
+from lop.nets.initialisation import initialise
 from lop.nets.mlp import mlp
 
 ARRAYS, SETTINGS = golden("learners")
@@ -160,6 +161,16 @@ def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
     assert abs(replaced - owed) <= 1 + 1e-6
 
 
+@pytest.mark.parametrize("sizes", [(11, 256), (17, 256), (111, 256), (256, 64)])
+@pytest.mark.parametrize("init", ["kaiming", "lecun", "xavier", "orthogonal"])
+def test_new_weights_are_as_large_as_initial_ones(init, sizes):
+    net = perceptron(*sizes, 1)
+    initialise(net, init, "relu")
+    initial, new = net[0].weight, GnT(net, "relu", None, init=init).draws[0](sizes[1])
+    rms = [float(weights.detach().square().mean().sqrt()) for weights in (initial, new)]
+    assert rms[1] == pytest.approx(rms[0], rel=0.05)
+
+
 def test_expected_number_of_probabilistic_replacements():
     net = perceptron(2, 10, 1)
     units = GnT(net, "relu", None, replacement_rate=0.02, maturity_threshold=0)
@@ -195,6 +206,22 @@ def test_optimizer_state_of_replaced_units_is_cleared_when_asked(make):
                 assert tensor.abs().sum() > 0
             elif parameter is not net[2].bias:
                 assert tensor[chosen].abs().sum() == 0
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_redo_clears_the_optimizers_state_of_reset_units_when_asked(clear):
+    net = perceptron(3, 4, 2)
+    opt = torch.optim.Adam(net.parameters(), 0.1)
+    net(torch.ones(8, 3)).sum().backward()
+    opt.step()
+    redo = ReDo(net, "relu", reset_period=1, opt=opt, clear_optimizer_state=clear)
+    for tensor in (opt.state[p]["exp_avg"] for p in net.parameters()):
+        tensor.fill_(1)
+    (chosen,) = redo.gen_and_test([torch.tensor([[0.0, 1.0, 0.0, 1.0]])])
+    assert chosen.tolist() == [0, 2]
+    kept = torch.tensor([0.0, 1.0, 0.0, 1.0]) if clear else torch.ones(4)
+    for p, expected in ((net[0].weight, kept[:, None]), (net[0].bias, kept), (net[2].weight, kept), (net[2].bias, 1)):
+        assert (opt.state[p]["exp_avg"] == expected).all()
 
 
 def test_state_is_restored_exactly():

@@ -1,5 +1,6 @@
 """PPO against the numbers of the published code, against autograd, and by hand."""
 
+from copy import deepcopy
 from itertools import count
 
 import numpy as np
@@ -112,6 +113,16 @@ def test_advantages_by_hand():
     assert advantages.tolist() == [1 + 0.25 * -1, -1, 0]
 
 
+def test_advantages_are_normalised_over_every_minibatch_when_asked(monkeypatch):
+    learner, seen = full_learner(u_adv_scl=False, adv_scl_minibatch=True), []
+    monkeypatch.setattr(ppo, "surrogate_gradients", lambda *parts: seen.append(parts[4]) or parts[0] * 0)
+    learner.learn()
+    for advantage in seen:
+        close(advantage.mean(), 0, 1e-3)
+        close(advantage.std(), 1)
+    assert torch.equal(ppo.normalised(torch.ones(4)), torch.zeros(4))
+
+
 def ppo_loss(policy, value, x, actions, log_probability_old, advantage, returns, eps):
     log_probability, _ = policy.logp_dist(x, actions)
     ratio = (log_probability - log_probability_old).exp()
@@ -143,17 +154,23 @@ def test_gradients_are_autograds(activation):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
 
-def learn_once(monkeypatch, skip_zeros: bool) -> list[torch.Tensor]:
-    if not skip_zeros:
-        monkeypatch.setattr(ppo, "_live_columns", lambda observations: observations.shape[1])
+def full_learner(optimizer=torch.optim.Adam, **settings) -> PPO:
+    """A learner with a full buffer, whose last 4 of 10 observations are zero."""
     torch.manual_seed(1)
     policy, value = networks(o_dim=10)
-    settings = {"n_slices": 2, "wd": 0.1, "rng": np.random.default_rng(0)}
-    learner = PPO(policy, Buffer(10, 3, 16), 1e-2, 0.99, value, 0.95, torch.optim.Adam, **settings)
+    settings = {"n_slices": 2, "wd": 0.1, "rng": np.random.default_rng(0)} | settings
+    learner = PPO(policy, Buffer(10, 3, 16), 1e-2, 0.99, value, 0.95, optimizer, **settings)
     draws = np.random.default_rng(5)
     for t in range(16):
         o = np.concatenate((draws.normal(size=6), np.zeros(4)))
         learner.log(o, draws.normal(size=3), draws.normal(), o, draws.normal(), None, t == 9)
+    return learner
+
+
+def learn_once(monkeypatch, skip_zeros: bool) -> list[torch.Tensor]:
+    if not skip_zeros:
+        monkeypatch.setattr(ppo, "_live_columns", lambda observations: observations.shape[1])
+    learner = full_learner()
     learner.learn()
     return learner.parameters
 
@@ -164,8 +181,24 @@ def test_columns_that_are_always_zero_are_skipped_and_change_nothing(monkeypatch
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("settings", [{}, {"max_grad_norm": 0.5}, {"pgnt": True, "mt": 2, "replacement_rate": 0.2}])
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, LeanAdam])
+def test_whose_gradients_were_taken_away_and_copies_learn_the_same(optimizer, settings):
+    learner = full_learner(optimizer, **settings)
+    before = [p.detach().clone() for p in learner.parameters]
+    copied, without = deepcopy(learner), full_learner(optimizer, **settings)
+    without.opt.zero_grad()
+    for one in (learner, copied, without):
+        torch.manual_seed(2)
+        one.learn()
+        for p, expected, old in zip(one.parameters, learner.parameters, before, strict=True):
+            assert torch.equal(p, expected)
+            assert not torch.equal(p, old)
+
+
 @pytest.mark.parametrize(
-    ("argument", "value"), [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1)]
+    ("argument", "value"),
+    [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1), ("move_mean_to_bias", True)],
 )
 def test_impossible_values_are_named(argument, value):
     policy, vf = networks()
@@ -178,7 +211,7 @@ def test_impossible_values_are_named(argument, value):
             vf,
             0.95,
             torch.optim.Adam,
-            **{"pgnt": True, "n_slices": 2, argument: value},
+            **{"pgnt": True, "n_slices": 2, "redo": argument == "move_mean_to_bias", argument: value},
         )
 
 

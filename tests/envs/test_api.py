@@ -71,6 +71,15 @@ def test_positions_can_be_observed(name):
     assert np.array_equal(observation[: env.unwrapped.model.nq], env.unwrapped.data.qpos)
 
 
+def test_a_diverged_simulation_is_told_without_a_file(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    env = gymnasium.make("Hopper-v3")
+    env.reset(seed=0)
+    env.step(np.full(3, np.nan))
+    assert "Nan, Inf or huge value" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
 def test_control_cost_is_of_the_raw_action():
     env = gymnasium.make("Ant-v3", ctrl_cost_weight=2.0)
     env.reset(seed=0)

@@ -1,3 +1,5 @@
+from copy import copy, deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_orthogonal_weights_are_orthogonal_with_their_gain():
         for layer, expected in zip(layers, gains, strict=True):
             np.testing.assert_allclose(torch.linalg.svdvals(layer.weight.detach()), expected, rtol=1e-5)
             assert not layer.bias.any()
-    assert uniform_bound(6, 9, "orthogonal", 2) == 2 * 0.5**0.5
+    assert uniform_bound(9, 6, "orthogonal", 2) == uniform_bound(6, 9, "orthogonal", 2) == 2 * (1 / 3) ** 0.5
 
 
 @pytest.mark.parametrize("init", ["default", "kaiming", "lecun", "xavier"])
@@ -92,6 +94,21 @@ def test_sampling_is_the_distributions(monkeypatch):
         with torch.no_grad():
             policy.log_std -= 0.25  # seen by the next sample, as are new weights
             policy.mean_net[0].weight *= 1.5
+
+
+@pytest.mark.parametrize("other", [copy, deepcopy, MLPPolicy.double, lambda policy: policy.to("cpu", torch.float64)])
+def test_a_policy_that_has_acted_samples_as_a_copy_or_of_another_type(other):
+    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7), init="lecun")
+    policy.sample(np.zeros(6))
+    policy = other(policy)
+    with torch.no_grad():
+        policy.mean_net[0].weight *= 2
+    observation = torch.linspace(-1, 1, 6, dtype=policy.log_std.dtype)
+    for factor in (1, 3):
+        torch.manual_seed(1)
+        action, _ = policy.sample(factor * observation.numpy())
+        torch.manual_seed(1)
+        np.testing.assert_allclose(action, policy.action(factor * observation[None])[0][0], rtol=1e-5)
 
 
 def test_activations_are_kept_when_asked():

@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import gymnasium
 import pyarrow.parquet as pq
 import pytest
 
 from lop.paths import ROOT
+from lop.rl import run_ppo
+from lop.runs.command_line import main
 from lop.runs.metrics import read_about
 
 SMALL = ["--n_steps", "12000", "--bs", "512", "--n_slices", "4", "--h_dim", "[32, 32]", "--mt", "50"]
@@ -162,8 +165,11 @@ def test_what_made_a_run_is_written_into_it(tmp_path):
         (["--n_slices", "5"], "key `n_slices`: found 5, allowed: a divisor of bs (512)"),
         (["--scale", "lapto"], "scale: found 'lapto', allowed: laptop, paper, smoke"),
         (["-c", "cfg/ant/stt.yml"], "cfg/ant/stt.yml: no such file; did you mean std.yml?"),
-        (["-s", "-3"], "seed: found -3, allowed: 0 and more"),
+        (["-s", "-3"], "seed: found -3, allowed: 0 to 4294967295"),
+        (["-s", "4294967296"], "seed: found 4294967296, allowed: 0 to 4294967295"),
         (["-d", "tpu"], "device: found 'tpu', which is not available here"),
+        (["-d", "meta"], "device: found 'meta', which is not available here"),
+        (["--redo", "1", "--move_mean_to_bias", "1"], "key `move_mean_to_bias`: found True, allowed: False with redo"),
         (["--lerning_rate", "1"], "command line: unrecognized arguments: --lerning_rate 1; "),
         (["--decayrate", "1"], "did you mean --decay_rate? see --help"),
         (["--h_dim", "[1"], "command line: argument --h_dim: found '[1', allowed: a value as in a cfg file"),
@@ -202,6 +208,33 @@ def test_an_edited_cfg_does_not_take_up_the_old_checkpoint(tmp_path):
     assert "--fresh" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert subprocess.run([*run, "--fresh"], capture_output=True).returncode == 0
+
+
+class Fall(gymnasium.Wrapper):
+    """A time limit of five steps; in the last of them the body falls, too, if it is to."""
+
+    falls = False
+
+    def __init__(self, env):
+        super().__init__(gymnasium.wrappers.TimeLimit(env.unwrapped, 5))
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated or (self.falls and truncated), truncated, info
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_only_what_a_time_limit_cut_off_is_bootstrapped(tmp_path, monkeypatch, falls):
+    make = run_ppo.make
+    monkeypatch.setattr(run_ppo, "make", lambda *arguments: Fall(make(*arguments)))
+    monkeypatch.setattr(Fall, "falls", falls)
+    tables = []
+    for bootstrap in ("0", "1"):
+        run = ["-c", str(ROOT / "lop/rl/cfg/ant/std.yml"), *SMALL, "--n_steps", "1100", "--results", str(tmp_path)]
+        main(run_ppo.PROBLEM, "", run_ppo.train, [*run, "--bootstrap_time_limit", bootstrap])
+        (path,) = tmp_path.glob(f"**/*bootstrap_time_limit={bool(int(bootstrap))}*/seed-0/metrics.parquet")
+        tables.append(pq.read_table(path))
+    assert tables[0].equals(tables[1]) == falls
 
 
 def test_help_explains_every_key():

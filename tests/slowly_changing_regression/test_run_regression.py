@@ -148,7 +148,7 @@ def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path):
         (["--num_flipping_bits", "21"], "key `num_flipping_bits`: found 21, allowed: up to num_inputs (20)"),
         (["--num_features", "0"], "key `num_features`: found 0, allowed: 1 and more"),
         (["-s", "5-2"], "argument -s/--seed: found '5-2', allowed: a number, or a range such as 0-9"),
-        (["-s", "-1"], "seed: found -1, allowed: 0 and more"),
+        (["-s", "-1"], "seed: found -1, allowed: 0 to 4294967295"),
     ],
 )
 def test_bad_input_is_told_in_one_line(more, message, tmp_path):

@@ -40,7 +40,8 @@ class PPO:
         lr: step size of the optimizer. g: discount. lm: lambda of the advantage estimates.
         Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`, as `lop.algos.adam.LeanAdam`
             and `torch.optim.Adam` do.
-        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages.
+        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages over the batch.
+        adv_scl_minibatch: normalise them over every minibatch, as Stable-Baselines3 does.
         n_itrs: epochs per update. n_slices: minibatches per epoch.
         no_clipping: leave out the clipped surrogate.
         max_grad_norm: norm that gradients are clipped to; 0, or 1e9 as published and more, for no clipping.
@@ -93,15 +94,19 @@ class PPO:
         reset_period: int = 1000,
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool = False,
+        adv_scl_minibatch: bool = False,
         rng: np.random.Generator | None = None,
         method: Callable[[nn.Module], Method] | None = None,
     ):
         if loss_type != "ppo":
             raise ValueError(f"Invalid loss_type: {loss_type!r} (allowed: ppo)")
+        if redo and move_mean_to_bias:
+            raise ValueError(f"Invalid move_mean_to_bias: {move_mean_to_bias} (allowed: False with redo)")
         if not 1 <= n_slices <= buf.bs:
             raise ValueError(f"Invalid n_slices: {n_slices} (allowed: 1 to the buffer's {buf.bs})")
         self.pol, self.vf, self.buf, self.device = pol, vf, buf, device
-        self.g, self.lm, self.u_epi_up, self.u_adv_scl = g, lm, u_epi_up, u_adv_scl
+        self.g, self.lm, self.u_epi_up = g, lm, u_epi_up
+        self.u_adv_scl, self.adv_scl_minibatch = u_adv_scl, adv_scl_minibatch
         self.n_itrs, self.n_slices, self.perturb_scale = n_itrs, n_slices, perturb_scale
         self.clip_eps = float("inf") if no_clipping else clip_eps
         self.max_grad_norm = max_grad_norm
@@ -110,12 +115,11 @@ class PPO:
         self.rng = rng or np.random.default_rng()
         self.policy_net = Backpropagation(pol.mean_net, pol.act_type)
         self.value_net = Backpropagation(vf.v_net, vf.act_type)
-        self.log_std = pol.log_std.detach()
-        self.log_std_gradient = pol.log_std.grad = torch.zeros_like(pol.log_std)
+        self.log_std_gradient = torch.zeros_like(pol.log_std)
 
         def unit_replacement(net, activation, utility_type):
             if redo:
-                return ReDo(net, activation, threshold, init, device, reset_period)
+                return ReDo(net, activation, threshold, init, device, reset_period, self.opt, clear_optimizer_state)
             return GnT(
                 net,
                 activation,
@@ -158,9 +162,7 @@ class PPO:
         advantages = advantage_estimates(rs.flatten(), dones.flatten(), vals.flatten(), self.g, self.lm)
         returns = advantages + vals.flatten()[:-1].cpu()
         if self.u_adv_scl:
-            advantages = advantages - advantages.mean()
-            std = advantages.std()
-            advantages = advantages / std if std > 0 else advantages
+            advantages = normalised(advantages)
         return returns.view(-1, 1).to(self.device), advantages.view(-1, 1).to(self.device)
 
     @torch.no_grad()
@@ -185,10 +187,15 @@ class PPO:
 
     def _step(self, actions, log_probability_old, advantage, returns, observations) -> None:
         """One optimizer step on a minibatch, and what follows it."""
+        if self.adv_scl_minibatch:
+            advantage = normalised(advantage)
         means = self.policy_net.forward(observations)  # (batch, a_dim)
+        log_std = self.pol.log_std
         d_means = surrogate_gradients(
-            means, self.log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
+            means, log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
         )
+        if log_std.grad is not self.log_std_gradient:
+            log_std.grad = self.log_std_gradient
         self.policy_net.backward(d_means)
 
         values = self.value_net.forward(observations)  # (batch, 1)
@@ -246,6 +253,13 @@ def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float
     for t in reversed(range(len(deltas))):
         advantages[t] = advantage = deltas[t] + decay[t] * advantage
     return torch.tensor(advantages, dtype=torch.float32)
+
+
+def normalised(advantages: Tensor) -> Tensor:
+    """Of mean 0 and standard deviation 1; all 0 if all are the same."""
+    advantages = advantages - advantages.mean()
+    std = advantages.std()
+    return advantages / std if std > 0 else advantages
 
 
 def surrogate_gradients(
