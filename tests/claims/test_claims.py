@@ -83,6 +83,41 @@ def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, 
     assert (found.verdict, found.why) == (expected, why)
 
 
+def test_a_diverged_run_is_not_averaged_away():
+    """Whether all of its window is no number, or one bin of two."""
+    wide = claim(higher={"curve": "cbp", "window": [0.8, 1]})
+    runs = np.tile(np.arange(10.0), (3, 1)) + [[5], [6], [7.5]]
+    runs[1, 8] = np.nan
+    found = verdict(wide, cbp=runs, std=ends(1, 2, 3))
+    assert (found.verdict, found.why, found.n) == (UNDECIDED, "values of a run are not finite", 3)
+    runs[1, 8] = -np.inf
+    assert verdict(wide, cbp=runs, std=ends(1, 2, 3)).why == "values of a run are not finite"
+    level = claim(higher={"curve": "cbp", "window": [0.8, 1]}, lower=3)
+    assert verdict(level, cbp=runs).why == "values of a run are not finite"
+
+
+@pytest.mark.parametrize("setting", [PAPER, LAPTOP])
+@pytest.mark.parametrize(
+    ("cbp", "std"),
+    [
+        ((5, 6), (4, 5)),
+        ((1, 2, 3), (1, 2, 3)),
+        ((0.1 + 0.2, 0.3, 0.3), (0.3, 0.3, 0.1 + 0.2)),
+        ((0.1 + 0.2, 0.3), (0.3 - 5e-17, 0.1 + 0.2 - 1.1e-16)),
+        ((1000.1, 2000.1), (1000, 2000)),  # the differences differ by 1e-13
+        ((1, 2), (4, 5)),
+    ],
+)
+def test_an_interval_without_width_decides_nothing(setting, cbp, std):
+    found = verdict(claim(), setting, cbp=ends(*cbp), std=ends(*std))
+    assert (found.verdict, found.why) == (UNDECIDED, "all differences are equal")
+
+
+def test_a_difference_below_rounding_is_none():
+    found = verdict(claim(), cbp=ends(0.1 + 0.2, 0.3, 0.3), std=ends(0.3, 0.3, 0.3))
+    assert found.difference == (0, 0, 0)
+
+
 def test_windows():
     falls = [[9.0, 8, 7, 6, 5, 4, 3, 2, 1, 0], [9.5, 8, 7, 6, 5, 4, 3, 2, 1, 0.2]]
     sides = {"higher": {"curve": "std", "window": [0, 0.2]}, "lower": {"curve": "std", "window": [0.85, 1]}}
@@ -152,6 +187,15 @@ def test_runs_as_published():
         (
             "fig4a: [{says: A, higher: {curve: std, window: [1, 0]}, lower: 0}]",
             "fig4a, claim 1: key `higher.window`: found [1, 0], allowed: [from, to], shares of the x axis",
+        ),
+        ("4: []", "claims.yaml: found figure 4, allowed:"),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: {curve: ns, window: [0, 1]}, paper: [1, 5]}]",
+            "fig4a, claim 1: key `paper`: found [1, 5], allowed: [value, value] of `higher` and `lower`, a larger first",
+        ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, needs: -4}]",
+            "fig4a, claim 1: key `needs`: found -4, allowed: greater than or equal to 0",
         ),
         (
             "ed4a: [{says: A, higher: {curve: bp, window: [0, 1]}, lower: 0}]",
