@@ -5,7 +5,7 @@ runs, but for their bins.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def collect(
     figure: Figure,
     results: Path,
     expected: Expected | None = None,
-    skip_missing: bool = False,
+    only: Collection[Path] | None = None,
 ) -> pd.DataFrame:
     """The collected table of a figure, rows in the order of panels, curves, seeds, layers and bins.
 
@@ -50,7 +50,7 @@ def collect(
         figure: what is collected.
         results: folder of all results.
         expected: what a run's metadata has to say, e.g. {"parameters": {...}}; its seed is always checked.
-        skip_missing: leave out runs whose file is not there instead of refusing.
+        only: the runs that are collected, by their files below `results`; all of them if none are named.
 
     Returns:
         Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (of the
@@ -62,9 +62,9 @@ def collect(
     tables = [COLLECTED.empty_table()]
     for index, panel in figure.curve_panels.items():
         for run in figure.runs(panel):
-            path = results / run.path
-            if skip_missing and not path.exists():
+            if only is not None and run.path not in only:
                 continue
+            path = results / run.path
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
                 raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")

@@ -17,11 +17,13 @@ def state(spec: RunSpec, results: Path) -> str:
 
     One that is not there, but in the store beside the results, comes back from it within a second.
     """
-    why = _why(spec, results / spec.folder / "metrics.parquet")
+    why = why_not(spec, results)
     return "" if why and Store(results).metrics(spec).is_file() else why
 
 
-def _why(spec: RunSpec, path: Path) -> str:
+def why_not(spec: RunSpec, results: Path) -> str:
+    """Why the metrics in a run's place are not those that are wanted, in the same words; "" if they are."""
+    path = results / spec.folder / "metrics.parquet"
     if not path.is_file():
         return MISSING
     try:

@@ -128,14 +128,9 @@ def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], states: M
         with Image.open(found["png"]) as image:
             scale = str(image.info.get("Scale", ""))
         picture = files["png"]
-    sources = list(dict.fromkeys(setting_name(spec) for spec in runs.values()))
+    sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs.values()))
     ready = len(runs) - waits.total()
     return Drawn(figure.name, figure.caption, picture, scale, files, len(runs), ready, dict(waits), sources)
-
-
-def setting_name(spec: RunSpec) -> str:
-    """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
-    return f"{spec.problem.name}/{spec.config}" + ("" if spec.setting == "default" else f" {spec.setting}")
 
 
 def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> list[dict[str, Any]]:
@@ -159,7 +154,7 @@ def _made(every: dict[Path, RunSpec], results: Path) -> list[Made]:
             about = read_about(results / path)
         except InputError:
             continue
-        one = made.setdefault(setting_name(spec), Made(setting_name(spec)))
+        one = made.setdefault(spec.name_of_all_seeds, Made(spec.name_of_all_seeds))
         one.seeds.append(int(about["seed"]))
         one.parameters.add(json.dumps(about["parameters"], indent=1, sort_keys=True))
         one.seconds += about["seconds"]

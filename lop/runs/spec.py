@@ -38,8 +38,12 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        setting = "" if self.setting == "default" else f" {self.setting}"
-        return f"{self.problem.name}/{self.config}{setting} seed {self.seed}"
+        return f"{self.name_of_all_seeds} seed {self.seed}"
+
+    @property
+    def name_of_all_seeds(self) -> str:
+        """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
+        return f"{self.problem.name}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
 
     @property
     def folder(self) -> Path:
