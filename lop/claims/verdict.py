@@ -13,8 +13,7 @@ import pandas as pd
 from lop.claims.registry import Claim, Side
 from lop.claims.statistics import Estimate, differences, improvement_estimate, iqm_estimate, mean_estimate
 from lop.figures.registry import Figure, Panel, load_figure
-from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.problems import PROBLEMS, first_run
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -94,7 +93,7 @@ def setting_of(figure: Figure, place: int, images: Any) -> Setting:
 
 def _identity(source: Any, scale: str, images: Any) -> dict[str, Any]:
     """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
-    spec = resolve(PROBLEMS[source.problem], source.config, 0, scale, source.setting, images=images)
+    spec = first_run(source.problem, source.config, scale, source.setting, images)
     return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
 
 
