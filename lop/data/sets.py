@@ -1,6 +1,7 @@
 """Which files a set consists of, and where they lie: data/<source>/<set>/."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,8 +35,14 @@ class Images(NamedTuple):
         if self.source == "glyphs" or name == "imagenet":
             identity["seed"] = int(self.seed)
         if self.source == "glyphs":
-            identity["code"] = sources.digest("lop.data.built_in")
+            identity["code"] = _drawn_by()
         return identity
+
+
+@cache
+def _drawn_by() -> str:
+    """Digest of the code that draws built-in images, once a process."""
+    return sources.digest("lop.data.built_in")
 
 
 def folder_of(name: str, source: str, data: Path = DATA) -> Path:

@@ -56,7 +56,7 @@ class RunSpec:
 
     @property
     def code_digest(self) -> str:
-        return sources.combined(self.sources)
+        return _digest(self.problem.entry, *self.parameters.modules)
 
     @property
     def key(self) -> str:
@@ -115,6 +115,11 @@ class RunSpec:
 def _sources(*entries: str) -> dict[str, str]:
     """Once a process: a figure has up to thousands of runs of the same code."""
     return sources.sources(*entries)
+
+
+@cache
+def _digest(*entries: str) -> str:
+    return sources.combined(_sources(*entries))
 
 
 def fingerprint(origin: Mapping[str, Any]) -> str:
