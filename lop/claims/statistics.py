@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 
 
 def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """first - second, of values (n,) each; where rounding alone makes them differ from 0, or from each other, they do not."""
+    """first - second, of values (n,) each, without what is but rounding: differences from 0, or from each other."""
     with np.errstate(invalid="ignore"):  # of what is not finite
         found = first - second
     if not len(found) or not np.isfinite(found).all():

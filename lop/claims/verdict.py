@@ -97,9 +97,7 @@ def _identity(source: Any, scale: str, images: Any) -> dict[str, Any]:
     return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
 
 
-def _decide(
-    claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting
-) -> tuple[str, str]:
+def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:
     """The verdict, and why it is none, or with what reserve."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0

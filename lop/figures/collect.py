@@ -66,7 +66,9 @@ def collect(
             path = results / run.path
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
-                raise InputError(f"{shown(path)}: {difference}; not the run that is wanted; remove it, and snakemake makes it again")
+                raise InputError(
+                    f"{shown(path)}: {difference}; not the run that is wanted; remove it, and snakemake makes it again"
+                )
             means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
             tables.append(_labelled(means, index, run))
     return _frame(pa.concat_tables(tables))

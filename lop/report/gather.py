@@ -163,7 +163,7 @@ def _about(path: Path) -> dict[str, Any] | None:
         about = read_about(path)
     except InputError:
         return None
-    whole = TOLD <= about.keys() and isinstance(about["machine"], dict) and OF_MACHINE <= about["machine"].keys()
+    whole = about.keys() >= TOLD and isinstance(about["machine"], dict) and about["machine"].keys() >= OF_MACHINE
     return about if whole else None
 
 

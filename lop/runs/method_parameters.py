@@ -73,7 +73,7 @@ class MethodParameters(Parameters):
 
 
 def _init(name: str) -> ast.FunctionDef | None:
-    """The `__init__` of a class's own; None where it has that of a base, and its settings are only seen when it is made."""
+    """The `__init__` of a class's own; None where it has that of a base: its settings are seen when it is made."""
     module, _, class_name = name.partition(":")
     kind = next(one for one in definitions(module, ast.ClassDef) if one.name == class_name)
     return next((one for one in kind.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)

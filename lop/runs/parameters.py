@@ -106,7 +106,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 @cache
 def _parsed(text: str) -> Any:
-    """Once a text: the files of a scale and of all figures are asked for again and again. Nobody changes it in place."""
+    """Once a text: files of scales and figures are asked for again and again, and nobody changes what is in them."""
     return yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
 
 

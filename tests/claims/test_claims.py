@@ -88,7 +88,7 @@ def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, 
 def test_a_diverged_run_is_not_averaged_away():
     """Whether all of its window is no number, or one bin of two."""
     wide = claim(higher={"curve": "cbp", "window": [0.8, 1]})
-    runs = np.tile(np.arange(10.0), (3, 1)) + [[5], [6], [7.5]]
+    runs = np.add.outer([5, 6, 7.5], np.arange(10.0))
     runs[1, 8] = np.nan
     found = verdict(wide, cbp=runs, std=ends(1, 2, 3))
     assert (found.verdict, found.why, found.n) == (UNDECIDED, "values of a run are not finite", 3)
@@ -192,8 +192,8 @@ def test_runs_as_published():
         ),
         ("4: []", "claims.yaml: found figure 4, allowed:"),
         (
-            "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: {curve: ns, window: [0, 1]}, paper: [1, 5]}]",
-            "fig4a, claim 1: key `paper`: found [1, 5], allowed: [value, value] of `higher` and `lower`, a larger first",
+            "fig4a: [{says: A, higher: {curve: 1, window: [0, 1]}, lower: {curve: 0, window: [0, 1]}, paper: [1, 5]}]",
+            "key `paper`: found [1, 5], allowed: [value, value] of `higher` and `lower`, a larger first",
         ),
         (
             "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, needs: -4}]",

@@ -131,13 +131,17 @@ def force_unwanted(spec, seeds):
     """
     if storage_is_elsewhere() or not workflow.is_main_process:
         return
-    runs = {f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed for seed in seeds}
+    runs = {
+        f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed
+        for seed in seeds
+    }
     there = [path for path in runs if os.path.exists(path)]
     if all(workflow.persistence.metadata(IOFile(path)) for path in there):
         return
     for path in there:
         why = why_not(spec.with_seed(runs[path]), Path(RESULTS))
-        if why not in ("", DAMAGED):  # which collecting tells: nothing is deleted that cannot be read
+        # What is damaged is told when it is collected: nothing is deleted that cannot be read.
+        if why not in ("", DAMAGED):
             workflow.dag.forcefiles.add(path)
             tell(f"made again: runs of {spec.name_of_all_seeds}, {why}")
 
