@@ -24,7 +24,7 @@ from lop.paths import ROOT
 from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 
-CEILINGS = {"dry run": 60.0, "dry run, MB": 2048.0, "a run beyond its work": 1.5, "collect, memory of ten times": 1.2}
+CEILINGS = {"dry run": 40.0, "dry run, MB": 2048.0, "a run beyond its work": 1.5, "collect, memory of ten times": 1.2}
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--quiet", "--cores", "1")
 SLOPE = (10, 30)  # runs of the two builds whose difference tells what one takes
 PARTS = ("Snakefile", "config", "envs", "lop", "profiles", "workflow", "pyproject.toml", "requirements.lock")
@@ -109,9 +109,10 @@ def fill(results: Path, rows: int) -> None:
     panel = next(iter(figure.curve_panels.values()))
     for path, spec in wanted_runs("ed2b", "paper", Images("glyphs", 0)).items():
         log = MetricsLog()
+        about = {"seed": spec.seed, "parameters": spec.identity, "code_digest": spec.code_digest}
         for row in range(1, rows + 1):
             log.log(panel.metric, row * panel.to // rows, 1.0)
-        write_metrics(results / path, log, {"seed": spec.seed, "parameters": spec.identity})
+        write_metrics(results / path, log, about)
 
 
 if __name__ == "__main__":

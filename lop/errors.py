@@ -1,10 +1,12 @@
 """Errors that are the user's to mend."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
+EXIT_NOT_READ = 141  # as of a program that SIGPIPE ends
 
 
 class InputError(Exception):
@@ -13,9 +15,16 @@ class InputError(Exception):
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Run a block; an InputError becomes one line on standard error and exit status 2."""
+    """Run a block; an InputError becomes one line on standard error and exit status 2.
+
+    Nothing is told where nobody reads on, as after `| head`.
+    """
     try:
         yield
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(EXIT_BAD_INPUT) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        raise SystemExit(EXIT_NOT_READ) from None

@@ -43,7 +43,7 @@ def make(name: str, net: nn.Module, settings: Mapping[str, Any]) -> Method:
     """The method `<module>:<class>` for a network.
 
     Raises:
-        InputError: the class is no `Method`, leaves a part out, or refuses its settings.
+        InputError: the class is no `Method`, leaves a part out, does not take the settings, or refuses them.
     """
     module, _, class_name = name.partition(":")
     kind = getattr(importlib.import_module(module), class_name)
@@ -51,6 +51,10 @@ def make(name: str, net: nn.Module, settings: Mapping[str, Any]) -> Method:
         raise InputError(f"method: found {name}, allowed: a subclass of {Method.__module__}:{Method.__name__}")
     if inspect.isabstract(kind):
         raise InputError(f"method: found {name}, which lacks {', '.join(sorted(kind.__abstractmethods__))}")
+    try:
+        inspect.signature(kind).bind(net, **settings)
+    except TypeError as error:
+        raise InputError(f"method: {name}: its settings: {error}") from None
     try:
         return kind(net, **settings)
     except ValueError as error:

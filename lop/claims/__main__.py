@@ -8,17 +8,19 @@
 
 import argparse
 import sys
+from collections import Counter
 
 import pandas as pd
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import as_markdown, judged_by_runs
-from lop.configured import add_options, configured
+from lop.configured import add_options
 from lop.data.sets import Images
 from lop.errors import InputError, told_in_one_line
-from lop.figures.by_hand import out_of_date
 from lop.figures.registry import load_figure
 from lop.paths import shown
+from lop.plan.state import MISSING, why_not
+from lop.plan.wanted import wanted_runs
 
 
 def main() -> None:
@@ -28,23 +30,23 @@ def main() -> None:
         for name in options.figures:
             if name not in claimed:
                 raise InputError(f"figure: found {name!r}, allowed: {', '.join(claimed)}")
-        data = configured()["data"]
-        images = Images(data["source"], int(data["seed"]))
+        images = Images(options.data_source, options.data_seed)
         tables = [_of_runs(name, options, images) for name in options.figures or claimed]
         found = [table for table in tables if len(table)]
         if not found:
-            raise InputError(f"no runs in {shown(options.results / options.scale)}; `snakemake claims` makes them")
+            folder = shown(options.results / options.scale)
+            raise InputError(f"no runs in {folder} as the configuration has them now; `snakemake claims` makes them")
         print(as_markdown(pd.concat(found)))
 
 
 def _of_runs(name: str, options: argparse.Namespace, images: Images) -> pd.DataFrame:
-    """The verdicts by those of a figure's runs that are there; none if there is no run."""
-    figure = load_figure(name, options.scale)
-    runs = {run.path: run for panel in figure.curve_panels.values() for run in figure.runs(panel)}
-    found = [run for run in runs.values() if (options.results / run.path).exists()]
-    for line in out_of_date(found, options.results):
-        print(line, file=sys.stderr)
-    return judged_by_runs(figure, options.results, images)
+    """The verdicts by those of a figure's runs that are there as they are wanted; none if there is no run."""
+    runs = wanted_runs(name, options.scale, images).values()
+    left_out = Counter((spec.name_of_all_seeds, why) for spec in runs if (why := why_not(spec, options.results)))
+    for (setting, why), n in left_out.items():
+        if why != MISSING:
+            print(f"left out: {n} of {setting}, {why}", file=sys.stderr)
+    return judged_by_runs(load_figure(name, options.scale), options.results, images)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lop.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
-    add_options(parser)
+    add_options(parser, images=True)
     return parser
 
 

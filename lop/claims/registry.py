@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, figure_names, load_figure
@@ -46,7 +54,14 @@ class Claim(_Model):
     to: Side | Number | None = None
     within: Number | None = Field(None, gt=0)
     paper: tuple[Number, Number] | None = None
-    needs: Whole = 0
+    needs: Whole = Field(0, ge=0)
+
+    @field_validator("paper")
+    @classmethod
+    def _in_order(cls, paper: tuple[float, float] | None, info: ValidationInfo) -> tuple[float, float] | None:
+        if paper and info.data.get("higher") and not paper[0] > paper[1]:
+            raise ValueError("[value, value] of `higher` and `lower`, a larger first")
+        return paper
 
     @model_validator(mode="after")
     def _is_one_comparison(self) -> "Claim":
@@ -93,7 +108,7 @@ def claimed_figures(path: Path = CLAIMS) -> list[str]:
     names, claimed = figure_names(), read_mapping(path)
     for name in claimed:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+            near = difflib.get_close_matches(str(name), names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"{shown(path)}: found figure {name!r}, allowed: {', '.join(names)}{hint}")
     return [name for name in names if name in claimed]

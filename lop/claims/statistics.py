@@ -11,6 +11,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
+DUST = 1e-9  # of the largest value: differences below it are rounding
 
 
 class Estimate(NamedTuple):
@@ -19,6 +20,17 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """first - second, of values (n,) each, without what is but rounding: differences from 0, or from each other."""
+    with np.errstate(invalid="ignore"):  # of what is not finite
+        found = first - second
+    if not len(found) or not np.isfinite(found).all():
+        return found
+    dust = DUST * np.abs([first, second]).max()
+    found = np.where(np.abs(found) <= dust, 0.0, found)
+    return np.full_like(found, found[0]) if np.ptp(found) <= dust else found
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:

@@ -12,6 +12,8 @@ from lop.data.sets import Images
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
 from lop.files import atomic_file
+from lop.plan.state import why_not
+from lop.plan.wanted import wanted_runs
 
 ESTIMATES = ("difference", "iqm", "improvement")
 HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "verdict")
@@ -26,9 +28,22 @@ def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFr
     return pd.DataFrame(map(_flat, verdicts))
 
 
+def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
+    """What the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about in
+    figures.yaml, and which runs are as published."""
+    claims = load_claims(figure.name)
+    seen = {"curves", "to", "bin", "factor", "unit"}  # of a panel, by `judge`
+    return {
+        "claims": [claim.model_dump(mode="json") for _, claim in claims],
+        "panels": {place: figure.curve_panels[place].model_dump_json(include=seen) for place, _ in claims},
+        "settings": {place: setting_of(figure, place, images) for place, _ in claims},
+    }
+
+
 def judged_by_runs(figure: Figure, results: Path, images: Images) -> pd.DataFrame:
-    """The same by those of the figure's runs that are there; empty if there is none."""
-    collected = collect(figure, results, skip_missing=True)
+    """The same by those of the figure's runs that are there as they are wanted; empty if there is none."""
+    wanted = wanted_runs(figure.name, figure.scale, images)
+    collected = collect(figure, results, only={path for path, spec in wanted.items() if not why_not(spec, results)})
     return judged(figure, collected, images) if len(collected) else pd.DataFrame()
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lop.claims.registry import Claim, Side
-from lop.claims.statistics import Estimate, improvement_estimate, iqm_estimate, mean_estimate
+from lop.claims.statistics import Estimate, differences, improvement_estimate, iqm_estimate, mean_estimate
 from lop.figures.registry import Figure, Panel, load_figure
-from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.problems import PROBLEMS, first_run
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -60,9 +59,9 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
     panel = figure.curve_panels[place]
     rows = collected[collected["panel"] == place]
     first, second = _paired(*(_by_seed(rows, panel, side) for side in claim.sides))
-    differences = first - second
-    verdict, why = _decide(claim, panel, rows, differences, setting)
-    difference, iqm, improvement = _estimates(first, second)
+    by_seed = differences(first, second)
+    verdict, why = _decide(claim, panel, rows, by_seed, setting)
+    difference, iqm, improvement = _estimates(first, second, by_seed)
     return Verdict(
         figure=figure.name,
         claim=claim.says,
@@ -74,7 +73,7 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
         difference=difference,
         iqm=iqm,
         improvement=improvement,
-        n=len(differences),
+        n=len(by_seed),
         verdict=verdict,
         why=why,
     )
@@ -94,13 +93,11 @@ def setting_of(figure: Figure, place: int, images: Any) -> Setting:
 
 def _identity(source: Any, scale: str, images: Any) -> dict[str, Any]:
     """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
-    spec = resolve(PROBLEMS[source.problem], source.config, 0, scale, source.setting, images=images)
+    spec = first_run(source.problem, source.config, scale, source.setting, images)
     return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
 
 
-def _decide(
-    claim: Claim, panel: Panel, rows: pd.DataFrame, differences: np.ndarray, setting: Setting
-) -> tuple[str, str]:
+def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:
     """The verdict, and why it is none, or with what reserve."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0
@@ -109,12 +106,14 @@ def _decide(
     missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
     if missing:
         return UNDECIDED, f"has no curve {missing[0]}"
-    if len(differences) < 2:
-        return UNDECIDED, f"needs two seeds, has {len(differences)}"
-    if not np.isfinite(differences).all():
+    if len(by_seed) < 2:
+        return UNDECIDED, f"needs two seeds, has {len(by_seed)}"
+    if not np.isfinite(by_seed).all():
         return UNDECIDED, "values of a run are not finite"
     smaller = "" if setting.as_published else "its direction; runs are not the paper's"
-    mean = mean_estimate(differences)
+    mean = mean_estimate(by_seed)
+    if claim.is_order and not np.ptp(by_seed):  # of no spread there is no interval
+        return UNDECIDED, "all differences are equal"
     if claim.is_order:
         return _order(claim, mean, smaller)
     return _likeness(claim, mean, smaller)
@@ -144,22 +143,25 @@ def _unshown(mean: Estimate) -> str:
     return "the interval is on the other side" if mean.high < 0 else "the interval holds 0"
 
 
-def _estimates(first: np.ndarray, second: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
-    differences = first - second
-    if not len(differences) or not np.isfinite(differences).all():
+def _estimates(first: np.ndarray, second: np.ndarray, by_seed: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
+    if not len(by_seed) or not np.isfinite(by_seed).all():
         return (Estimate(np.nan, np.nan, np.nan),) * 3
-    return mean_estimate(differences), iqm_estimate(differences), improvement_estimate(first, second)
+    return mean_estimate(by_seed), iqm_estimate(by_seed), improvement_estimate(first, second)
 
 
 def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series | float:
-    """A side's value, seed by seed: the mean of the bins that the window touches, layers averaged."""
+    """A side's value, seed by seed: the mean of the bins that the window touches, layers averaged.
+
+    Infinite where one of them is no finite number: a mean of pandas would pass over it.
+    """
     if not isinstance(side, Side):
         return side
     start, end = (share * panel.to for share in side.window)
     curve = list(panel.curves)[side.curve] if isinstance(side.curve, int) else side.curve
     touched = (rows["bin"] > start) & (rows["bin"] - panel.bin < end) | (curve in panel.levels)
     touched &= rows["curve"] == curve
-    means = rows[touched].groupby(["seed", "bin"])["value"].mean() * panel.factor
+    values = rows.loc[touched, ["seed", "bin"]].assign(value=rows["value"].where(np.isfinite(rows["value"]), np.inf))
+    means = values.groupby(["seed", "bin"])["value"].mean() * panel.factor
     return means.groupby("seed").mean()
 
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lop.data.record import recorded
@@ -44,8 +45,14 @@ class Images:
         if self.source == "glyphs" or name == "imagenet":
             identity["seed"] = int(self.seed)
         if self.source == "glyphs":
-            identity["code"] = sources.digest("lop.data.built_in")
+            identity["code"] = _drawn_by()
         return identity
+
+
+@cache
+def _drawn_by() -> str:
+    """Digest of the code that draws built-in images, once a process."""
+    return sources.digest("lop.data.built_in")
 
 
 def folder_of(name: str, source: str, data: Path = DATA) -> Path:

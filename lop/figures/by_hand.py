@@ -34,7 +34,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         for picture in figure.pictures:
             if picture.data:
                 must_be_there(picture.data, Images(data["source"], data["seed"]), picture.classes, data["sets"])
-        collected = collect(figure, options.results, skip_missing=True)
+        collected = collect(figure, options.results, only={run.path for run in found})
         print("wrote", *draw(collected, figure, Path(), data["sets"] / data["source"]))
 
 

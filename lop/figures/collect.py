@@ -5,8 +5,7 @@ runs, but for their bins.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
 from lop.files import atomic_file
 from lop.paths import shown
-from lop.problems import PROBLEMS
+from lop.problems import first_run
 from lop.runs.metrics import read_about, read_schema, read_table
-from lop.runs.spec import RunSpec, resolve
+from lop.runs.spec import fingerprint
 
 COLLECTED = pa.schema(
     [
@@ -42,7 +41,7 @@ def collect(
     figure: Figure,
     results: Path,
     expected: Expected | None = None,
-    skip_missing: bool = False,
+    only: Collection[Path] | None = None,
 ) -> pd.DataFrame:
     """The collected table of a figure, rows in the order of panels, curves, seeds, layers and bins.
 
@@ -50,7 +49,7 @@ def collect(
         figure: what is collected.
         results: folder of all results.
         expected: what a run's metadata has to say, e.g. {"parameters": {...}}; its seed is always checked.
-        skip_missing: leave out runs whose file is not there instead of refusing.
+        only: the runs that are collected, by their files below `results`; all of them if none are named.
 
     Returns:
         Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (of the
@@ -62,28 +61,33 @@ def collect(
     tables = [COLLECTED.empty_table()]
     for index, panel in figure.curve_panels.items():
         for run in figure.runs(panel):
-            path = results / run.path
-            if skip_missing and not path.exists():
+            if only is not None and run.path not in only:
                 continue
+            path = results / run.path
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
-                raise InputError(f"{shown(path)}: {difference}; not the run that is wanted: make it again")
+                raise InputError(
+                    f"{shown(path)}: {difference}; not the run that is wanted; remove it, and snakemake makes it again"
+                )
             means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
             tables.append(_labelled(means, index, run))
     return _frame(pa.concat_tables(tables))
 
 
 def as_configured(run: RunFile, images: Images | None = None) -> dict[str, Any]:
-    """What a run's metadata says if it was made with the parameters and images that the configuration gives it now."""
-    if run.problem not in PROBLEMS:
-        raise InputError(f"{run.name}: problem: found {run.problem!r}, allowed: {', '.join(PROBLEMS)}")
-    return {"parameters": _first(run.problem, run.config, run.scale, run.setting, images).with_seed(run.seed).identity}
+    """What a run's metadata says if it was made with what the configuration and the code are now."""
+    spec = first_run(run.problem, run.config, run.scale, run.setting, images).with_seed(run.seed)
+    return {"parameters": spec.identity, "code_digest": spec.code_digest}
 
 
-@cache
-def _first(problem: str, config: str, scale: str, setting: str, images: Images | None) -> RunSpec:
-    """Of all seeds of a setting, configuration is read once."""
-    return resolve(PROBLEMS[problem], config, 0, scale, setting, images=images)
+def keys_of_runs(figure: Figure, results: Path) -> dict[Path, str]:
+    """The fingerprints of what made a figure's runs, as the files below `results` tell them."""
+    return {path: str(read_about(results / path).get("key", "")) for path in figure.files()}
+
+
+def digest_of_runs(keys: Mapping[Path, str]) -> str:
+    """One for all runs of a figure: it differs if one of them is another, there or not."""
+    return fingerprint({str(path): key for path, key in keys.items()})
 
 
 def differs(path: Path, expected: Mapping[str, Any]) -> str:
@@ -149,6 +153,11 @@ def write_collected(table: pd.DataFrame, path: Path, about: Mapping[str, Any] | 
     rows = pa.Table.from_pandas(table, COLLECTED, preserve_index=False).replace_schema_metadata(metadata)
     with atomic_file(path) as temporary:
         pq.write_table(rows, temporary, compression="zstd")
+
+
+def read_digest_of_runs(path: Path) -> str:
+    """That of the runs that a collected table was made of; "" if it does not say."""
+    return str(json.loads((read_schema(path).metadata or {}).get(b"lop", b"{}")).get("runs", ""))
 
 
 def read_collected(path: Path) -> pd.DataFrame:

@@ -21,7 +21,9 @@ BANDS = {"bootstrap": "95% bootstrap intervals", "standard_error": "standard err
 LEGEND_COLUMNS = 2
 
 
-def draw(collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = DATA / SOURCES[0]) -> list[Path]:
+def draw(
+    collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = DATA / SOURCES[0], runs: str = ""
+) -> list[Path]:
     """Draw a figure from its collected table; the same table and entry give the same bytes.
 
     Args:
@@ -29,6 +31,7 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = D
         figure: what is shown, and how.
         folder: where the three files go; each of them is whole or not there.
         images: folder of the sets of images that pictures show.
+        runs: digest of the runs that the table was made of, for the PNG's metadata.
 
     Returns:
         <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns of `plotted_numbers`, panel
@@ -43,7 +46,8 @@ def draw(collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = D
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, notes, images)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
-        _save(page, png, {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Software": None})
+        about = {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Runs": runs}
+        _save(page, png, about | {"Software": None})
     with atomic_file(csv) as temporary:
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
         shown.to_csv(temporary, index=False, lineterminator="\n")

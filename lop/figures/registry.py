@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from lop.data import sets
 from lop.errors import InputError
 from lop.paths import CONFIG, shown
+from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
 from lop.runs.sources import definitions
@@ -44,6 +44,10 @@ def _source(value: Any) -> Any:
     runs = value.get("runs") if isinstance(value, dict) else value
     if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
         raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <a point of its sweep>}")
+    if (problem := runs.partition("/")[0]) not in PROBLEMS:
+        near = difflib.get_close_matches(problem, PROBLEMS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"a config of one of the problems {', '.join(PROBLEMS)}{hint}")
     return value if isinstance(value, dict) else {"runs": value}
 
 
@@ -117,12 +121,10 @@ class Picture(_Model):
         return self.picture.partition(":")[0]
 
     def check(self) -> None:
-        """InputError if this machine cannot draw it, as `check` of its module says, if there is one."""
-        getattr(importlib.import_module(self.module), "check", lambda: None)()
-
-    def files(self, images: Path) -> list[Path]:
-        """The files of images that it shows, below the folder of a source's sets."""
-        return sets.files(self.data, images.name, self.classes, images.parent) if self.data else []
+        """InputError if this machine cannot draw it, as `check` of its module says, if there is one; else the module,
+        which may import all of torch, is not asked."""
+        if any(function.name == "check" for function in definitions(self.module, ast.FunctionDef)):
+            importlib.import_module(self.module).check()
 
     def draw(self, ax: Any, images: Path) -> None:
         """Let the function draw on the axes."""

@@ -1,6 +1,7 @@
 """What a scheduler is asked for, run by run: config/resources.yaml, checked, and the model of what runs take."""
 
 from functools import cache
+from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,5 +63,6 @@ def resources(spec: RunSpec, device: str = "cpu", runs: int = 1, path: Path = RE
     table = read_resources(path)
     needs = table.runs[spec.problem.name]
     minutes = runs * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
-    runtime = min(table.longest, max(table.shortest, round(minutes)))
+    known = not isnan(minutes)  # where the problem has a model
+    runtime = min(table.longest, max(table.shortest, round(minutes))) if known else table.longest
     return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)

@@ -15,13 +15,16 @@ MISSING, DAMAGED, OTHER_SEED, OTHER_CODE = "missing", "damaged", "of another see
 def state(spec: RunSpec, results: Path) -> str:
     """Why a run is to be made: `missing`, `of other code`, `of another step_size`, ...; "" if it is there.
 
-    One that is not there, but in the store beside the results, comes back from it within a second.
+    One that is not there, but in the store beside the results, comes back from it within a second; but a damaged file
+    stands in its way, for nothing is deleted that cannot be read.
     """
-    why = _why(spec, results / spec.folder / "metrics.parquet")
-    return "" if why and Store(results).metrics(spec).is_file() else why
+    why = why_not(spec, results)
+    return "" if why != DAMAGED and Store(results).metrics(spec).is_file() else why
 
 
-def _why(spec: RunSpec, path: Path) -> str:
+def why_not(spec: RunSpec, results: Path) -> str:
+    """Why the metrics in a run's place are not those that are wanted, in the same words; "" if they are."""
+    path = results / spec.folder / "metrics.parquet"
     if not path.is_file():
         return MISSING
     try:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lop.data.sets import Images
 from lop.figures.registry import RunFile, load_figure
-from lop.problems import PROBLEMS
-from lop.runs.spec import RunSpec, resolve
+from lop.problems import first_run
+from lop.runs.spec import RunSpec
 
 
 def wanted_runs(figure: str, scale: str, images: Images) -> dict[Path, RunSpec]:
@@ -16,17 +16,11 @@ def wanted_runs(figure: str, scale: str, images: Images) -> dict[Path, RunSpec]:
 
 
 def resolved(runs: Iterable[RunFile], images: Images) -> dict[Path, RunSpec]:
-    """Runs with their parameters, by their files; of all seeds of a setting, configuration is read once.
+    """Runs with their parameters, by their files.
 
     Raises:
         InputError: there is no such config or setting.
     """
-    first: dict[Path, RunSpec] = {}
-    found = {}
-    for run in runs:
-        setting = run.path.parents[1]
-        if setting not in first:
-            problem = PROBLEMS[run.problem]
-            first[setting] = resolve(problem, run.config, run.seed, run.scale, run.setting, images=images)
-        found[run.path] = first[setting].with_seed(run.seed)
-    return found
+    return {
+        run.path: first_run(run.problem, run.config, run.scale, run.setting, images).with_seed(run.seed) for run in runs
+    }

@@ -16,10 +16,11 @@ from lop.claims.registry import claimed_figures
 from lop.claims.table import HEAD, cells, judged_by_runs
 from lop.data.sets import Images
 from lop.errors import InputError
+from lop.figures.collect import digest_of_runs
 from lop.figures.registry import Figure, figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.costs import estimate, read_records
-from lop.plan.state import differs, state
+from lop.plan.state import DAMAGED, differs, state
 from lop.plan.table import HEAD as COSTS
 from lop.plan.table import rows
 from lop.plan.wanted import wanted_runs
@@ -27,6 +28,8 @@ from lop.ranges import ranges
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 
+TOLD = {"seed", "parameters", "seconds", "resumed", "code_digest", "machine", "device", "versions", "ended"}
+OF_MACHINE = {"node", "processor", "system"}
 MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
 
 
@@ -38,6 +41,7 @@ class Drawn:
     caption: str
     picture: str  # a data: address, or nothing if it was not drawn
     scale: str  # at which it was drawn; nothing if the file does not say
+    of_earlier_runs: bool  # whether it shows others than those that are wanted now
     files: dict[str, str]  # suffix -> data: address, to be saved
     wanted: int
     ready: int
@@ -100,7 +104,11 @@ def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequ
     """
     wanted = {name: wanted_runs(name, scale, images) for name in names or figure_names()}
     every = {path: spec for runs in wanted.values() for path, spec in runs.items()}
-    states = {path: state(spec, results) for path, spec in every.items()}
+    abouts = {path: _about(results / path) for path in every}
+    states = {
+        path: DAMAGED if about is None and (results / path).is_file() else state(every[path], results)
+        for path, about in abouts.items()
+    }
     records = read_records(results)
     todo = {path: estimate(every[path], records) for path, why in states.items() if why}
     drawn = [_drawn(load_figure(name, scale), figures, runs, states) for name, runs in wanted.items()]
@@ -112,7 +120,7 @@ def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequ
         figures=drawn,
         claims_head=HEAD,
         claims=_claims(list(wanted), scale, results, images),
-        runs=_made(every, results),
+        runs=_made(every, abouts),
         costs_head=COSTS,
         costs=rows({name: runs for name, runs in wanted.items() if runs}, states, todo),
         jobs=dict(Counter(spec.problem.name for spec in every.values())),
@@ -123,19 +131,16 @@ def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], states: M
     waits = Counter(states[path] for path in runs if states[path])
     found = {suffix: folder / f"{figure.name}.{suffix}" for suffix in MEDIA}
     files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
-    picture, scale = "", ""
+    picture, scale, earlier = "", "", False
     if "png" in files:
         with Image.open(found["png"]) as image:
-            scale = str(image.info.get("Scale", ""))
+            scale, drawn_from = (str(image.info.get(key, "")) for key in ("Scale", "Runs"))
         picture = files["png"]
-    sources = list(dict.fromkeys(setting_name(spec) for spec in runs.values()))
+        wanted = digest_of_runs({path: spec.key for path, spec in runs.items()})
+        earlier = bool(drawn_from) and scale == figure.scale and drawn_from != wanted
+    sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs.values()))
     ready = len(runs) - waits.total()
-    return Drawn(figure.name, figure.caption, picture, scale, files, len(runs), ready, dict(waits), sources)
-
-
-def setting_name(spec: RunSpec) -> str:
-    """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
-    return f"{spec.problem.name}/{spec.config}" + ("" if spec.setting == "default" else f" {spec.setting}")
+    return Drawn(figure.name, figure.caption, picture, scale, earlier, files, len(runs), ready, dict(waits), sources)
 
 
 def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> list[dict[str, Any]]:
@@ -152,14 +157,23 @@ def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> 
     return found
 
 
-def _made(every: dict[Path, RunSpec], results: Path) -> list[Made]:
+def _about(path: Path) -> dict[str, Any] | None:
+    """What a run's metrics say of it; None if they are not there or damaged, or say less than a run does."""
+    try:
+        about = read_about(path)
+    except InputError:
+        return None
+    whole = about.keys() >= TOLD and isinstance(about["machine"], dict) and about["machine"].keys() >= OF_MACHINE
+    return about if whole else None
+
+
+def _made(every: dict[Path, RunSpec], abouts: Mapping[Path, dict[str, Any] | None]) -> list[Made]:
     made: dict[str, Made] = {}
     for path, spec in every.items():
-        try:
-            about = read_about(results / path)
-        except InputError:
+        about = abouts[path]
+        if about is None:
             continue
-        one = made.setdefault(setting_name(spec), Made(setting_name(spec)))
+        one = made.setdefault(spec.name_of_all_seeds, Made(spec.name_of_all_seeds))
         one.seeds.append(int(about["seed"]))
         one.parameters.add(json.dumps(about["parameters"], indent=1, sort_keys=True))
         one.seconds += about["seconds"]

@@ -55,4 +55,6 @@ def renderer() -> str:
     return found[-1]
 
 
-check = renderer  # whether this machine can draw: see `lop.figures.registry.Picture.check`
+def check() -> None:
+    """InputError if this machine cannot draw: see `lop.figures.registry.Picture.check`."""
+    renderer()

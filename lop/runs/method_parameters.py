@@ -52,11 +52,16 @@ class MethodParameters(Parameters):
         if "method" not in info.data:
             return settings
         name = info.data["method"]
-        needed, optional = _arguments(name) if name else (set(), set())
+        if name is None and settings:
+            raise ValueError("none without `method`")
+        init = _init(name) if name else None
+        if init is None:
+            return settings
+        needed, optional = _arguments(init)
         for key in settings:
-            if key not in needed | optional:
+            if key not in needed | optional and not init.args.kwarg:
                 allowed = ", ".join(sorted(needed | optional)) or "none"
-                raise ValueError(f"settings of {name}: {allowed}" if name else "none without `method`")
+                raise ValueError(f"settings of {name}: {allowed}")
         if missing := needed - set(settings):
             raise ValueError(f"with {', '.join(sorted(missing))}, which {name} needs")
         return settings
@@ -67,14 +72,16 @@ class MethodParameters(Parameters):
         return (*super().modules, *([self.method.partition(":")[0]] if self.method else []))
 
 
-def _arguments(name: str) -> tuple[set[str], set[str]]:
-    """What a class's own `__init__` takes after the network: what it needs, and what it may be given."""
+def _init(name: str) -> ast.FunctionDef | None:
+    """The `__init__` of a class's own; None where it has that of a base: its settings are seen when it is made."""
     module, _, class_name = name.partition(":")
     kind = next(one for one in definitions(module, ast.ClassDef) if one.name == class_name)
-    init = next((one for one in kind.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
-    if init is None:
-        return set(), set()
-    plain = [argument.arg for argument in init.args.args[2:]]
+    return next((one for one in kind.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+
+
+def _arguments(init: ast.FunctionDef) -> tuple[set[str], set[str]]:
+    """What an `__init__` takes after the network: what it needs, and what it may be given."""
+    plain = [argument.arg for argument in (*init.args.posonlyargs, *init.args.args)][2:]
     defaults = len(init.args.defaults)
     named = dict(zip((one.arg for one in init.args.kwonlyargs), init.args.kw_defaults, strict=True))
     optional = {*plain[len(plain) - defaults :], *(key for key, default in named.items() if default)}

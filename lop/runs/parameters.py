@@ -7,6 +7,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -89,7 +90,7 @@ class Parameters(BaseModel):
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; InputError if there is no such file, or something else in it."""
     try:
-        content = yaml.load(path.read_text(), _UniqueKeyLoader)  # a SafeLoader
+        content = _parsed(path.read_text())
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
         raise InputError(f"{shown(path)}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
@@ -102,6 +103,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: `key: value` lines")
     return content
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """Once a text: files of scales and figures are asked for again and again, and nobody changes what is in them."""
+    return yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

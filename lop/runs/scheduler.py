@@ -18,7 +18,7 @@ class TimeLimit:
     """That of the SLURM job around this process; none outside of SLURM, or where a job has none."""
 
     def __init__(self) -> None:
-        self.job = os.environ.get("SLURM_JOB_ID", "")
+        self.job = _job()
         self.end = _end(self.job) if self.job else None
         self._margin = min(MARGIN, (self.end - time.time()) / 10) if self.end else MARGIN
 
@@ -31,6 +31,16 @@ class TimeLimit:
         done = _ask("scontrol", "requeue", self.job)
         if done.returncode:
             print(f"job {self.job}: not put back into the queue: {done.stderr.strip()}", file=sys.stderr)
+
+
+def _job() -> str:
+    """This job, by a name that means no other; "" outside of SLURM.
+
+    The bare number of one task of an array is that of the whole array too: to put it back would end all other tasks.
+    """
+    if task := os.environ.get("SLURM_ARRAY_TASK_ID", ""):
+        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{task}"
+    return os.environ.get("SLURM_JOB_ID", "")
 
 
 def _end(job: str) -> float | None:

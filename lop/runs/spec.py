@@ -40,8 +40,12 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        setting = "" if self.setting == "default" else f" {self.setting}"
-        return f"{self.problem.name}/{self.config}{setting} seed {self.seed}"
+        return f"{self.name_of_all_seeds} seed {self.seed}"
+
+    @property
+    def name_of_all_seeds(self) -> str:
+        """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
+        return f"{self.problem.name}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
 
     @property
     def folder(self) -> Path:
@@ -54,7 +58,7 @@ class RunSpec:
 
     @property
     def code_digest(self) -> str:
-        return sources.combined(self.sources)
+        return _digest(self.problem.entry, *self.parameters.modules)
 
     @property
     def key(self) -> str:
@@ -113,6 +117,11 @@ class RunSpec:
 def _sources(*entries: str) -> dict[str, str]:
     """Once a process: a figure has up to thousands of runs of the same code."""
     return sources.sources(*entries)
+
+
+@cache
+def _digest(*entries: str) -> str:
+    return sources.combined(_sources(*entries))
 
 
 def fingerprint(origin: Mapping[str, Any]) -> str:

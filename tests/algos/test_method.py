@@ -114,3 +114,8 @@ def test_what_is_no_method_is_told(name, settings, told):
     with pytest.raises(InputError, match=told):
         make(f"{__name__}:{name}", FFNN(20), settings)
     assert make(f"{__name__}:Frozen", FFNN(20), {"allowed": 2}).allowed == 2
+
+
+def test_settings_that_a_class_does_not_take_are_told_in_one_line():
+    with pytest.raises(InputError, match=r"its settings: got an unexpected keyword argument 'power'"):
+        make(f"{__name__}:Frozen", nn.Linear(1, 1), {"power": 1})

@@ -8,13 +8,15 @@ import pytest
 
 from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
-from lop.claims.table import as_markdown, judged, read, write
+from lop.claims.table import as_markdown, judged, judged_by_runs, judged_from, read, write
 from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Setting, judge, setting_of
 from lop.data.sets import Images
 from lop.errors import InputError
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
 from lop.paths import ROOT
+from lop.plan.wanted import wanted_runs
+from lop.runs.metrics import MetricsLog, write_metrics
 
 FIGURE = load_figure("fig4a", "paper")
 PANEL = FIGURE.panels[0]
@@ -81,6 +83,41 @@ def test_seeds_are_paired():
 def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, why):
     found = verdict(claim(paper=paper), setting, cbp=ends(*cbp), std=ends(*std))
     assert (found.verdict, found.why) == (expected, why)
+
+
+def test_a_diverged_run_is_not_averaged_away():
+    """Whether all of its window is no number, or one bin of two."""
+    wide = claim(higher={"curve": "cbp", "window": [0.8, 1]})
+    runs = np.add.outer([5, 6, 7.5], np.arange(10.0))
+    runs[1, 8] = np.nan
+    found = verdict(wide, cbp=runs, std=ends(1, 2, 3))
+    assert (found.verdict, found.why, found.n) == (UNDECIDED, "values of a run are not finite", 3)
+    runs[1, 8] = -np.inf
+    assert verdict(wide, cbp=runs, std=ends(1, 2, 3)).why == "values of a run are not finite"
+    level = claim(higher={"curve": "cbp", "window": [0.8, 1]}, lower=3)
+    assert verdict(level, cbp=runs).why == "values of a run are not finite"
+
+
+@pytest.mark.parametrize("setting", [PAPER, LAPTOP])
+@pytest.mark.parametrize(
+    ("cbp", "std"),
+    [
+        ((5, 6), (4, 5)),
+        ((1, 2, 3), (1, 2, 3)),
+        ((0.1 + 0.2, 0.3, 0.3), (0.3, 0.3, 0.1 + 0.2)),
+        ((0.1 + 0.2, 0.3), (0.3 - 5e-17, 0.1 + 0.2 - 1.1e-16)),
+        ((1000.1, 2000.1), (1000, 2000)),  # the differences differ by 1e-13
+        ((1, 2), (4, 5)),
+    ],
+)
+def test_an_interval_without_width_decides_nothing(setting, cbp, std):
+    found = verdict(claim(), setting, cbp=ends(*cbp), std=ends(*std))
+    assert (found.verdict, found.why) == (UNDECIDED, "all differences are equal")
+
+
+def test_a_difference_below_rounding_is_none():
+    found = verdict(claim(), cbp=ends(0.1 + 0.2, 0.3, 0.3), std=ends(0.3, 0.3, 0.3))
+    assert found.difference == (0, 0, 0)
 
 
 def test_windows():
@@ -153,6 +190,15 @@ def test_runs_as_published():
             "fig4a: [{says: A, higher: {curve: std, window: [1, 0]}, lower: 0}]",
             "fig4a, claim 1: key `higher.window`: found [1, 0], allowed: [from, to], shares of the x axis",
         ),
+        ("4: []", "claims.yaml: found figure 4, allowed:"),
+        (
+            "fig4a: [{says: A, higher: {curve: 1, window: [0, 1]}, lower: {curve: 0, window: [0, 1]}, paper: [1, 5]}]",
+            "key `paper`: found [1, 5], allowed: [value, value] of `higher` and `lower`, a larger first",
+        ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, needs: -4}]",
+            "fig4a, claim 1: key `needs`: found -4, allowed: greater than or equal to 0",
+        ),
         (
             "ed4a: [{says: A, higher: {curve: bp, window: [0, 1]}, lower: 0}]",
             "ed4a, claim 1: key `panel`: found None, allowed: 0, 1, 2, 3",
@@ -186,5 +232,43 @@ def test_by_hand_without_runs(tmp_path):
     assert ran.stderr.count("\n") == 1
 
 
-def test_claims_are_plain_json():
-    assert json.dumps([claim.model_dump() for _, claim in load_claims("ed2b")])
+def test_a_verdict_depends_on_more_than_the_table():
+    """On the claim, on the unit and order of curves, and on which runs are as published."""
+    figure = load_figure("fig4a", "laptop")
+    before = json.dumps(judged_from(figure, Images()))
+    (panel,) = figure.panels
+    reordered = panel.model_copy(update={"curves": dict(reversed(panel.curves.items()))})
+    for changed in (panel.model_copy(update={"factor": 2.0}), panel.model_copy(update={"unit": "tasks"}), reordered):
+        assert json.dumps(judged_from(figure.model_copy(update={"panels": (changed,)}), Images())) != before
+    relabelled = figure.model_copy(update={"panels": (panel.model_copy(update={"y_label": "Reward"}),)})
+    assert json.dumps(judged_from(relabelled, Images())) == before
+    of_images = load_figure("ed4a", "paper")
+    assert judged_from(of_images, Images()) != judged_from(of_images, Images("original"))
+    assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # which it does not need
+
+
+def test_runs_that_are_not_those_wanted_are_left_out(tmp_path):
+    """Of other code, of other parameters, or damaged: no verdict is by them."""
+    figure, runs = load_figure("fig4a", "smoke"), wanted_runs("fig4a", "smoke", Images())
+    for path, spec in runs.items():
+        log = MetricsLog()
+        for step in range(1_024, 10_241, 1_024):
+            log.log("return", step, {"ant/std": 10_240 - step, "ant/cbp": step}.get(spec.config, 0) + spec.seed**2)
+        about = {"seed": spec.seed, "parameters": spec.identity, "code_digest": spec.code_digest}
+        if (spec.config, spec.seed) == ("ant/std", 0):
+            about["parameters"] = spec.identity | {"lr": 1.0}
+        if (spec.config, spec.seed) == ("ant/ns", 0):
+            about["code_digest"] = "0"
+        write_metrics(tmp_path / path, log, about)
+    damaged = next(path for path, spec in runs.items() if (spec.config, spec.seed) == ("ant/l2", 0))
+    (tmp_path / damaged).write_bytes(b"PAR1")
+    rows = judged_by_runs(figure, tmp_path, Images())
+    assert rows[rows["claim"].str.contains("Standard PPO loses")]["n"].tolist() == [1]
+    command = [sys.executable, "-m", "lop.claims", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
+    ran = subprocess.run([*command, "--data-source", "original"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert sorted(ran.stderr.splitlines()) == [
+        "left out: 1 of rl/ant/l2, damaged",
+        "left out: 1 of rl/ant/ns, of other code",
+        "left out: 1 of rl/ant/std, of another lr",
+    ]

@@ -37,11 +37,11 @@ def figure(*panels: dict, scale: str = "laptop") -> Figure:
     return Figure(name="fig4a", scale=scale, caption="Returns.", panels=panels, methods=METHODS)
 
 
-def write_run(path: Path, rows: list[tuple], seed: int = 0, parameters: dict | None = None) -> Path:
+def write_run(path: Path, rows: list[tuple], seed: int = 0, parameters: dict | None = None, code: str = "0") -> Path:
     """A metrics file of rows (metric, step, layer, value)."""
     columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    about = {"seed": seed, "parameters": parameters or {}, "scale": "laptop", "code_digest": "0"}
+    about = {"seed": seed, "parameters": parameters or {}, "scale": "laptop", "code_digest": code}
     table = pa.Table.from_arrays(arrays, schema=SCHEMA.with_metadata({b"lop": json.dumps(about)}))
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd")

@@ -17,7 +17,8 @@ def smoke(tmp_path, monkeypatch):
     """Results folder with all runs of figure 4a at smoke scale; the current folder is another one."""
     for run in FIGURE.runs(FIGURE.panels[0]):
         rows = [("return", 1000 * i, None, float(i + run.seed)) for i in range(1, 5)]
-        write_run(tmp_path / "results" / run.path, rows, run.seed, as_configured(run)["parameters"])
+        configured = as_configured(run)
+        write_run(tmp_path / "results" / run.path, rows, run.seed, configured["parameters"], configured["code_digest"])
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "results"

@@ -132,10 +132,12 @@ def test_a_key_that_no_panel_has_is_refused(config, figures, changes, message):
 
 
 def test_a_point_of_a_sweep(config):
-    curves = {"std": {"runs": "slow/flip_one/relu", "setting": "step_size=0.01"}}
+    curves = {"std": {"runs": "slowly_changing_regression/flip_one/relu", "setting": "step_size=0.01"}}
     figure = config(figures=changed(curves=curves, seeds=[7]))
-    assert figure.files() == [Path("tiny/slow/flip_one/relu/step_size=0.01/seed-7/metrics.parquet")]
-    assert figure.runs(figure.panels[0])[0].name == "slow/flip_one/relu step_size=0.01"
+    assert figure.files() == [
+        Path("tiny", "slowly_changing_regression/flip_one/relu/step_size=0.01/seed-7/metrics.parquet")
+    ]
+    assert figure.runs(figure.panels[0])[0].name == "slowly_changing_regression/flip_one/relu step_size=0.01"
 
 
 def test_labels_do_not_make_the_collected_table_stale(config):
@@ -145,6 +147,10 @@ def test_labels_do_not_make_the_collected_table_stale(config):
 
 
 BAD_ENTRIES = {
+    "no problem": (
+        {"curves": {"std": "rll/ant/std"}},
+        r"key `curves.std`: found 'rll/ant/std', allowed: a config of one of the problems .*; did you mean rl\?",
+    ),
     "unknown key": ({"bins": 10}, r"fig4a: unknown key `bins`; did you mean `bin`\? allowed: curves, seeds"),
     "missing": ({"metric": None}, "fig4a: key `metric` is missing"),
     "no divisor": ({"bin": 7}, r"fig4a: key `bin`: found 7, allowed: a divisor of `to` \(40\)"),

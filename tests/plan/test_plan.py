@@ -69,6 +69,8 @@ def test_damaged_runs_are_told_and_kept_ones_come_back(tmp_path):
     kept = Store(tmp_path).metrics(spec())
     kept.parent.mkdir(parents=True)
     kept.write_bytes(whole)
+    assert state(spec(), tmp_path) == "damaged"  # collecting stops there
+    path.unlink()
     assert state(spec(), tmp_path) == ""
 
 
@@ -135,6 +137,9 @@ def test_by_hand(tmp_path):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "fig4a   8     1      7 missing" in ran.stdout
     assert "nothing was started" in ran.stdout
+    unread = f"{sys.executable} -m lop.plan ed2b fig4a --results {tmp_path} | true"
+    ended = subprocess.run(unread, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not ended.stderr
     wrong = subprocess.run([*command[:3], "fig4z"], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1

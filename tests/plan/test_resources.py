@@ -3,7 +3,7 @@
 import pytest
 
 from lop.errors import InputError
-from lop.plan.costs import model_seconds
+from lop.plan.costs import MODELS, model_seconds
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.spec import resolve
@@ -41,6 +41,11 @@ def test_a_problem_has_its_memory_and_slack(table):
 def test_minutes_keep_to_their_limits(table):
     assert resources(spec_of("ant/std", "smoke"), path=table).runtime == 10
     assert resources(spec_of("ant/std", n_steps=10**9), path=table).runtime == 1440
+
+
+def test_a_problem_without_a_model_may_take_the_longest_time(table, monkeypatch):
+    monkeypatch.delitem(MODELS, "rl")
+    assert resources(spec_of("ant/std", "smoke"), path=table).runtime == 1440
 
 
 def test_several_runs_take_as_many_times_as_long(table):

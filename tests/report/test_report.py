@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lop.data.sets import Images
-from lop.figures.collect import collect
+from lop.figures.collect import collect, digest_of_runs, keys_of_runs
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
 from lop.paths import ROOT
@@ -46,7 +46,7 @@ def contents(tmp_path_factory):
             log.log("return", step, step / 100 + spec.seed)
         write_metrics(results / path, log, about(spec, **changes))
     figure = load_figure("fig4a", "smoke")
-    draw(collect(figure, results, skip_missing=True), figure, figures)
+    draw(collect(figure, results, only={path for path, _ in runs}), figure, figures)
     return gather("smoke", results, figures, IMAGES, NAMES)
 
 
@@ -105,6 +105,31 @@ def test_changed_code_and_missing_figures_stand_out(contents):
     assert '<span class="not">1 of other code</span>' in text
     assert "Not drawn yet: <code>make figures/fig4b.pdf</code>" in text
     assert "0123456789ab" in text
+
+
+def test_a_run_that_tells_too_little_is_damaged(tmp_path):
+    path, spec = next(iter(wanted_runs("fig4a", "smoke", IMAGES).items()))
+    of_run = about(spec)
+    del of_run["seconds"]
+    write_metrics(tmp_path / path, MetricsLog(), of_run)
+    contents = gather("smoke", tmp_path, tmp_path, IMAGES, ["fig4a"])
+    assert contents.figures[0].waits == {"damaged": 1, "missing": 7}
+    assert contents.runs == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_picture_of_earlier_runs_is_told(tmp_path, changed):
+    figure, runs = load_figure("fig4a", "smoke"), wanted_runs("fig4a", "smoke", IMAGES)
+    for path, spec in runs.items():
+        log = MetricsLog()
+        log.log("return", 2_048, 1.0)
+        write_metrics(tmp_path / path, log, about(spec, key="earlier" if changed and spec.seed else spec.key))
+    digest = digest_of_runs(keys_of_runs(figure, tmp_path))
+    draw(collect(figure, tmp_path), figure, tmp_path, runs=digest)
+    contents = gather("smoke", tmp_path, tmp_path, IMAGES, ["fig4a"])
+    assert contents.figures[0].ready == len(runs)
+    assert contents.figures[0].of_earlier_runs == changed
+    assert ("from earlier runs" in page(contents)) == changed
 
 
 def test_a_wrong_figure_is_told_in_one_line(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from lop.errors import InputError
+from lop.runs import sources
 from lop.runs.method_parameters import MethodParameters
 from lop.runs.parameters import checked
 
@@ -43,3 +44,42 @@ def test_mistakes_in_one_line(values, told):
     assert str(error.value).startswith("x.yml: key `method")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+CLASSES = """
+class Base:
+    def __init__(self, net, strength, power=2): ...
+
+class Inherits(Base): ...
+
+class PositionalOnly:
+    def __init__(self, net, /, strength): ...
+
+class Anything:
+    def __init__(self, net, strength, **more): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        ("Inherits", {"strength": 1}, ""),
+        ("Inherits", {"length": 1}, ""),  # told when it is made
+        ("PositionalOnly", {"strength": 1}, ""),
+        ("PositionalOnly", {}, "with strength, which lop.mine:PositionalOnly needs"),
+        ("PositionalOnly", {"net": 1}, "settings of lop.mine:PositionalOnly: strength"),
+        ("Anything", {"strength": 1, "power": 2}, ""),
+        ("Anything", {"power": 2}, "with strength, which lop.mine:Anything needs"),
+    ],
+)
+def test_what_a_class_takes(tmp_path, monkeypatch, kind, settings, told):
+    (tmp_path / "lop").mkdir()
+    (tmp_path / "lop/mine.py").write_text(CLASSES)
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    values = {"method": f"lop.mine:{kind}", "method_settings": settings}
+    if not told:
+        assert checked(MethodParameters, values, "x.yml").method_settings == settings
+        return
+    with pytest.raises(InputError) as error:
+        checked(MethodParameters, values, "x.yml")
+    assert told in str(error.value)

@@ -20,13 +20,15 @@ def slurm(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    for name in ("SLURM_JOB_END_TIME", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
     answer.asked = tmp_path / "asked"
     return answer
 
 
 def test_there_is_no_limit_without_a_scheduler(monkeypatch):
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
     assert not TimeLimit().is_near(1e9)
 
 
@@ -77,3 +79,14 @@ def test_a_job_is_put_back_by_its_number(slurm, monkeypatch, capsys):
     slurm("scontrol", "", 1)
     TimeLimit().put_back()
     assert capsys.readouterr().err.startswith("job 17: not put back into the queue")
+
+
+def test_a_task_of_an_array_means_no_other(slurm, monkeypatch):
+    """The last task of an array has the array's number as its own."""
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    slurm("squeue", "2030-01-01T00:00:00")
+    slurm("scontrol", "")
+    TimeLimit().put_back()
+    asked = slurm.asked.read_text().splitlines()
+    assert [line.partition(" ")[2] for line in asked] == ["-h -j 17_0 -o %e", "requeue 17_0"]

@@ -1,4 +1,4 @@
-"""docs/extending.md, done as it says: a method that is new code, as a curve of two figures."""
+"""docs/extending.md, done as it says: a method that is new code, as a curve of two figures, and a problem."""
 
 import re
 
@@ -47,6 +47,30 @@ def test_a_method_of_ones_own(tmp_path):
 
     project.edit("lop/algos/l2_init.py", "alpha=2 *", "alpha=3 *")
     assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
+
+
+def add_problem(project: Project) -> None:
+    """What the page has a reader do."""
+    folder = project.folder / "lop/random_walk"
+    (folder / "cfg").mkdir(parents=True)
+    for name in ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml"):
+        (folder / name).write_text(block_after(f"`lop/random_walk/{name}`"))
+    project.append("config/resources.yaml", block_after("Its memory goes into"))
+    project.append("config/figures.yaml", block_after("and a figure of it"))
+
+
+def test_a_problem_of_ones_own(tmp_path):
+    project = Project(tmp_path / "project")
+    add_problem(project)
+    project.build("figures/walk.pdf")
+    table = pd.read_csv(project.folder / "figures/walk.csv")
+    assert table.groupby("curve")["step"].max().to_dict() == {"step_0.01": 1000, "step_0.003": 1000}
+    assert project.stale("figures/walk.pdf") == set()
+    project.edit("lop/random_walk/run_walk.py", "p.step_size *", "2 * p.step_size *")
+    runs = {f"random_walk/follow step_size={size} seed {seed}" for size in (0.1, 0.5) for seed in (0, 1)}
+    assert project.stale("figures/walk.pdf") == runs | {"collect walk", "draw walk"}
+    done = project.snakemake("plan", "--cores", "1")
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("walk ")] == ["unknown"]
 
 
 def test_its_mistakes_are_told_in_one_line(tmp_path):

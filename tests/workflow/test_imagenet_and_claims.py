@@ -50,6 +50,10 @@ def test_a_claim_changes_and_nothing_else_is_made_again(project):
     assert "In early tasks" in text
     assert "undecided at this scale" in text
     assert project.stale(FIGURE) == set()
+    project.edit("config/figures.yaml", "    factor: 100\n    to: 10\n", "    factor: 1\n    to: 10\n")
+    assert project.stale(CLAIMS) == {"claims about fig1b_first"}
+    project.edit("config/figures.yaml", "    factor: 1\n    to: 10\n", "    factor: 100\n    to: 10\n")
+    assert project.stale(CLAIMS) == set()
 
 
 def test_a_plan_starts_no_run(project):

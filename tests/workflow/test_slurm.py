@@ -24,7 +24,7 @@ PROFILE = (
     *("--default-resources", "mem_mb=500", "runtime=10", "slurm_partition=low", "--latency-wait", "10"),
 )
 LONG = "results/smoke/rl/hopper/std/default/seed-0/metrics.parquet"
-LONGER = "results/smoke/rl/walker/std/default/seed-0/metrics.parquet"
+LONGER = [f"results/smoke/rl/walker/std/default/seed-{seed}/metrics.parquet" for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +126,15 @@ def test_a_preempted_job_waits_and_goes_on(fresh, cluster, uninterrupted):
     assert pq.read_table(fresh.folder / LONG).equals(uninterrupted)
 
 
-def test_a_run_out_of_time_puts_itself_back_and_goes_on(project, cluster, tmp_path):
+def test_runs_out_of_time_put_themselves_back_and_go_on(project, cluster, tmp_path):
+    """Two tasks of one array: each puts back itself alone."""
     other = Project(tmp_path / "project", project.folder)
     with ThreadPoolExecutor() as pool:
-        uninterrupted = pool.submit(other.build, LONGER)
-        build = Build(project, cluster, LONGER, "--set-resources", "train_rl:runtime=1")
-        assert build.ended(400) == 0, build.text() + cluster.logs()
+        uninterrupted = pool.submit(lambda: [other.build(run) for run in LONGER])
+        build = Build(project, cluster, *LONGER, "--set-resources", "train_rl:runtime=1")
+        assert build.ended(600) == 0, build.text() + cluster.logs()
         uninterrupted.result()
-    assert build.log.read_text().count("with SLURM jobid") == 1
-    assert read_about(project.folder / LONGER)["resumed"] >= 1
-    assert pq.read_table(project.folder / LONGER).equals(pq.read_table(other.folder / LONGER))
+    assert build.log.read_text().count("Submitted array job with Snakemake IDs") == 1
+    for run in LONGER:
+        assert read_about(project.folder / run)["resumed"] >= 1
+        assert pq.read_table(project.folder / run).equals(pq.read_table(other.folder / run))

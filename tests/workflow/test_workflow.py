@@ -172,6 +172,21 @@ def test_results_copied_from_elsewhere_are_fresh(built, tmp_path):
     copy = Project(tmp_path / "project")
     shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
     assert copy.stale() == {FIGURE}
+    copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
+    of_ns = {f"rl/ant/ns seed {seed}" for seed in (0, 1)}
+    for seconds, config in enumerate(("std", "ns", "l2", "cbp")):
+        for seed in (0, 1):
+            os.utime(copy.metrics(f"ant/{config}", seed), (seconds * 10**8, seconds * 10**8))
+    done = copy.snakemake("-n", "figures/fig4a.pdf")
+    assert done.stderr.splitlines().count("made again: runs of rl/ant/ns, of another beta_1") == 1
+    assert copy.stale() == of_ns | {TABLE, FIGURE}
+    log = copy.build()
+    assert log.count(": done, 10,240 steps") == 2
+    assert copy.stale() == set()
+    copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.95", "beta_1: 0.99")
+    assert copy.stale() == of_ns | {TABLE, FIGURE}
+    copy.append("lop/algos/rl/ppo.py", "\nEXTRA = 1\n")
+    assert copy.stale() == RUNS | {TABLE, FIGURE}
 
 
 def wait_until(condition, seconds=120):
@@ -245,8 +260,14 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(tmp_path):
             ("figures/fig4a.pdf",),
             "unknown key `metrik`; did you mean `metric`?",
         ),
+        (
+            lambda p: p.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rll/ant/cbp}"),
+            ("figures/fig4a.pdf", "-n"),
+            "key `curves.cbp`: found 'rll/ant/cbp', allowed: a config of one of the problems imagenet, ",
+        ),
+        (lambda p: None, ("figures/fig4a.pdf", "-n", "--config", "results=a{b}"), "key `results`: 'a{b}' does not"),
     ],
-    ids=["figure", "scale", "key", "type", "cfg", "registry"],
+    ids=["figure", "scale", "key", "type", "cfg", "registry", "problem", "results"],
 )
 def test_bad_input_is_told_in_one_line(tmp_path, change, arguments, message):
     project = Project(tmp_path / "project")
@@ -279,14 +300,16 @@ def test_a_damaged_result_is_named_and_nothing_is_lost(project, damage, message)
     assert path.read_bytes() == content
 
 
-def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(built, tmp_path):
-    copy = Project(tmp_path / "project")
-    shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
-    copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
-    (copy.folder / "results/smoke/collected/fig4a.parquet").unlink()
-    done = copy.snakemake("figures/fig4a.pdf", "--cores", "1")
+def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(project):
+    """Put in the place of one that Snakemake has a record of."""
+    shutil.copy(project.metrics("ant/l2"), project.metrics("ant/ns"))
+    done = project.snakemake("figures/fig4a.pdf", "--cores", "1")
     assert done.returncode != 0
-    assert "parameters.beta_1: found 0.99, expected 0.95" in done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "ns/default/seed-0/metrics.parquet: parameters." in told[0]
+    assert told[0].endswith("not the run that is wanted; remove it, and snakemake makes it again")
+    project.metrics("ant/ns").unlink()
+    assert "restored, nothing to train" in project.build()
 
 
 def test_all_leaves_out_the_figures_that_this_machine_cannot_draw(tmp_path):

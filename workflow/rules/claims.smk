@@ -1,8 +1,9 @@
 # What the collected tables say to the paper's claims: `snakemake claims`.
 
-from lop.claims.registry import claimed_figures, load_claims
+from lop.claims.registry import claimed_figures
+from lop.claims.table import judged_from
 
-claims_about = told_in_one_line(load_claims)
+verdicts_from = told_in_one_line(judged_from)
 claims_figures = told_in_one_line(claimed_figures)
 
 
@@ -16,8 +17,8 @@ rule claims_of_figure:
     conda:
         "../../envs/lop.yaml"
     params:
-        claims=lambda wildcards: json.dumps(
-            [claim.model_dump() for _, claim in claims_about(wildcards.figure)]
+        what=lambda wildcards: json.dumps(
+            verdicts_from(figure_at(wildcards.figure, wildcards.scale), IMAGES)
         ),
         code=lambda wildcards: sources.digest("lop.claims.table"),
     message:

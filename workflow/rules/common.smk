@@ -5,19 +5,21 @@ import logging
 import os
 import sys
 from functools import cache, wraps
+from itertools import chain
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from snakemake.io import IOFile
 
 from lop import errors
 from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.resources import resources
-from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.plan.state import DAMAGED, why_not
+from lop.problems import PROBLEMS, first_run
 
 
 def told_in_one_line(function):
@@ -71,7 +73,7 @@ FIGURES = told_in_one_line(figure_names)()
 @told_in_one_line
 @cache
 def run_spec(scale, problem, config, setting, seed):
-    return resolve(PROBLEMS[problem], config, int(seed), scale, setting, images=IMAGES)
+    return first_run(problem, config, scale, setting, IMAGES).with_seed(int(seed))
 
 
 def spec_of(wildcards):
@@ -114,39 +116,68 @@ def data_identity(name, source):
     return json.dumps(sets.Images(source, IMAGES.seed).identity(name))
 
 
+def seeds_of(wildcards):
+    """Those that a job does, for the command line: one, or ten."""
+    return wildcards.get("seed") or f"{wildcards.tens}0-{wildcards.tens}9"
+
+
+@told_in_one_line
 def data_files(wildcards):
-    """The images that a run learns from."""
-    return made_together(spec_of(wildcards).data_files(Path(DATA)))
+    """The images that a run learns from. It is asked for when a job enters the DAG: the time to look at what is there."""
+    spec = spec_of(wildcards)
+    first, _, last = seeds_of(wildcards).partition("-")
+    force_unwanted(spec, range(int(first), int(last or first) + 1))
+    return image_files(spec.problem.data, spec.parameters.classes(spec.seed))
 
 
-def made_together(files):
-    """One of those files that the same job makes: up to a thousand inputs a run are too many to be read, or to be fast.
+def force_unwanted(spec, seeds):
+    """Have a job done again whose runs are there, but of other parameters or code, where Snakemake has no record of it.
 
-    The run itself looks whether all are there. From a storage each has to be fetched.
+    It compares params with its records alone, which results copied from elsewhere lack; the files tell by themselves.
     """
-    if IN_STORAGE:
-        return list(files)
-    tens = IMAGES.source == "glyphs"
-    first = {
-        path: path.with_stem(f"{int(path.stem) // 10 * 10 if tens else 0}")
-        for path in files
-        if path.suffix == ".npy"
+    if IN_STORAGE or not workflow.is_main_process:
+        return
+    runs = {
+        f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed
+        for seed in seeds
     }
-    return list(dict.fromkeys(first.get(path, path) for path in files))
+    there = [path for path in runs if os.path.exists(path)]
+    if all(workflow.persistence.metadata(IOFile(path)) for path in there):
+        return
+    for path in there:
+        why = why_not(spec.with_seed(runs[path]), Path(RESULTS))
+        # What is damaged is told when it is collected: nothing is deleted that cannot be read.
+        if why not in ("", DAMAGED):
+            workflow.dag.forcefiles.add(path)
+            tell(f"made again: runs of {spec.name_of_all_seeds}, {why}")
+
+
+@cache
+def tell(line):
+    """Once, on standard error."""
+    print(line, file=sys.stderr)
+
+
+@told_in_one_line
+def image_files(name, classes):
+    """The files of a set of images, if there is one; of ImageNet, of some classes.
+
+    Of those that the same job makes the first stands for all: up to a thousand inputs a run are too many to be read, or
+    to be fast. The run itself looks whether all are there. From a storage each has to be fetched.
+    """
+    if not name:
+        return []
+    if not IN_STORAGE:
+        together = 10 if IMAGES.source == "glyphs" else sets.CLASSES
+        classes = dict.fromkeys(number // together * together for number in classes)
+    return sets.files(name, IMAGES.source, classes, Path(DATA))
 
 
 def picture_files(wildcards):
     """The images that a figure shows."""
     pictures = figure_at(wildcards.figure, SCALE).pictures
-    images = Path(DATA, IMAGES.source)
-    return made_together(
-        [path for picture in pictures for path in picture.files(images)]
-    )
-
-
-def seeds_of(wildcards):
-    """Of a job, for the command line: one, or ten."""
-    return wildcards.get("seed") or f"{wildcards.tens}0-{wildcards.tens}9"
+    files = [image_files(picture.data, picture.classes) for picture in pictures]
+    return list(dict.fromkeys(chain(*files)))
 
 
 @told_in_one_line

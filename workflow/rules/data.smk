@@ -69,17 +69,22 @@ use rule data_mnist as data_imagenet_glyphs with:
         "data {params.source} {params.name} {params.classes}"
 
 
+# Names without wildcards, which Snakemake finds at once: a thousand patterns would be tried with each file that any rule needs.
 use rule data_mnist as data_imagenet_original with:
     output:
-        files=expand(
-            f"{DATA}/{{{{source}}}}/imagenet/classes/{{n}}.npy", n=range(sets.CLASSES)
-        ),
+        files=[
+            f"{DATA}/original/imagenet/classes/{number}.npy"
+            for number in range(sets.CLASSES)
+        ],
     log:
-        f"{DATA}/{{source}}/imagenet.log",
-    wildcard_constraints:
-        source="original",
+        f"{DATA}/original/imagenet.log",
+    resources:
+        mem_mb=2000,
+        python=sys.executable,
+        seed=str(config["data"]["seed"]),
+        folder=data_folder("original"),
     params:
         name="imagenet",
         source="original",
         classes="0-999",
-        made_of=lambda wildcards: data_identity("imagenet", wildcards.source),
+        made_of=lambda wildcards: data_identity("imagenet", "original"),

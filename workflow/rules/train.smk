@@ -50,7 +50,7 @@ for problem in PROBLEMS.values():
         shell:
             # exec: signals reach the run itself; it saves, and the same job goes on from there.
             "exec {resources.python:q} -m {params.entry}"
-            " --config lop/{wildcards.problem}/cfg/{wildcards.config}.yml --setting {wildcards.setting:q}"
+            " --config lop/{wildcards.problem}/cfg/{wildcards.config:q}.yml --setting {wildcards.setting:q}"
             " --seed {params.seeds} --scale {wildcards.scale} --device {resources.device}"
             " --checkpoint-every {resources.checkpoint_every} --progress-every {resources.progress_every}"
             " {resources.images} --fresh --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

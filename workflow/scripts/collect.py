@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from lop.data.sets import Images
-from lop.figures.collect import as_configured, collect, write_collected
+from lop.figures.collect import as_configured, collect, digest_of_runs, keys_of_runs, write_collected
 from lop.figures.registry import load_figure
 from lop.paths import above
 from lop.runs.script import logged
@@ -15,4 +15,5 @@ with logged(snakemake.log[0]):
     output = Path(snakemake.output[0])
     results = above(output, Path(snakemake.wildcards.scale, "collected", output.name))
     table = collect(figure, results, expected=partial(as_configured, images=images))
-    write_collected(table, output, figure.collected_from())
+    runs = digest_of_runs(keys_of_runs(figure, results))
+    write_collected(table, output, figure.collected_from() | {"runs": runs})

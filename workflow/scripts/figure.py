@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from lop.data.sets import data_above
-from lop.figures.collect import read_collected
+from lop.figures.collect import read_collected, read_digest_of_runs
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
 from lop.runs.script import logged
 
 with logged(snakemake.log[0]):
     figure = load_figure(snakemake.wildcards.figure, snakemake.params.scale)
-    collected = read_collected(Path(snakemake.input.collected))
+    table = Path(snakemake.input.collected)
     images = Path()
     if snakemake.input.pictures:
         source, shown = snakemake.config["data"]["source"], [one.data for one in figure.pictures if one.data]
         images = data_above(Path(snakemake.input.pictures[0]), shown[0], source) / source
-    draw(collected, figure, Path(snakemake.output.pdf).parent, images)
+    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, read_digest_of_runs(table))
