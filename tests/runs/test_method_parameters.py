@@ -34,7 +34,7 @@ def test_its_module_is_part_of_the_code_of_a_run():
         ({"method": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
         ({"method": 3}, "key `method`: found 3, allowed: a valid string"),
         ({"method": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),
-        ({"method": SHIPPED, "method_settings": {"power": 1}}, "settings of lop.algos.redo:ReDo: device, hidden_act"),
+        ({"method": SHIPPED, "method_settings": {"power": 1}}, "lop.algos.redo:ReDo: clear_optimizer_state, "),
         ({"method_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `method`"),
     ],
 )
