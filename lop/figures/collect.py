@@ -66,9 +66,8 @@ def collect(
             path = results / run.path
             difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
             if difference:
-                raise InputError(
-                    f"{shown(path)}: {difference}; not the run that is wanted; remove it, and snakemake makes it again"
-                )
+                command = f"`snakemake --cores 1 --force {shown(path)}`"
+                raise InputError(f"{shown(path)}: {difference}; not the run that is wanted, which {command} makes")
             means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
             tables.append(_labelled(means, index, run))
     return _frame(pa.concat_tables(tables))

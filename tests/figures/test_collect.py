@@ -129,7 +129,7 @@ def test_a_run_has_to_be_the_one_expected(tmp_path):
     path = tmp_path / figure(STD).files()[0]
     assert differs(path, {"seed": 0, "parameters": {"wd": 0.001, "h_dim": [256, 256]}}) == ""
     assert differs(path, {"parameters": {"wd": 0.001}}) == "parameters.h_dim: found [256, 256], expected None"
-    with pytest.raises(InputError, match=r"parameters\.wd: found 0\.001, expected 0\.0; not") as error:
+    with pytest.raises(InputError, match=r"parameters\.wd: found 0\.001, expected 0\.0; not the run") as error:
         collect(figure(STD), tmp_path, expected=lambda run: {"parameters": {"wd": 0.0, "h_dim": [256, 256]}})
     assert "\n" not in str(error.value)
 
