@@ -79,8 +79,10 @@ def test_convolutional_learner_meets_the_published_numbers():
     np.testing.assert_allclose(losses, CONV["loss"], rtol=1e-4)
     np.testing.assert_array_equal(replaced, CONV["replaced"])
     for name, p in net.named_parameters():
-        found = [p.detach().double().sum().item(), p.detach().double().abs().sum().item()]
-        np.testing.assert_allclose(found, s["final_sum_and_abs_sum"][name], rtol=1e-4, atol=1e-4)
+        total, magnitude = s["final_sum_and_abs_sum"][name]
+        assert p.detach().double().abs().sum().item() == pytest.approx(magnitude, rel=1e-4)
+        # Weights of both signs nearly cancel, their rounding errors, which differ from processor to processor, do not.
+        assert p.detach().double().sum().item() == pytest.approx(total, rel=1e-4, abs=1e-4 + 1e-5 * magnitude)
 
 
 RECORDED, RECORDED_SETTINGS = golden("recorded")

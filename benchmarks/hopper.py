@@ -1,0 +1,54 @@
+"""Draws docs/hopper_check.png: returns on Hopper by Stable-Baselines3's PPO and by ours, of the runs that there are.
+
+    python benchmarks/sb3.py Hopper-v3
+    for s in 0 1 2; do python lop/rl/run_ppo.py -c lop/rl/cfg/hopper/cbp.yml --n_steps 1e6 --init orthogonal -s $s; done
+    python benchmarks/hopper.py
+
+Thin lines are runs, thick ones their means, in bins of 50,000 steps; prints the mean return of each run's last 100
+episodes.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lop.paths import RESULTS, ROOT
+from lop.runs.metrics import read_table
+
+BIN = 50_000
+OURS = "paper/rl/hopper/{}/seed-*/metrics.parquet"
+RUNS = {  # label -> where its runs lie in the results
+    "Stable-Baselines3, its defaults": "sb3/Hopper-v3/seed-*.parquet",
+    "ours, standard PPO as published": OURS.format("std/n_steps=1000000"),
+    "ours, standard PPO, orthogonal weights": OURS.format("std/n_steps=1000000,init=orthogonal"),
+    "ours, continual backpropagation as published": OURS.format("cbp/n_steps=1000000"),
+    "ours, continual backpropagation, orthogonal weights": OURS.format("cbp/n_steps=1000000,init=orthogonal"),
+}
+
+
+def returns(path: Path) -> pd.Series:
+    """Returns of a run's episodes, by the steps at which they ended."""
+    table = read_table(path).to_pandas()
+    return table[table["metric"] == "return"].set_index("step")["value"]
+
+
+def main() -> None:
+    fig, ax = plt.subplots(figsize=(7.5, 4.5))
+    for number, (label, pattern) in enumerate(RUNS.items()):
+        runs = [returns(path) for path in sorted(RESULTS.glob(pattern))]
+        if not runs:
+            continue
+        print(f"{label}: {', '.join(f'{run.tail(100).mean():,.0f}' for run in runs)}")
+        binned = pd.concat([run.groupby((run.index - 1) // BIN).mean() for run in runs], axis=1)
+        millions = (binned.index + 1) * BIN / 1e6
+        ax.plot(millions, binned, color=f"C{number}", lw=0.5, alpha=0.6)
+        ax.plot(millions, binned.mean(axis=1), color=f"C{number}", lw=2, label=f"{label} ({len(runs)} runs)")
+    ax.set(xlabel="Environment steps (millions)", ylabel="Return per episode", xlim=(0, 1), ylim=(0, None))
+    ax.legend(frameon=False, fontsize=8)
+    fig.tight_layout()
+    fig.savefig(ROOT / "docs/hopper_check.png", dpi=100)
+
+
+if __name__ == "__main__":
+    main()
