@@ -1,4 +1,4 @@
-"""What files are made of is written down beside them; what is wrong is told with the command that makes it."""
+"""What files are made of is written down beside them; what is not as it should be is told with what makes it."""
 
 import re
 import shutil

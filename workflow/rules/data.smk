@@ -1,7 +1,6 @@
 # The images that problems learn from, in data/. Built-in ones are stale when their seed or the code that draws them
-# changes. Originals are not: checksums hold them; resources say from where, and make nothing stale. All files are
-# of one old time, so that their making alone makes no run stale. (With `ancient`, Snakemake would forget to look whether
-# a run's params have changed as well.)
+# changes. Originals are not: checksums hold them; resources say from where, and make nothing stale. (Runs do not take them
+# as `ancient`: Snakemake would forget to look whether a run's params have changed as well.)
 # The built-in ImageNet comes in tens of classes, so that only those are made that a run needs.
 
 
