@@ -65,7 +65,7 @@ def test_images_of_another_seed_are_refused(tmp_path):
 
 def test_images_drawn_by_other_code_are_refused(tmp_path, monkeypatch):
     prepare("cifar-100", "glyphs", data=tmp_path)
-    monkeypatch.setattr(sets.sources, "digest", lambda entry: "another")
+    monkeypatch.setattr(sets, "_drawn_by", lambda: "another")
     refused("found images that other code has drawn", "cifar-100", Images(), [], tmp_path)
 
 
