@@ -182,6 +182,7 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
         assert same(state, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["cbp", "retrained", "noise"])
 def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
     config, overrides = METHODS[method]
