@@ -1,6 +1,7 @@
 """Runs that end in the middle, and what runs leave."""
 
 import pyarrow.parquet as pq
+import pytest
 import torch
 
 from lop.runs import checkpoint
@@ -29,6 +30,19 @@ def finished(train, run):
     """The table of a run, and all of its state at its end."""
     run.execute(train)
     return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec)["tracked"]
+
+
+def goes_on_after_a_cut(train, run_in, saved_at):
+    """Table and state of a run, which are those of one that was cut; `run_in` makes it, for results of a name."""
+    run = run_in("cut")
+    run.saved_at = saved_at
+    with pytest.raises(PowerCut):
+        run.execute(train)
+    cut, cuts_state = finished(train, run_in("cut"))
+    table, state = finished(train, run_in("whole"))
+    assert cut.equals(table)
+    assert same(cuts_state, state)
+    return table, state
 
 
 def same(a, b):

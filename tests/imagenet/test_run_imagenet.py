@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from interrupted import InterruptedRun, PowerCut, finished, same
+from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, same
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
@@ -77,14 +77,9 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 @pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp2", "linear"])
 def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
     config, overrides = METHODS[method]
-    run = run_of(tmp_path / "cut", images, config, other_device, **overrides)
-    run.saved_at = 4
-    with pytest.raises(PowerCut):
-        run.execute(train)
-    cut, cuts_state = finished(train, run_of(tmp_path / "cut", images, config, other_device, **overrides))
-    table, state = finished(train, run_of(tmp_path / "whole", images, config, other_device, **overrides))
-    assert cut.equals(table)
-    assert same(cuts_state, state)
+    table, state = goes_on_after_a_cut(
+        train, lambda name: run_of(tmp_path / name, images, config, other_device, **overrides), saved_at=4
+    )
     on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     for name, weight in its_state["net"].items():

@@ -4,7 +4,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 import torch
-from interrupted import InterruptedRun, PowerCut, finished, same
+from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, same
 
 from lop.data import load
 from lop.data.formats import CIFAR_RECORD
@@ -187,14 +187,9 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
     config, overrides = METHODS[method]
     overrides = {**overrides, "total_classes": 4, "class_increase_frequency": 2, "stepsize": 0.01}
-    run = run_of(tmp_path / "cut", images, config, other_device, **overrides)
-    run.saved_at = 1
-    with pytest.raises(PowerCut):
-        run.execute(train)
-    cut, cuts_state = finished(train, run_of(tmp_path / "cut", images, config, other_device, **overrides))
-    table, state = finished(train, run_of(tmp_path / "whole", images, config, other_device, **overrides))
-    assert cut.equals(table)
-    assert same(cuts_state, state)
+    table, _ = goes_on_after_a_cut(
+        train, lambda name: run_of(tmp_path / name, images, config, other_device, **overrides), saved_at=1
+    )
     on_cpu, _ = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     np.testing.assert_allclose(values(table, "weight_magnitude"), values(on_cpu, "weight_magnitude"), rtol=1e-2)
