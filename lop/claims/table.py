@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from lop.claims.basis import setting_of
 from lop.claims.registry import load_claims
-from lop.claims.verdict import Verdict, judge, setting_of
+from lop.claims.verdict import Verdict, judge
 from lop.data.sets import Images
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
@@ -26,18 +27,6 @@ def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFr
         for place, claim in load_claims(figure.name)
     ]
     return pd.DataFrame(map(_flat, verdicts))
-
-
-def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
-    """What the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about in
-    figures.yaml, and which runs are as published."""
-    claims = load_claims(figure.name)
-    seen = {"curves", "to", "bin", "factor", "unit"}  # of a panel, by `judge`
-    return {
-        "claims": [claim.model_dump(mode="json") for _, claim in claims],
-        "panels": {place: figure.curve_panels[place].model_dump_json(include=seen) for place, _ in claims},
-        "settings": {place: setting_of(figure, place, images) for place, _ in claims},
-    }
 
 
 def judged_by_runs(figure: Figure, results: Path, images: Images) -> pd.DataFrame:

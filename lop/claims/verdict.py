@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lop.claims.basis import Setting
 from lop.claims.registry import Claim, Side
 from lop.claims.statistics import Estimate, differences, improvement_estimate, iqm_estimate, mean_estimate
-from lop.figures.registry import Figure, Panel, load_figure
-from lop.problems import PROBLEMS, first_run
+from lop.figures.registry import Figure, Panel
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -37,14 +37,6 @@ class Verdict(NamedTuple):
     n: int  # seeds that have both
     verdict: str
     why: str
-
-
-class Setting(NamedTuple):
-    """Where a table comes from."""
-
-    scale: str
-    images: str  # source of the images, "" where runs need none
-    as_published: bool  # whether the runs have the paper's parameters and images
 
 
 def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, setting: Setting) -> Verdict:
@@ -77,24 +69,6 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
         verdict=verdict,
         why=why,
     )
-
-
-def setting_of(figure: Figure, place: int, images: Any) -> Setting:
-    """Where the runs of a panel come from, and whether they are the paper's; `images` is a `lop.data.sets.Images`."""
-    panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
-    problems = {source.problem for source in panel.curves.values()}
-    source = images.source if any(PROBLEMS[name].data for name in problems) else ""
-    same = panel.to == published.to and panel.curves == published.curves
-    alike = same and all(
-        _identity(one, figure.scale, images) == _identity(one, "paper", images) for one in panel.curves.values()
-    )
-    return Setting(figure.scale, source, alike and source in ("", "original"))
-
-
-def _identity(source: Any, scale: str, images: Any) -> dict[str, Any]:
-    """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
-    spec = first_run(source.problem, source.config, scale, source.setting, images)
-    return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
 
 
 def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lop.claims.basis import Setting, judged_from, setting_of
 from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
-from lop.claims.table import as_markdown, judged, judged_by_runs, judged_from, read, write
-from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Setting, judge, setting_of
+from lop.claims.table import as_markdown, judged, judged_by_runs, read, write
+from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
 from lop.data.sets import Images
 from lop.errors import InputError
 from lop.figures.collect import COLLECTED

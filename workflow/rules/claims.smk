@@ -1,7 +1,7 @@
 # What the collected tables say to the paper's claims: `snakemake claims`.
 
+from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
-from lop.claims.table import judged_from
 
 verdicts_from = told_in_one_line(judged_from)
 claims_figures = told_in_one_line(claimed_figures)

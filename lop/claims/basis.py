@@ -1,0 +1,49 @@
+"""What verdicts are given by, beside the collected tables: the claims, and where the runs come from.
+
+Snakemake asks at each start, so nothing is imported here that only judging needs.
+"""
+
+from typing import Any, NamedTuple
+
+from lop.claims.registry import load_claims
+from lop.data.sets import Images
+from lop.figures.registry import Figure, load_figure
+from lop.problems import PROBLEMS, first_run
+
+
+class Setting(NamedTuple):
+    """Where a table comes from."""
+
+    scale: str
+    images: str  # source of the images, "" where runs need none
+    as_published: bool  # whether the runs have the paper's parameters and images
+
+
+def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
+    """What the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about in
+    figures.yaml, and which runs are as published."""
+    claims = load_claims(figure.name)
+    seen = {"curves", "to", "bin", "factor", "unit"}  # of a panel, by `judge`
+    return {
+        "claims": [claim.model_dump(mode="json") for _, claim in claims],
+        "panels": {place: figure.curve_panels[place].model_dump_json(include=seen) for place, _ in claims},
+        "settings": {place: setting_of(figure, place, images) for place, _ in claims},
+    }
+
+
+def setting_of(figure: Figure, place: int, images: Images) -> Setting:
+    """Where the runs of a panel come from, and whether they are the paper's."""
+    panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
+    problems = {source.problem for source in panel.curves.values()}
+    source = images.source if any(PROBLEMS[name].data for name in problems) else ""
+    same = panel.to == published.to and panel.curves == published.curves
+    alike = same and all(
+        _identity(one, figure.scale, images) == _identity(one, "paper", images) for one in panel.curves.values()
+    )
+    return Setting(figure.scale, source, alike and source in ("", "original"))
+
+
+def _identity(source: Any, scale: str, images: Images) -> dict[str, Any]:
+    """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
+    spec = first_run(source.problem, source.config, scale, source.setting, images)
+    return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
