@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 CONF = """
@@ -39,6 +41,7 @@ PartitionName=low Nodes=localhost Default=YES MaxTime=INFINITE State=UP Priority
 PartitionName=high Nodes=localhost MaxTime=INFINITE State=UP PriorityTier=10
 """
 PLACE = Path("/etc/slurm/slurm.conf")  # where programs in a job look: executors take SLURM_CONF away
+MARK = "TEST_CLUSTER"  # in the environment of its daemons and of all that its jobs start: the folder of the cluster
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 
 
@@ -67,9 +70,8 @@ class Cluster:
         self.conf.write_text(
             CONF.format(folder=folder, user=user, controller=controller, daemon=daemon, cpus=cpus).lstrip()
         )
-        self.environment = {
-            **os.environ, "SLURM_CONF": str(self.conf), "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"
-        }  # fmt: skip
+        path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+        self.environment = {**os.environ, "SLURM_CONF": str(self.conf), "PATH": path, MARK: str(folder)}
 
     def __enter__(self) -> "Cluster":
         for name in ("state", "spool"):
@@ -100,6 +102,18 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        for process in self.processes():  # with linuxproc those outlive their job that have left its tree
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def processes(self) -> list[int]:
+        """All that were started by the daemons, by their jobs, or by who sent those, and still run."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if f"{MARK}={self.folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
+        return found
 
     def run(self, *command: str) -> str:
         """What a command of SLURM's prints."""
