@@ -21,16 +21,16 @@ TABLE, FIGURE = "collect fig4a", "draw fig4a"
 
 
 class Project:
-    """A copy of the project in a folder of its own."""
+    """A copy of the project in a folder of its own, with what numba has compiled of it, as a user's second build has."""
 
     def __init__(self, folder: Path, of: Path = ROOT):
         self.folder = folder
         folder.mkdir(exist_ok=True)
         for part in PARTS:
-            copy = shutil.copytree if (of / part).is_dir() else shutil.copy
-            copy(of / part, folder / part)
-        for junk in folder.rglob("__pycache__"):
-            shutil.rmtree(junk)
+            if (of / part).is_dir():
+                shutil.copytree(of / part, folder / part, ignore=shutil.ignore_patterns("*.pyc", "*.tmp.*"))
+            else:
+                shutil.copy(of / part, folder / part)
 
     def command(self, *arguments: str) -> list[str]:
         scale = ["--config", "scale=smoke"] if "--config" not in arguments else []
