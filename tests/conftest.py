@@ -9,6 +9,7 @@ from pretended import DEVICE  # before the first backward pass, when torch looks
 
 from lop.data.prepare import prepare
 from lop.data.sets import files
+from lop.runs.command_line import main
 from lop.runs.lock import locked
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,6 +30,22 @@ def data(tmp_path_factory, worker_id):
         if not all(path.exists() for path in files("mnist", "glyphs", data=folder)):
             prepare("mnist", "glyphs", data=folder)
     return folder
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """The one line in which a problem's script, as a module, refuses arguments, called in its folder."""
+
+    def line(script, arguments: list[str]) -> str:
+        monkeypatch.chdir(script.PROBLEM.folder)
+        with pytest.raises(SystemExit) as ended:
+            main(script.PROBLEM, script.__doc__, script.train, arguments)
+        assert ended.value.code == 2
+        (told,) = capsys.readouterr().err.splitlines()
+        assert told.startswith("error: ")
+        return told
+
+    return line
 
 
 @pytest.fixture(scope="session")

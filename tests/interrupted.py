@@ -1,5 +1,6 @@
 """Runs that end in the middle, and what runs leave."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -21,7 +22,7 @@ class InterruptedRun(Run):
         for step in super().steps(n, unit, stride):
             if step == self.saved_at:
                 self.save()
-            if step == self.saved_at + 2:
+            if step == self.saved_at + 2 * stride:
                 raise PowerCut
             yield step
 
@@ -48,6 +49,8 @@ def goes_on_after_a_cut(train, run_in, saved_at):
 def same(a, b):
     if torch.is_tensor(a):
         return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):

@@ -11,8 +11,10 @@ LEAK, SELU_ALPHA, SELU_SCALE = 0.01, 1.6732632423543772, 1.0507009873554805
 # No arrays are made: counting references to them would take longer than an example.
 EXACT: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "fastmath": False}  # not said, it would be the caller's
 COMPILED: dict[str, Any] = EXACT | {"fastmath": {"reassoc", "contract", "arcp", "nsz"}}
-inlined: Any = njit(forceinline=True, **COMPILED)
-inlined_exact: Any = njit(forceinline=True, **EXACT)
+# Only compiled functions call them: what would let Python do it takes as long to compile as they do.
+INLINED: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inlined: Any = njit(**INLINED, **COMPILED)
+inlined_exact: Any = njit(**INLINED, **EXACT)
 at = np.uintp  # an index that is not negative: the compiler need not ask whether it counts from the end
 
 

@@ -20,7 +20,11 @@ def kernel(method: Method) -> Any:
     """The compiled function for a method; its arguments are those of `lop.online.layout` and of
     `lop.online.learner.OnlineLearner.learn`."""
     shape, rule = shape_of(method), rule_of(method)
+    # What the method does not do is left out before it is compiled, which takes long: of names outside of `learn` numba
+    # sees that they are constants, of fields of `rule` only its compiler does.
     keeps_sums = rule.uses_outgoing or rule.uses_incoming
+    logs, replaces, delays = rule.logs, rule.replaces, rule.late
+    perturbs_now = rule.perturbs and not rule.late
 
     def learn(order, inputs, settings, state, bounds, late, losses, predicted):
         for t in range(len(order)):
@@ -31,15 +35,15 @@ def kernel(method: Method) -> Any:
             forward(shape, rule, settings, state, late, t, inputs, first, last)
             losses[t], predicted[t] = output_error(shape, state, inputs.targets[example])
             backward(shape, rule, settings, state, late, t, inputs, first, last)
-            if rule.logs:
+            if logs:
                 log_inactive(shape, state)
-            if rule.perturbs and not rule.late:
+            if perturbs_now:
                 perturb(shape, settings, state, late.normal)
                 if keeps_sums:
                     sum_weights(shape, state)
-            if rule.replaces:
+            if replaces:
                 generate_and_test(shape, rule, settings, state, bounds)
-        if rule.late:
+        if delays:
             catch_up_all(shape, state, late, len(order))
 
     # numba keeps one index of compiled code for each name; processes that compile different methods at the same time

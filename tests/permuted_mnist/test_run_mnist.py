@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from interrupted import InterruptedRun, goes_on_after_a_cut
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
@@ -20,6 +21,7 @@ from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
 from lop.paths import ROOT
+from lop.permuted_mnist import run_mnist
 from lop.permuted_mnist.problem import Stream
 from lop.permuted_mnist.run_mnist import initial_network
 from lop.plasticity import measure
@@ -145,17 +147,26 @@ def test_initial_weights_are_the_networks(activation):
         np.testing.assert_array_equal(biases, layer.bias.detach())
 
 
-KILLED = {
-    "cbp with Adam and noise": ("cbp", "replacement_rate=0.0001", ["--opt", "adam", "--perturb_scale", "0.00001"]),
-    "dropout and online normalisation": ("dropout", "dropout=0.1", ["--online_norm", "true"]),
-}
+@pytest.mark.parametrize("saved_at", [2000, 3000])
+@pytest.mark.parametrize(
+    ("config", "setting", "more"),
+    [
+        ("cbp", "default", {"opt": "adam", "perturb_scale": 1e-5, "replacement_rate": 0.01, "mt": 10}),
+        ("dropout", "dropout=0.1", {"online_norm": True}),
+    ],
+    ids=["cbp with Adam and noise", "dropout and online normalisation"],
+)
+def test_cut_within_a_task_and_between_two_it_ends_with_the_same_bits(config, setting, more, saved_at, tmp_path, data):
+    small = {"num_features": 30, "num_examples": 6000, "change_after": 2000}
+    spec = resolve(PROBLEM, config, 0, "paper", setting, overrides=small | more)
+    goes_on_after_a_cut(run_mnist.train, lambda name: InterruptedRun(spec, tmp_path / name, data=data), saved_at)
 
 
-@pytest.mark.parametrize("case", KILLED)
-def test_killed_at_random_points_it_ends_with_the_same_numbers(case, tmp_path, data):
-    config, setting, more = KILLED[case]
-    which = {"config": config, "setting": setting}
-    more = [*more, "--num_examples", "80000", "--change_after", "8000", "--checkpoint-every", "0.1"]
+@pytest.mark.slow
+def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, data):
+    """Dropout and online normalisation."""
+    which = {"config": "dropout", "setting": "dropout=0.1"}
+    more = ["--online_norm", "true", "--num_examples", "80000", "--change_after", "8000", "--checkpoint-every", "0.1"]
     run(tmp_path / "whole", data, *more, **which)
     killed, rng, kills = tmp_path / "killed", random.Random(time.time()), 0
     while True:
@@ -202,11 +213,8 @@ def test_a_run_tells_which_images_it_read(tmp_path, data):
         (["--data-seed", "-1"], "seed of data: found -1, allowed: 0 or more"),
     ],
 )
-def test_bad_input_is_told_in_one_line(more, message, tmp_path, data):
-    ended = subprocess.run(command(tmp_path, data, *more), cwd=FOLDER, capture_output=True, text=True)
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
-    assert message in line
+def test_bad_input_is_told_in_one_line(more, message, tmp_path, data, refused):
+    assert message in refused(run_mnist, command(tmp_path, data, *more)[2:])
 
 
 @pytest.mark.slow

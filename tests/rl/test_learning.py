@@ -29,6 +29,7 @@ def test_ppo_learns_to_hop(tmp_path, config):
     assert after > 120
 
 
+@pytest.mark.slow
 def test_nothing_is_learned_with_a_step_size_of_nothing(tmp_path):
     before, after = mean_returns(tmp_path, "std", "--lr", "1e-12")
     assert abs(after - before) < 15

@@ -74,7 +74,7 @@ def run_under_fire(results: Path, most_kills: int, **options) -> int:
 
 
 def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, uninterrupted):
-    assert run_under_fire(tmp_path, most_kills=4) >= 2
+    assert run_under_fire(tmp_path, most_kills=3) >= 2
     assert pq.read_table(finished(tmp_path)).equals(uninterrupted)
     assert read_about(finished(tmp_path))["resumed"] >= 1
 
@@ -178,13 +178,8 @@ def test_what_made_a_run_is_written_into_it(tmp_path):
         (["--setting", "lr=1"], "setting: found 'lr=1', allowed: default"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(tmp_path, extra, message):
-    process = start(tmp_path, extra=extra)
-    _, errors = process.communicate()
-    assert process.returncode == 2
-    assert message in errors
-    assert errors.startswith("error: ")
-    assert errors.count("\n") == 1
+def test_bad_input_is_one_line_and_status_2(tmp_path, refused, extra, message):
+    assert message in refused(run_ppo, command(tmp_path, extra=extra)[2:])
 
 
 def test_a_cfg_of_ones_own_is_checked_and_named(tmp_path):
@@ -200,6 +195,7 @@ def test_an_edited_cfg_does_not_take_up_the_old_checkpoint(tmp_path):
     cfg = tmp_path / "mine.yml"
     cfg.write_text((ROOT / "lop/rl/cfg/ant/std.yml").read_text())
     run = [sys.executable, "-m", "lop.rl.run_ppo", "-c", str(cfg), "--results", str(tmp_path / "results"), *SMALL]
+    run += ["--n_steps", "600"]
     assert subprocess.run(run, capture_output=True).returncode == 0
     cfg.write_text(cfg.read_text().replace("lr: 0.0001", "lr: 0.001"))
     refused = subprocess.run(run, capture_output=True, text=True)
