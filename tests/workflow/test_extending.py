@@ -59,6 +59,7 @@ def add_problem(project: Project) -> None:
     project.append("config/figures.yaml", block_after("and a figure of it"))
 
 
+@pytest.mark.slow
 def test_a_problem_of_ones_own(tmp_path):
     project = Project(tmp_path / "project")
     add_problem(project)

@@ -64,6 +64,7 @@ def test_results_and_images_may_lie_elsewhere(project, tmp_path):
     assert project.stale(FIGURE) == set()  # of what lies where it was
 
 
+@pytest.mark.slow
 def test_loss_of_the_files_costs_no_training(project):
     shutil.rmtree(project.folder / "data")
     assert project.stale(FIGURE) == set()

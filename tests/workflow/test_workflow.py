@@ -38,7 +38,9 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(self.folder)}
+        """A user's: one in which Python keeps its bytecode."""
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        return inherited | {"PYTHONPATH": str(self.folder)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -168,6 +170,7 @@ def test_undoing_a_change_trains_nothing(project):
     assert project.stale() == set()
 
 
+@pytest.mark.slow
 def test_a_harmless_change_of_the_rule_trains_nothing(project):
     project.edit("workflow/rules/train.smk", '"exec {resources.python:q}', '"exec  {resources.python:q}')
     assert project.stale() == RUNS | {TABLE, FIGURE}
