@@ -155,6 +155,7 @@ def test_a_bad_file_ends_the_command(tmp_path):
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_killed_across_changes_of_friction_it_ends_with_the_same_numbers(tmp_path):
     assert start(tmp_path / "whole", extra=SLIPPERY).wait() == 0
     assert run_under_fire(tmp_path / "killed", most_kills=3, extra=SLIPPERY) >= 2

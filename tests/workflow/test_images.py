@@ -11,6 +11,7 @@ from test_workflow import Project
 
 from lop.runs.metrics import read_about
 
+pytestmark = pytest.mark.slow
 FIGURE = "figures/ed3b_rate.pdf"
 RUNS = {f"permuted_mnist/bp/rate change_after={n} seed {seed}" for n in (1000, 2000, 4000) for seed in (0, 1)}
 AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
@@ -64,7 +65,6 @@ def test_results_and_images_may_lie_elsewhere(project, tmp_path):
     assert project.stale(FIGURE) == set()  # of what lies where it was
 
 
-@pytest.mark.slow
 def test_loss_of_the_files_costs_no_training(project):
     shutil.rmtree(project.folder / "data")
     assert project.stale(FIGURE) == set()
