@@ -154,9 +154,9 @@ def write_collected(table: pd.DataFrame, path: Path, about: Mapping[str, Any] | 
         pq.write_table(rows, temporary, compression="zstd")
 
 
-def read_digest_of_runs(path: Path) -> str:
-    """That of the runs that a collected table was made of; "" if it does not say."""
-    return str(json.loads((read_schema(path).metadata or {}).get(b"lop", b"{}")).get("runs", ""))
+def read_about_collected(path: Path) -> dict[str, Any]:
+    """What a collected table was made of: as `Figure.collected_from`, and `runs`, a digest; InputError if damaged."""
+    return dict(json.loads((read_schema(path).metadata or {}).get(b"lop", b"{}")))
 
 
 def read_collected(path: Path) -> pd.DataFrame:

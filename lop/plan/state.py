@@ -1,10 +1,13 @@
-"""Whether a run is there as the configuration and the code want it now."""
+"""Whether a run, or a figure's table of its runs, is there as the configuration and the code want it now."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lop.errors import InputError
+from lop.figures.collect import read_about_collected
+from lop.figures.registry import Figure
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 from lop.runs.store import Store
@@ -43,3 +46,13 @@ def differs(spec: RunSpec, about: Mapping[str, Any]) -> str:
         if found.get(key) != wanted.get(key):
             return f"of another {key}"
     return "" if about.get("code_digest") == spec.code_digest else OTHER_CODE
+
+
+def why_not_collected(figure: Figure, path: Path) -> str:
+    """Why a figure's table is not made as the configuration wants it; "" if it is."""
+    try:
+        about = read_about_collected(path)
+    except InputError:
+        return DAMAGED
+    wanted = json.loads(json.dumps(figure.collected_from()))
+    return "" if {key: about.get(key) for key in wanted} == wanted else "of another configuration"

@@ -18,6 +18,7 @@ from lop.paths import ROOT
 PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
 RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}
 TABLE, FIGURE = "collect fig4a", "draw fig4a"
+BINS = "fig4a: {seeds: 2, to: 4_096, bin: "  # in the file of the smoke scale
 
 
 class Project:
@@ -120,11 +121,7 @@ def test_one_command_makes_figure_picture_and_table(built):
         (lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "label: PPO+L2", "label: other"), set()),
         (lambda p: p.edit("config/figures.yaml", "y_label: Return per episode", "y_label: Return"), {FIGURE}),
         (
-            lambda p: p.edit(
-                "config/scales/smoke.yaml",
-                "fig4a: {seeds: 2, to: 4_096, bin: 1_024",
-                "fig4a: {seeds: 2, to: 4_096, bin: 2_048",
-            ),
+            lambda p: p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048"),
             {TABLE, FIGURE},
         ),
         (lambda p: p.metrics().unlink(), set()),
@@ -182,6 +179,9 @@ def test_results_copied_from_elsewhere_are_fresh(built, tmp_path):
     copy = Project(tmp_path / "project")
     shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
     assert copy.stale() == {FIGURE}
+    copy.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "512")
+    assert copy.stale() == {TABLE, FIGURE}
+    copy.edit("config/scales/smoke.yaml", BINS + "512", BINS + "1_024")
     copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
     of_ns = {f"rl/ant/ns seed {seed}" for seed in (0, 1)}
     for seconds, config in enumerate(("std", "ns", "l2", "cbp")):

@@ -7,10 +7,7 @@ from lop.runs import sources
 
 rule collect:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/{path}"
-            for path in figure_at(wildcards.figure, wildcards.scale).files()
-        ],
+        collected_files,
     output:
         f"{RESULTS}/{{scale}}/collected/{{figure}}.parquet",
     log:

@@ -18,7 +18,7 @@ from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
 from lop.paths import ROOT
 from lop.plan.resources import resources
-from lop.plan.state import DAMAGED, why_not
+from lop.plan.state import DAMAGED, why_not, why_not_collected
 from lop.problems import PROBLEMS, first_run
 
 
@@ -126,30 +126,47 @@ def data_files(wildcards):
     """The images that a run learns from. It is asked for when a job enters the DAG: the time to look at what is there."""
     spec = spec_of(wildcards)
     first, _, last = seeds_of(wildcards).partition("-")
-    force_unwanted(spec, range(int(first), int(last or first) + 1))
+    seeds = range(int(first), int(last or first) + 1)
+    runs = {
+        f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed
+        for seed in seeds
+    }
+    force_unwanted(
+        runs,
+        lambda path: why_not(spec.with_seed(runs[path]), Path(RESULTS)),
+        f"runs of {spec.name_of_all_seeds}",
+    )
     return image_files(spec.problem.data, spec.parameters.classes(spec.seed))
 
 
-def force_unwanted(spec, seeds):
-    """Have a job done again whose runs are there, but of other parameters or code, where Snakemake has no record of it.
+@told_in_one_line
+def collected_files(wildcards):
+    """The runs that a figure shows; asked for like those above."""
+    figure = figure_at(wildcards.figure, wildcards.scale)
+    force_unwanted(
+        [f"{RESULTS}/{figure.scale}/collected/{figure.name}.parquet"],
+        lambda path: why_not_collected(figure, Path(path)),
+        f"the table of {figure.name}",
+    )
+    return [f"{RESULTS}/{path}" for path in figure.files()]
+
+
+def force_unwanted(paths, why_not, what):
+    """Have a job done again whose files are there, but not the wanted ones, where Snakemake has no record of them.
 
     It compares params with its records alone, which results copied from elsewhere lack; the files tell by themselves.
     """
     if IN_STORAGE or not workflow.is_main_process:
         return
-    runs = {
-        f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed
-        for seed in seeds
-    }
-    there = [path for path in runs if os.path.exists(path)]
+    there = [path for path in paths if os.path.exists(path)]
     if all(workflow.persistence.metadata(IOFile(path)) for path in there):
         return
     for path in there:
-        why = why_not(spec.with_seed(runs[path]), Path(RESULTS))
-        # What is damaged is told when it is collected: nothing is deleted that cannot be read.
+        why = why_not(path)
+        # What is damaged is told when it is read: nothing is deleted that cannot be.
         if why not in ("", DAMAGED):
             workflow.dag.forcefiles.add(path)
-            tell(f"made again: runs of {spec.name_of_all_seeds}, {why}")
+            tell(f"made again: {what}, {why}")
 
 
 @cache

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lop.data.sets import data_above
-from lop.figures.collect import read_collected, read_digest_of_runs
+from lop.figures.collect import read_about_collected, read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
 from lop.runs.script import logged
@@ -15,4 +15,5 @@ with logged(snakemake.log[0]):
     if snakemake.input.pictures:
         source, shown = snakemake.config["data"]["source"], [one.data for one in figure.pictures if one.data]
         images = data_above(Path(snakemake.input.pictures[0]), shown[0], source) / source
-    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, read_digest_of_runs(table))
+    runs = read_about_collected(table).get("runs", "")
+    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, runs)
