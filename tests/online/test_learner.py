@@ -337,3 +337,16 @@ def test_unknown_names_are_told():
         OnlineLearner(layers, seeded(0), 0.1, loss="mae")
     with pytest.raises(ValueError, match="Invalid network: 3 outputs"):
         OnlineLearner(network(FFNN(2, num_outputs=3)), seeded(0), 0.1)
+
+
+@pytest.mark.parametrize("opt", ["sgd", "adam", "adam_gnt"])
+def test_arrays_that_are_not_needed_have_their_room(opt):
+    """Or others lie in it, and compiled loops, which look whether they overlap, run number by number."""
+    learner = OnlineLearner(network(DeepFFNN(5, 4, 3, 2)), seeded(1), 0.01, loss="nll", opt=opt)
+    sizes = {"weights": ("moments", "squares", "decayed"), "z": ("kept", "norm_mean", "norm_var", "mean_error")}
+    for needed, others in sizes.items():
+        room = getattr(learner.state, needed).nbytes
+        for name in others:
+            array = getattr(learner.state, name)
+            assert array.nbytes in (0, room)
+            assert array.base.nbytes == room
