@@ -75,6 +75,21 @@ def torchs(width: int, settings: dict, problem: Stream, n: int) -> Callable[[], 
     return learn
 
 
+def memory_alone(width: int, problem: Stream, rounds: int = 5) -> float:
+    """Microseconds in which NumPy reads, then reads and writes, those weights between hidden layers that an example
+    needs: the rows of active units, of a network as it begins."""
+    _, hidden = network(width).predict(torch.from_numpy(problem.inputs(0, 20)))
+    share = float(np.mean([(h != 0).float().mean() for h in hidden[:2]]))
+    weights = np.ones((int(2 * share * width), width), np.float32)
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        weights.max()
+        np.multiply(weights, np.float32(1), out=weights)
+        times.append((time.perf_counter() - start) * 1e6)
+    return statistics.median(times)
+
+
 def main(widths: list[int], rounds: int = 9) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -107,6 +122,7 @@ def main(widths: list[int], rounds: int = 9) -> None:
         print(
             f"3 x {width:6,} continual backpropagation takes {overhead:.2f} times backpropagation's{limit}", flush=True
         )
+        print(f"3 x {width:6,} to go through these weights alone takes {memory_alone(width, problem):,.1f} us", flush=True)
     sys.exit(not fine)
 
 
