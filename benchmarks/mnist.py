@@ -122,7 +122,8 @@ def main(widths: list[int], rounds: int = 9) -> None:
         print(
             f"3 x {width:6,} continual backpropagation takes {overhead:.2f} times backpropagation's{limit}", flush=True
         )
-        print(f"3 x {width:6,} to go through these weights alone takes {memory_alone(width, problem):,.1f} us", flush=True)
+        alone = memory_alone(width, problem)
+        print(f"3 x {width:6,} to go through these weights alone takes {alone:,.1f} us", flush=True)
     sys.exit(not fine)
 
 
