@@ -141,7 +141,7 @@ def data_files(wildcards):
 
 @told_in_one_line
 def collected_files(wildcards):
-    """The runs that a figure shows; asked for like those above."""
+    """The runs that a figure shows; it is asked for when its table enters the DAG, as above."""
     figure = figure_at(wildcards.figure, wildcards.scale)
     force_unwanted(
         [f"{RESULTS}/{figure.scale}/collected/{figure.name}.parquet"],
@@ -151,7 +151,7 @@ def collected_files(wildcards):
     return [f"{RESULTS}/{path}" for path in figure.files()]
 
 
-def force_unwanted(paths, why_not, what):
+def force_unwanted(paths, why_unwanted, what):
     """Have a job done again whose files are there, but not the wanted ones, where Snakemake has no record of them.
 
     It compares params with its records alone, which results copied from elsewhere lack; the files tell by themselves.
@@ -162,7 +162,7 @@ def force_unwanted(paths, why_not, what):
     if all(workflow.persistence.metadata(IOFile(path)) for path in there):
         return
     for path in there:
-        why = why_not(path)
+        why = why_unwanted(path)
         # What is damaged is told when it is read: nothing is deleted that cannot be.
         if why not in ("", DAMAGED):
             workflow.dag.forcefiles.add(path)
