@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pretended import DEVICE  # before the first backward pass, when torch looks what devices there are
 
 from lop.data.prepare import prepare
 from lop.data.sets import files
@@ -13,6 +12,13 @@ from lop.runs.command_line import main
 from lop.runs.lock import locked
 
 GOLDEN = Path(__file__).parent / "golden"
+
+if torch.cuda.is_available():
+    OTHER_DEVICE = "cuda"
+else:  # before the first backward pass, when torch looks what devices there are
+    from pretended import DEVICE
+
+    OTHER_DEVICE = str(DEVICE)
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +56,8 @@ def refused(capsys, monkeypatch):
 
 @pytest.fixture(scope="session")
 def other_device() -> str:
-    """The name of a device that is not the CPU, and as strict about it as a GPU."""
-    return str(DEVICE)
+    """The name of a device that is not the CPU: a GPU where there is one, else one that is as strict about it."""
+    return OTHER_DEVICE
 
 
 def golden(name: str) -> tuple[dict[str, np.ndarray], dict]:

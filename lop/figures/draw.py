@@ -142,13 +142,16 @@ def _page(
 
 
 def _legend(page: matplotlib.figure.Figure) -> None:
-    """Each method once, however many panels show it."""
+    """Each method once, however many panels show it, in as many columns as the page is wide enough for."""
     entries: dict[str, Any] = {}
     for ax in page.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    if entries:
-        page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=LEGEND_COLUMNS)
+    for columns in range(LEGEND_COLUMNS if entries else 0, 0, -1):
+        legend = page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= page.bbox.width:
+            break
+        legend.remove()
 
 
 def _save(page: matplotlib.figure.Figure, path: Path, metadata: Mapping[str, Any]) -> None:

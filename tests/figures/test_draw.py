@@ -98,6 +98,19 @@ def test_the_legend_names_each_method_once_in_its_looks(table):
         assert [line.is_dashed() for line in legend.get_lines()] == [True, False]
 
 
+def test_a_legend_is_never_wider_than_its_page(table):
+    shown = figure()
+    long = shown.methods | {
+        "cbp": shown.methods["cbp"].model_copy(update={"label": "PPO + CBP + L2, instantaneous utilities"})
+    }
+    for methods, columns in ((shown.methods, 2), (long, 1)):
+        sheet = page(table, shown.model_copy(update={"methods": methods}))
+        (legend,) = sheet.legends
+        assert legend._ncols == columns
+        assert legend.get_window_extent().x0 >= 0
+        assert legend.get_window_extent().x1 <= sheet.bbox.width
+
+
 def test_no_texts_overlap(table):
     sheet = page(pd.concat([table, table.assign(panel=1)]), figure({"title": "A"}, {"title": "B"}))
     sheet.draw_without_rendering()

@@ -33,6 +33,7 @@ METHODS = {
     "cbp": ("cbp", REPLACING),
     "cbp with its momentum cleared": ("cbp", {**REPLACING, "clear_optimizer_state": True}),
     "cbp with Adam": ("cbp", {**REPLACING, "opt": "adam", "step_size": 0.001}),
+    "cbp with random utilities": ("cbp", {**REPLACING, "util_type": "random"}),
     "cbp2": ("cbp2", REPLACING),
     "a narrow network": ("cbp", {**REPLACING, "channels": 3}),
     "cbp2, a narrow network": ("cbp2", {**REPLACING, "channels": 3}),
@@ -74,7 +75,7 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
         assert any((ages < 15).any() for name, ages in state["gnt"].items() if name.endswith("ages"))
 
 
-@pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp2", "linear"])
+@pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp with random utilities", "cbp2", "linear"])
 def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
     config, overrides = METHODS[method]
     table, state = goes_on_after_a_cut(
@@ -82,6 +83,8 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
     )
     on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
+    if method.startswith("cbp") and other_device == "cuda" and "util_type" not in overrides:
+        return  # of several dead units, all of utility 0, a GPU finds another to replace
     for name, weight in its_state["net"].items():
         torch.testing.assert_close(state["net"][name], weight, rtol=1e-2, atol=1 if method == "snp" else 1e-2)
 
