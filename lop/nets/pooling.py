@@ -18,14 +18,16 @@ from torch.nn import functional as F
 
 AS_INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 NOWHERE = 4  # the largest of four is not positive
+WORTH_IT = 200_000  # numbers from which on one pass saves more than calling it from Python takes
 
 
 def relu_pool(x: Tensor) -> Tensor:
     """max_pool2d(relu(x), 2) of x (batch, channels, height, width).
 
-    One pass where x is on the CPU in float32 or bfloat16, channels last in memory, its sides even; else torch's two.
+    One pass where x is on the CPU in float32 or bfloat16, channels last in memory, its sides even, and large enough;
+    else torch's two.
     """
-    if isinstance(x, Tensor) and _fits(x):  # a tracer's x is none
+    if isinstance(x, Tensor) and x.numel() >= WORTH_IT and _fits(x):  # a tracer's x is none
         return _ReluPool.apply(x)
     return F.relu(F.max_pool2d(x, 2))
 

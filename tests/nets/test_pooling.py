@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from lop.nets import pooling
 from lop.nets.conv_net import ConvNet
 from lop.nets.pooling import _fits, relu_pool
+
+
+@pytest.fixture(autouse=True, params=[0, pooling.WORTH_IT])
+def _from(request, monkeypatch):
+    """In one pass whatever the size, or torch's two where x is small."""
+    monkeypatch.setattr(pooling, "WORTH_IT", request.param)
 
 
 def both(x, gradient):
