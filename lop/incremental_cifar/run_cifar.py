@@ -95,7 +95,7 @@ def train(run: Run) -> None:
 
 def make_network(p: CifarParameters) -> ResNet:
     """A residual network of 18 layers, freshly drawn."""
-    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width)
+    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
     net.apply(kaiming_init_resnet_module)
     return net
 

@@ -214,6 +214,12 @@ def test_a_narrow_convolutional_network_is_in_proportion():
     assert shapes == [(2, 3, 5, 5), (4, 2, 3, 3), (8, 4, 3, 3), (8, 32), (8, 8), (3, 8)]
 
 
+@pytest.mark.parametrize(("stride", "sizes"), [(1, [32, 16, 8, 4]), (2, [16, 8, 4, 2])])
+def test_the_stem_of_a_resnet_leaves_as_many_pixels_as_its_stride_says(stride, sizes):
+    _, features = ResNet((1, 1, 1, 1), num_classes=3, width=2, stem_stride=stride).predict(torch.randn(2, 3, 32, 32))
+    assert [h.shape[2] for h in features[1::2]] == sizes  # of the first convolution in each stage
+
+
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
 def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
     """A 1x1 convolution of its own stride ends the process here, or not, by chance."""
