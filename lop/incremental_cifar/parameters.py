@@ -33,7 +33,7 @@ class CifarParameters(MethodParameters):
     augment_test: bool = Field(True, description="as published; false: test images are seen as they are")
 
     width: Whole = Field(64, ge=1, description="channels of the first stage of the residual network, doubled in each")
-    stem_stride: Whole = Field(1, ge=1, le=4, description="of the first convolution: pixels that it moves on by")
+    stem_stride: Whole = Field(1, ge=1, le=2, description="of the first convolution; 2 leaves a quarter of the pixels")
     stepsize: Number = Field(gt=0, description="step size of SGD; times 0.2 after 30, 60 and 80% of an increment")
     momentum: Number = Field(0.0, ge=0, lt=1, description="of SGD")
     weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of all parameters")

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 AS_INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 NOWHERE = 4  # the largest of four is not positive
-WORTH_IT = 200_000  # numbers from which on one pass saves more than calling it from Python takes
+WORTH_IT = 200_000  # numbers from which on one pass is faster; the paper's three layers have 204,800 and more
 
 
 def relu_pool(x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """ResNet-18 for images of 32x32: the learner of incremental CIFAR-100 (He et al. 2016, arXiv 1512.03385).
 
-Torchvision's network with a stem of one 3x3 convolution of stride 1 and no pooling, and with biases in all
+Torchvision's network with a stem of one 3x3 convolution and no pooling, and with biases in all
 convolutions. The names of its parameters, and the order in which they are drawn, are torchvision's.
 """
 
@@ -50,7 +50,7 @@ class ResNet(nn.Module):
         num_classes: outputs.
         norm_layer: `nn.BatchNorm2d`, `nn.Identity`, or any other module made from a number of channels.
         width: channels of the first stage; every further stage has twice as many.
-        stem_stride: of the first convolution; 2 leaves a quarter of the pixels, and takes a quarter of the time.
+        stem_stride: of the first convolution; 1 as published; 2 leaves a quarter of the pixels.
     """
 
     def __init__(

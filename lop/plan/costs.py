@@ -115,10 +115,12 @@ def _imagenet(p: Any) -> float:
 
 
 def _cifar(p: Any) -> float:
-    image = 23e-3 * (p.width / 64) ** 1.7 * (0.6 if p.precision == "bfloat16" else 1)  # learned from; tested in a third
+    image = 23e-3 * (p.width / 64) ** 1.7 / p.stem_stride**1.5  # learned from; tested in a third
+    image *= 0.6 if p.precision == "bfloat16" else 1
     of_class = p.train_images_per_class + (p.validation_images_per_class + p.test_images_per_class) / 3
+    update = 5e-3 * p.train_images_per_class / p.mini_batch_size  # beside its images, for each class
     classes = p.class_increase * p.increments * (p.increments + 1) / 2  # of all increments together
-    return float(p.class_increase_frequency * classes * of_class * image)
+    return float(p.class_increase_frequency * classes * (of_class * image + update))
 
 
 MODELS: dict[str, Callable[[Any], float]] = {

@@ -111,6 +111,7 @@ class Run:
             torch.set_num_threads(1)
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # SciPy's, which nothing has loaded yet
             torch.set_flush_denormal(True)
+            deterministic = torch.backends.cudnn.deterministic
             torch.backends.cudnn.deterministic = True  # on a GPU: else some kernels add in an order that changes
             handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
             try:
@@ -118,6 +119,7 @@ class Run:
             finally:
                 gc.unfreeze()
                 torch.set_flush_denormal(False)
+                torch.backends.cudnn.deterministic = deterministic
                 for signum, handler in handlers.items():
                     signal.signal(signum, handler)
 

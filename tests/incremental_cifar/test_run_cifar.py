@@ -13,7 +13,7 @@ from lop.errors import InputError
 from lop.incremental_cifar import run_cifar
 from lop.incremental_cifar.pictures import CLASSES, INCREMENTS, increments
 from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned
-from lop.incremental_cifar.run_cifar import train
+from lop.incremental_cifar.run_cifar import make_network, train
 from lop.nets.torchvision_modified_resnet import ResNet
 from lop.problems import PROBLEMS
 from lop.runs.spec import resolve
@@ -36,6 +36,7 @@ METHODS = {
     "retrained": ("retrained_network", {}),
     "noise": ("shrink_and_perturb", {"noise_std": 0.01}),
     "without restoring": ("base_deep_learning_system", {"early_stopping": False, "use_data_augmentation": False}),
+    "a stem of stride 2": ("base_deep_learning_system", {"stem_stride": 2}),
     "bfloat16": ("continual_backpropagation", {"precision": "bfloat16", "replacement_rate": 0.1}),
 }
 
@@ -193,6 +194,12 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
     on_cpu, _ = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     np.testing.assert_allclose(values(table, "weight_magnitude"), values(on_cpu, "weight_magnitude"), rtol=1e-2)
+
+
+def test_the_network_is_as_the_parameters_say():
+    for width, stride in ((2, 1), (3, 2)):
+        convolution = make_network(spec_of(width=width, stem_stride=stride).parameters).conv1
+        assert (convolution.out_channels, convolution.stride) == (width, (stride, stride))
 
 
 def test_what_is_logged(images, tmp_path):

@@ -15,6 +15,12 @@ def _from(request, monkeypatch):
     monkeypatch.setattr(pooling, "WORTH_IT", request.param)
 
 
+def test_only_what_is_large_is_worth_one_pass():
+    for size, one_pass in ((8, True), (1, pooling.WORTH_IT == 0)):
+        out = relu_pool(maps(size, 32, 28, 28).requires_grad_())
+        assert (out.grad_fn.name() == "_ReluPoolBackward") == one_pass
+
+
 def both(x, gradient):
     """(outputs, gradients) of torch's two passes and of the one."""
     answers = []

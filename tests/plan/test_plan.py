@@ -101,17 +101,19 @@ def test_every_problem_has_a_model():
 
 
 @pytest.mark.parametrize(
-    ("problem", "config", "setting", "seconds"),
+    ("problem", "config", "setting", "scale", "seconds"),
     [
-        ("rl", "ant/std", "default", 4.0 * 3600),  # 50 million steps
-        ("permuted_mnist", "bp/std_net", "step_size=0.003", 18 * 3600),
-        ("permuted_mnist", "bp/width", "num_features=10000", 5.2 * 86400),
-        ("imagenet", "bp", "step_size=0.01", 2000 * 250 * 0.31),
-        ("slowly_changing_regression", "flip_one/relu", "step_size=0.01", 0.2),
+        ("rl", "ant/std", "default", "paper", 4.0 * 3600),  # 50 million steps
+        ("permuted_mnist", "bp/std_net", "step_size=0.003", "paper", 18 * 3600),
+        ("permuted_mnist", "bp/width", "num_features=10000", "paper", 5.2 * 86400),
+        ("imagenet", "bp", "step_size=0.01", "paper", 2000 * 250 * 0.31),
+        ("incremental_cifar", "base_deep_learning_system", "default", "paper", 26 * 86400),
+        ("incremental_cifar", "base_deep_learning_system", "default", "laptop", 45),
+        ("slowly_changing_regression", "flip_one/relu", "step_size=0.01", "paper", 0.2),
     ],
 )
-def test_models_say_what_was_measured(problem, config, setting, seconds):
-    found = model_seconds(problem, resolve(PROBLEMS[problem], config, 0, "paper", setting).parameters)
+def test_models_say_what_was_measured(problem, config, setting, scale, seconds):
+    found = model_seconds(problem, resolve(PROBLEMS[problem], config, 0, scale, setting).parameters)
     assert found == pytest.approx(seconds, rel=0.35)
 
 

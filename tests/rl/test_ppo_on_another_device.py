@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from interrupted import InterruptedRun, PowerCut, finished
+from interrupted import InterruptedRun, finished, goes_on_after_a_cut
 
 from lop.problems import PROBLEMS
 from lop.rl.run_ppo import train
@@ -24,12 +24,10 @@ def run_of(results, config, device):
 
 @pytest.mark.parametrize("config", METHODS)
 def test_it_learns_the_same_and_goes_on_after_a_cut(config, other_device, tmp_path):
+    found, its_state = goes_on_after_a_cut(
+        train, lambda name: run_of(tmp_path / name, config, other_device), saved_at=800
+    )  # in the middle of a rollout
     table, state = finished(train, run_of(tmp_path / "cpu", config, "cpu"))
-    run = run_of(tmp_path / "other", config, other_device)
-    run.saved_at = 800  # in the middle of a rollout
-    with pytest.raises(PowerCut):
-        run.execute(train)
-    found, its_state = finished(train, run_of(tmp_path / "other", config, other_device))
     np.testing.assert_allclose(found["value"], table["value"], rtol=0.02)
     for net in ("policy", "value"):
         for name, weight in state["learner"][net].items():

@@ -11,6 +11,7 @@ from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from toy import spec, toy_run, walk
 
 from lop.errors import InputError
@@ -99,6 +100,13 @@ def test_leftovers_of_a_kill_are_removed(tmp_path):
 def test_saving_more_or_less_often_changes_nothing(tmp_path, uninterrupted):
     run = train(tmp_path, lambda step, run: run.save() if step % 13 == 0 else None)
     assert table(run).equals(uninterrupted)
+
+
+def test_a_gpus_kernels_are_deterministic_while_it_runs(tmp_path):
+    seen = set()
+    train(tmp_path, lambda step, run: seen.add(torch.backends.cudnn.deterministic))
+    assert seen == {True}
+    assert not torch.backends.cudnn.deterministic
 
 
 def test_exit_status_for_schedulers():
