@@ -4,7 +4,7 @@
 
 - dry run: Snakemake's plan of all figures at the paper's scale, nothing of them there
 - run: a run of next to no steps, by hand: start, checkpoint and metrics; and one more job of Snakemake's on top of it
-- collect: the table of `ed2b` (21 curves, 100 seeds) from runs of some length, and ten times that length
+- collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs of some length, and ten times that length
 
 Seconds, and a process's most memory in megabytes. All of it is done in a copy of the project in a temporary folder.
 """
@@ -39,7 +39,7 @@ from lop.data.sets import Images
 from lop.figures.collect import as_configured, collect
 from lop.figures.registry import load_figure
 table = collect(load_figure("ed2b", "paper"), Path("results"), partial(as_configured, images=Images("glyphs", 0)))
-assert table["seed"].nunique() == 100 and table["curve"].nunique() == 21, table
+assert table["seed"].nunique() == 100 and table.groupby(["panel", "curve"]).ngroups == 24, table
 """
 
 
