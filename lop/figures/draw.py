@@ -147,7 +147,9 @@ def _legend(page: matplotlib.figure.Figure) -> None:
     for ax in page.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    for columns in range(LEGEND_COLUMNS if entries else 0, 0, -1):
+    if not entries:
+        return
+    for columns in range(LEGEND_COLUMNS, 0, -1):
         legend = page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
         if columns == 1 or legend.get_window_extent().width <= page.bbox.width:
             break
