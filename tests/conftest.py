@@ -21,6 +21,11 @@ else:  # before the first backward pass, when torch looks what devices there are
     OTHER_DEVICE = str(DEVICE)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first: no worker is left alone with it."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)

@@ -11,12 +11,13 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from lop.algos.eager import Eager
+
 
 class LeanAdam:
     """Adam with L2 regularisation, by torch's fused kernel and nothing around it, on the CPU and on GPUs.
 
-    The arithmetic of `torch.optim.Adam(fused=True)` at half its time for the paper's policies. It is no
-    `torch.optim.Optimizer`, whose first use imports torch's compiler: 0.8 s, a third of a short run's start.
+    The arithmetic of `torch.optim.Adam(fused=True)` at half its time for the paper's policies.
 
     Args:
         params: parameters; one whose `grad` is None in a step is left alone in it.
@@ -90,7 +91,7 @@ def zeros(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter, requires_grad=False)
 
 
-class AdamGnT(torch.optim.Optimizer):
+class AdamGnT(Eager):
     """Adam that counts the steps of every weight, so that those of a replaced unit can start at zero again.
 
     Continual backpropagation zeroes moments and counts of a unit's weights when it replaces it (`lop.algos.units`).

@@ -7,23 +7,23 @@ on top of it. Dropout and online normalisation belong to the network (`lop.nets.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lop.algos import eager
 from lop.algos.method import Method
 from lop.algos.shrink_and_perturb import perturb
 from lop.algos.units import WEIGHT_LAYERS
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"nll": F.cross_entropy, "mse": F.mse_loss}
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
-    "sgd": lambda params, lr, betas, weight_decay, momentum: torch.optim.SGD(
+    "sgd": lambda params, lr, betas, weight_decay, momentum: eager.SGD(
         params, lr=lr, weight_decay=weight_decay, momentum=momentum
     ),
-    "adam": lambda params, lr, betas, weight_decay, momentum: torch.optim.Adam(
+    "adam": lambda params, lr, betas, weight_decay, momentum: eager.Adam(
         params, lr=lr, betas=betas, weight_decay=weight_decay
     ),
-    "adamW": lambda params, lr, betas, weight_decay, momentum: torch.optim.AdamW(
+    "adamW": lambda params, lr, betas, weight_decay, momentum: eager.AdamW(
         params, lr=lr, betas=betas, weight_decay=weight_decay
     ),
 }

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lop import plasticity
+from lop.algos.eager import SGD
 from lop.algos.method import Method, make
 from lop.algos.res_gnt import ResGnT
 from lop.algos.shrink_and_perturb import perturb
@@ -43,7 +44,7 @@ def train(run: Run) -> None:
 
     # Network and learner
     net = make_network(p).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
+    optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
     best = Best(net)
     run.track(net=net, optimizer=optimizer, best=best)
     units = make_units(p, net)

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from test_adam import train
+
+from lop.algos import eager
+
+CASES = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "Adam": {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.01},
+    "AdamW": {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.01},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_they_are_torchs_bit_for_bit(name):
+    ours, torchs = getattr(eager, name), getattr(torch.optim, name)
+    expected = train(lambda p: torchs(p, **CASES[name]))
+    for reload_at in (None, 10):
+        for a, b in zip(train(lambda p: ours(p, **CASES[name]), reload_at=reload_at), expected, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_groups_hooks_and_closures_are_torchs():
+    p, q = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimizer = eager.SGD([p], lr=0.1)
+    optimizer.add_param_group({"params": [q], "lr": 1.0})
+    seen = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+
+    def closure():
+        loss = (p + q).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 4
+    assert seen == ["before"]
+    torch.testing.assert_close(p.detach(), torch.full((2,), 0.9))
+    torch.testing.assert_close(q.detach(), torch.zeros(2))
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": [p]})
+
+
+def test_nothing_imports_torchs_compiler():
+    """Starting a run would take two seconds longer."""
+    script = """if True:
+        import sys, torch
+        from lop.algos.adam import AdamGnT, LeanAdam
+        from lop.algos.eager import SGD, Adam, AdamW
+
+        for optimizer in (SGD, Adam, AdamW, AdamGnT, LeanAdam):
+            p = torch.nn.Parameter(torch.ones(2))
+            opt = optimizer([p])
+            opt.zero_grad()
+            p.sum().backward()
+            opt.step()
+            opt.load_state_dict(opt.state_dict())
+            assert "torch._dynamo" not in sys.modules, optimizer
+        """
+    subprocess.run([sys.executable, "-c", script], check=True)
