@@ -124,9 +124,16 @@ class AdamGnT(Eager):
         corrected: bool = False,
     ):
         refuse_impossible(lr, betas, eps, weight_decay)
-        self.corrected = corrected
         super().__init__(
-            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "corrected": corrected,
+            },
         )
 
     @torch.no_grad()
@@ -141,6 +148,11 @@ class AdamGnT(Eager):
                 if p.grad is not None:
                     self._update(p, p.grad, group)
         return loss
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("corrected", False)  # a state of the published optimizer, which knows no other
 
     def load_state_dict(self, state_dict: dict) -> None:
         super().load_state_dict(state_dict)
@@ -162,7 +174,7 @@ class AdamGnT(Eager):
         if group["amsgrad"]:
             v = torch.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
         correction = bias_correction(state["step"], beta_2)
-        if self.corrected:
+        if group["corrected"]:
             correction.sqrt_().div_(bias_correction(state["step"], beta_1))
         p.addcdiv_(correction.to(p.dtype).mul_(m), v.sqrt().add_(group["eps"]), value=-group["lr"])
 

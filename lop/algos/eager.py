@@ -4,6 +4,7 @@ Torch wraps their methods so that its compiler leaves them alone, and imports it
 seconds, nearly as much as torch itself, of a run that compiles nothing. These are the same methods, unwrapped.
 """
 
+from collections.abc import Callable
 from inspect import unwrap
 from typing import Any
 
@@ -20,19 +21,29 @@ class Eager(Optimizer):
     load_state_dict: Any = unwrap(Optimizer.load_state_dict)
 
 
+def _step_of(optimizer: type[Optimizer]) -> Any:
+    torchs = unwrap(optimizer.step)
+
+    def step(self: Optimizer, closure: Callable | None = None) -> Any:
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            return torchs(self, closure)
+
+    return step
+
+
 class SGD(Eager, torch.optim.SGD):
     """`torch.optim.SGD`."""
 
-    step: Any = torch.no_grad()(unwrap(torch.optim.SGD.step))
+    step = _step_of(torch.optim.SGD)
 
 
 class Adam(Eager, torch.optim.Adam):
     """`torch.optim.Adam`."""
 
-    step: Any = torch.no_grad()(unwrap(torch.optim.Adam.step))
+    step = _step_of(torch.optim.Adam)
 
 
 class AdamW(Eager, torch.optim.AdamW):
     """`torch.optim.AdamW`."""
 
-    step: Any = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+    step = _step_of(torch.optim.AdamW)

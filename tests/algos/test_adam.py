@@ -1,3 +1,4 @@
+import copy
 import io
 
 import pytest
@@ -90,6 +91,26 @@ def test_corrected_it_is_torchs_adam(weight_decay):
         opt.step()
         expected.step()
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_a_copy_steps_as_the_original_does():
+    p, opt = adam_gnt(corrected=True)
+    p.grad = torch.ones(3, 2)
+    q, copied = copy.deepcopy((p, opt))
+    q.grad = torch.ones(3, 2)
+    opt.step()
+    copied.step()
+    assert torch.equal(p, q)
+
+
+def test_a_state_of_the_published_optimizer_is_taken():
+    state = adam_gnt()[1].state_dict()
+    del state["param_groups"][0]["corrected"]
+    p, opt = adam_gnt()
+    opt.load_state_dict(state)
+    p.grad = torch.ones(3, 2)
+    opt.step()
+    assert opt.param_groups[0]["corrected"] is False
 
 
 def test_steps_are_counted_by_weight():

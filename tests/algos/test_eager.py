@@ -43,6 +43,19 @@ def test_groups_hooks_and_closures_are_torchs():
         optimizer.add_param_group({"params": [p]})
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_differentiable_step_is_torchs(name):
+    def gradient_through_a_step(make):
+        torch.manual_seed(0)
+        lr, w = torch.tensor(0.1, requires_grad=True), torch.nn.Parameter(torch.randn(3))
+        p = w.clone()
+        p.grad = w.square()
+        make([p], lr=0.1, differentiable=True).step()
+        return torch.autograd.grad((p * lr).sum(), w)[0]
+
+    assert torch.equal(*map(gradient_through_a_step, (getattr(eager, name), getattr(torch.optim, name))))
+
+
 def test_nothing_imports_torchs_compiler():
     """Starting a run would take two seconds longer."""
     script = """if True:
