@@ -23,7 +23,7 @@ else:  # before the first backward pass, when torch looks what devices there are
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first: no worker is left alone with it."""
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ def test_a_figure_whose_files_are_kept_elsewhere(tmp_path):
     project, bucket = Project(tmp_path / "project"), tmp_path / "bucket"
     bucket.mkdir()
     kept = ("--cores", "2", "--default-storage-provider", "fs", "--default-storage-prefix", str(bucket))
-    for figure in ("figures/ed3c.crate.zip", "figures/fig1a.pdf", "figures/fig4b.pdf"):
+    for figure in ("figures/ed3c.crate.zip", "figures/fig1a.pdf", "figures/ed5c.pdf"):
         done = project.snakemake(figure, *kept)
         assert done.returncode == 0, done.stderr + done.stdout
         assert (bucket / figure).is_file()
@@ -21,7 +21,7 @@ def test_a_figure_whose_files_are_kept_elsewhere(tmp_path):
         assert "Nothing to be done" in again.stdout + again.stderr
     found = {str(path.relative_to(bucket)) for path in bucket.rglob("*.parquet")}
     assert "results/smoke/permuted_mnist/bp/std_net/step_size=0.01/seed-1/metrics.parquet" in found
-    assert "results/smoke/rl/ant/cbp/default/seed-0/metrics.parquet" in found
+    assert "results/smoke/rl/ant/ns/default/seed-0/metrics.parquet" in found
     assert "results/smoke/collected/ed3c.parquet" in found
     assert (bucket / "data/glyphs/mnist/train-images-idx3-ubyte.gz").is_file()
     assert not (project.folder / "results").exists()
