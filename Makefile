@@ -66,16 +66,16 @@ $(LEGACY)/.ready: envs/legacy.txt
 
 # Snakemake decides what is stale, so make always asks it.
 figures/%: $(READY) FORCE
-	@$(SNAKEMAKE) $@
+	@$(SNAKEMAKE) -- $@
 
 results/%: $(READY) FORCE
-	@$(SNAKEMAKE) $@
+	@$(SNAKEMAKE) -- $@
 
 figures: $(READY)
 	@$(SNAKEMAKE)
 
 claims: $(READY)
-	@$(SNAKEMAKE) claims
+	@$(SNAKEMAKE) -- claims
 
 plan: $(READY)
 	@$(SNAKEMAKE) --quiet -- plan

@@ -1,0 +1,28 @@
+"""What make asks of Snakemake."""
+
+import shlex
+import subprocess
+
+import pytest
+from snakemake.cli import get_argument_parser
+
+from lop.paths import ROOT
+
+TARGETS = {
+    "figures/fig4a.pdf": ["figures/fig4a.pdf"],
+    "results/smoke/collected/fig4a.parquet": ["results/smoke/collected/fig4a.parquet"],
+    "figures": [],
+    "claims": ["claims"],
+    "plan": ["plan"],
+    "report": ["report"],
+}
+
+
+@pytest.mark.parametrize("scale", [None, "smoke"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_is_no_setting(target, scale):
+    command = ["make", "-n", target, "CORES=3", *([f"SCALE={scale}"] if scale else [])]
+    last = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()[-1]
+    asked = get_argument_parser().parse_args(shlex.split(last)[1:])
+    assert sorted(asked.targets) == TARGETS[target]
+    assert asked.config == ([f"scale={scale}"] if scale else None)
