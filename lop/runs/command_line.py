@@ -1,7 +1,9 @@
 """The command line of every run_*.py: which run, where, and any parameter by its name."""
 
 import argparse
+import atexit
 import difflib
+import gc
 import os
 import re
 import sys
@@ -26,6 +28,7 @@ from lop.runs.spec import RunSpec, resolve
 
 def main(problem: Problem, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
     """Do one run of a problem as the command line says; ends with status 2 and one line if the input is bad."""
+    atexit.register(gc.freeze)  # half a second of looking for garbage among torch's modules, as the process ends
     with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
         if options.die_with_parent:
