@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
 from lop.incremental_cifar.problem import augmented
-from lop.incremental_cifar.run_cifar import make_network, make_units, update
+from lop.incremental_cifar.run_cifar import Learner, make_network
 
 BATCH, ROUNDS = 90, 11
 FLOORS = {"float32": 1.0, "bfloat16": 1.5}  # times as fast as plain; below is what we call a regression
@@ -52,11 +52,10 @@ def plain() -> Callable[[], object]:
 
 def ours(**keys: object) -> Callable[[], object]:
     torch.manual_seed(0)
-    p = CifarParameters(stepsize=0.1, **keys)
+    p = CifarParameters(stepsize=0.1, momentum=0.9, weight_decay=0.0005, **keys)
     net, rng, outputs = make_network(p), np.random.default_rng(0), torch.arange(CLASSES)
-    net.to(memory_format=torch.channels_last)
-    optimizer, units = torch.optim.SGD(net.parameters(), **SGD), make_units(p, net)
-    return lambda: update(net, optimizer, units, augmented(IMAGES, rng), LABELS, outputs, p)
+    learner = Learner(p, net.to(memory_format=torch.channels_last))
+    return lambda: learner.learn(augmented(IMAGES, rng), LABELS, outputs)
 
 
 def ratio(above: list[float], below: list[float]) -> float:

@@ -7,11 +7,13 @@ on top of it. Dropout and online normalisation belong to the network (`lop.nets.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lop.algos import eager
 from lop.algos.method import Method
+from lop.algos.recorded import Recorded
 from lop.algos.shrink_and_perturb import perturb
 from lop.algos.units import WEIGHT_LAYERS
 
@@ -81,17 +83,33 @@ class Backprop:
 
     def learn(self, x: Tensor, target: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """One step on inputs and targets (batch, ...). Returns the loss before it, with loss `nll` and the outputs."""
-        output, self.previous_features = self.net.predict(x)
+        loss, output, self.previous_features = self.descend(x, target)
+        self._after_step()
+        if self.method:
+            self.method.after_step(self.previous_features)
+        return (loss, output) if self.loss == "nll" else loss
+
+    def descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The first part of `learn`, up to the optimizer's step: loss, outputs and hidden activations before it."""
+        output, features = self.net.predict(x)
         loss = self.loss_func(output, target)
         self.opt.zero_grad()
         loss.backward()
         if self.method:
             self.method.before_step()
         self.opt.step()
-        self._after_step()
-        if self.method:
-            self.method.after_step(self.previous_features)
-        return (loss.detach(), output.detach()) if self.loss == "nll" else loss.detach()
+        return loss.detach(), output.detach(), features
+
+    def record(self) -> bool:
+        """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.recorded`), if they are all alike.
+
+        Returns whether they are: not with an optimizer that counts on the CPU (Adam), or beside a method of one's own.
+        A network that draws random numbers on the CPU, or that has layers which replace units, must not be recorded.
+        """
+        if self.method or not isinstance(self.opt, torch.optim.SGD):
+            return False
+        self.descend = Recorded(self.descend)  # type: ignore[assignment,method-assign]
+        return True
 
     def _after_step(self) -> None:
         if self.to_perturb:

@@ -80,6 +80,7 @@ class GenerateAndTest(nn.Module):
             raise ValueError(f"Invalid rate_of: {rate_of!r} (allowed: mature, all)")
         self.layers, self.opt, self.draws = list(layers), opt, list(draws)
         self.replacement_rate, self.maturity_threshold = replacement_rate, maturity_threshold
+        self.util_type = util_type
         self.accumulate, self.rate_of, self.move_mean_to_bias = accumulate, rate_of, move_mean_to_bias
         self.clear_optimizer_state = (
             isinstance(opt, AdamGnT) if clear_optimizer_state is None else clear_optimizer_state
@@ -100,9 +101,17 @@ class GenerateAndTest(nn.Module):
         """Running utilities, (units,) a layer."""
         return [statistics.utility for statistics in self._by_layer]
 
-    def gen_and_test(self, features: Sequence[Any]) -> list[Tensor]:
+    def observe(self, features: Sequence[Any]) -> None:
+        """The first part of a step, alike every time: ages, utilities and mean activations take in each layer's
+        activations. All is done in place, so that it can be recorded (`lop.algos.recorded`), but for random utilities.
+        """
+        if self.replacement_rate > 0:
+            for statistics, h in zip(self._by_layer, features, strict=False):
+                statistics.update(h)
+
+    def gen_and_test(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
         """One step, with each layer's activations in the forward pass before the optimizer's step, as the next layer
-        received them.
+        received them; `observed` if `observe` has taken them in.
 
         Returns the indices of the units that were replaced, one tensor a layer. What follows the last layer's
         activations, such as the output's in published scripts, is ignored.
@@ -112,7 +121,8 @@ class GenerateAndTest(nn.Module):
             return chosen
         replacing = []
         for index, (statistics, h) in enumerate(zip(self._by_layer, features, strict=False)):
-            statistics.update(h)
+            if not observed:
+                statistics.update(h)
             n_mature = statistics.mature.count(statistics)
             n = self._how_many(index, n_mature) if n_mature else 0
             if n:

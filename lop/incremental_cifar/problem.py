@@ -6,6 +6,8 @@ epoch's images, and how each is flipped, cropped and turned, follow from the see
 same seed see the same, whatever learns from them.
 """
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,21 +78,32 @@ class Increments:
 
 def seen(images: Tensor) -> Tensor:
     """Images uint8 (n, 3, 32, 32) as the network gets them: float32, each channel less its mean, by its deviation."""
-    scaled = (images.float() / 255 - MEAN.to(images.device)) / STD.to(images.device)
-    return scaled.contiguous(memory_format=torch.channels_last)
+    mean, deviation = _normalisation(images.device)
+    return ((images.float() / 255 - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
-def augmented(images: Tensor, rng: np.random.Generator) -> Tensor:
+@cache
+def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
+    return MEAN.to(device), STD.to(device)
+
+
+def augmented(images: Tensor, rng: np.random.Generator, moves: Callable[..., Tensor] | None = None) -> Tensor:
     """The same, each image flipped or not, cropped from its reflection at its edges, and turned by up to 15 degrees.
 
     Args:
         images: uint8 (n, 3, 32, 32).
         rng: draws which are flipped, where each is cropped, and angles, in this order.
+        moves: instead of `moved`, the same recorded.
     """
     n, device = len(images), images.device
     flip = torch.from_numpy(rng.random(n) < 0.5).to(device)
     corners = torch.from_numpy(rng.integers(0, 2 * PADDING + 1, (2, n))).to(device)
     angles = torch.from_numpy(np.deg2rad(rng.uniform(0, DEGREES, n)).astype(np.float32)).to(device)
+    return (moves or moved)(images, flip, corners, angles)
+
+
+def moved(images: Tensor, flip: Tensor, corners: Tensor, angles: Tensor) -> Tensor:
+    """Images `cropped`, `seen` and `turned`."""
     return turned(seen(cropped(images, flip, corners)), angles)
 
 

@@ -8,6 +8,7 @@ there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like
 the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from math import nan
@@ -21,11 +22,12 @@ from torch.nn import functional as F
 from lop import plasticity
 from lop.algos.eager import SGD
 from lop.algos.method import Method, make
+from lop.algos.recorded import Recorded
 from lop.algos.res_gnt import ResGnT
 from lop.algos.shrink_and_perturb import perturb
 from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
-from lop.incremental_cifar.problem import Images, Increments, augmented, seen, step_size
+from lop.incremental_cifar.problem import Images, Increments, augmented, moved, seen, step_size
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
 from lop.runs.command_line import main
 from lop.runs.runner import Run
@@ -44,15 +46,17 @@ def train(run: Run) -> None:
 
     # Network and learner
     net = make_network(p).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
+    learner = Learner(p, net)
     best = Best(net)
-    run.track(net=net, optimizer=optimizer, best=best)
-    units = make_units(p, net)
-    if units:
-        run.track(units=units)
-    method = make(p.method, net, p.method_settings) if p.method else None
-    if method:
-        run.track(method=method)
+    run.track(net=net, optimizer=learner.optimizer, best=best)
+    if learner.units:
+        run.track(units=learner.units)
+    if learner.method:
+        run.track(method=learner.method)
+    moves = None
+    if run.device.startswith("cuda"):
+        learner.record()
+        moves = Recorded(moved)
 
     # Loop, from one epoch to the next
     run.facts = lambda: f"test accuracy {best.latest:.1%}" if best.latest else "no epoch ended yet"
@@ -70,16 +74,15 @@ def train(run: Run) -> None:
                 net.fc.apply(kaiming_init_resnet_module)
 
         # Learn
-        for group in optimizer.param_groups:
-            group["lr"] = step_size(p, epoch)
+        learner.set_step_size(step_size(p, epoch))
         rng = increments.rng(step, TRAINING)
         outputs = torch.as_tensor(classes, device=run.device)
         net.train()
         order = torch.from_numpy(rng.permutation(len(parts.train.labels))).to(run.device)
         for batch in order.split(p.mini_batch_size):
             images = parts.train.images[batch]
-            x = augmented(images, rng) if p.use_data_augmentation else seen(images)
-            update(net, optimizer, units, x, parts.train.labels[batch], outputs, p, method)
+            x = augmented(images, rng, moves) if p.use_data_augmentation else seen(images)
+            learner.learn(x, parts.train.labels[batch], outputs)
 
         # Test
         net.eval()
@@ -114,32 +117,54 @@ def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
     )
 
 
-def update(
-    net: ResNet,
-    optimizer: torch.optim.Optimizer,
-    units: ResGnT | None,
-    x: Tensor,
-    y: Tensor,
-    outputs: Tensor,
-    p: CifarParameters,
-    method: Method | None = None,
-) -> None:
-    """Learn from a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
-    features: list[Tensor] = []
-    with autocast(p, x.device.type):
-        output = net(x, features if units or method else None)
-    loss = F.cross_entropy(output.float()[:, outputs], y)
-    optimizer.zero_grad()
-    loss.backward()
-    if method:
-        method.before_step()
-    optimizer.step()
-    if units:
-        units.gen_and_test(features)
-    if p.noise_std:
-        perturb(net.parameters(), p.noise_std)
-    if method:
-        method.after_step(features)
+class Learner:
+    """Stochastic gradient descent with momentum on a residual network; with continual backpropagation, if the
+    parameters say so."""
+
+    def __init__(self, p: CifarParameters, net: ResNet):
+        self.p, self.net = p, net
+        self.optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
+        self.units = make_units(p, net)
+        self.method: Method | None = make(p.method, net, p.method_settings) if p.method else None
+        self.recorded = False
+        self.descend: Callable[..., list[Tensor]] = self._descend
+
+    def record(self) -> None:
+        """On a CUDA device: have steps repeated by the GPU itself, unless a method of one's own is part of them."""
+        self.recorded = not self.method
+        if self.recorded:
+            self.descend = Recorded(self._descend)
+
+    def set_step_size(self, value: float) -> None:
+        changed = [group for group in self.optimizer.param_groups if group["lr"] != value]
+        for group in changed:
+            group["lr"] = value
+        if changed and self.recorded:
+            self.record()  # the number is part of what is recorded
+
+    def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:
+        """From a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
+        features = self.descend(x, y, outputs)
+        if self.units:
+            self.units.gen_and_test(features, self.recorded)
+        if self.p.noise_std:
+            perturb(self.net.parameters(), self.p.noise_std)
+        if self.method:
+            self.method.after_step(features)
+
+    def _descend(self, x: Tensor, y: Tensor, outputs: Tensor) -> list[Tensor]:
+        features: list[Tensor] = []
+        with autocast(self.p, x.device.type):
+            output = self.net(x, features if self.units or self.method else None)
+        loss = F.cross_entropy(output.float()[:, outputs], y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.method:
+            self.method.before_step()
+        self.optimizer.step()
+        if self.recorded and self.units:
+            self.units.observe(features)
+        return features
 
 
 def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) -> None:

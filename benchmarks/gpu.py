@@ -1,0 +1,113 @@
+"""What an update of the image problems takes on a GPU: told kernel by kernel, and repeated by the GPU itself.
+
+    python benchmarks/gpu.py
+
+- imagenet: the convolutional network, 100 images; cifar: ResNet-18, 90 images, augmentation included
+- bp, cbp: backpropagation and continual backpropagation, as in the paper; `bfloat16` with `precision` set so
+
+All take turns, because shared machines drift; ratios are medians of those of a turn.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lop.algos.recorded import Recorded
+from lop.imagenet.parameters import ImagenetParameters
+from lop.imagenet.run_imagenet import layout, make_learner
+from lop.imagenet.run_imagenet import make_network as make_conv_net
+from lop.incremental_cifar.parameters import CLASSES, CifarParameters
+from lop.incremental_cifar.problem import augmented, moved
+from lop.incremental_cifar.run_cifar import Learner, make_network
+
+ROUNDS = 11
+FLOORS = {"imagenet": 2.0, "cifar": 1.0}  # times as fast; below is what we call a regression
+CBP: dict[str, dict[str, Any]] = {
+    "imagenet": {"agent": "cbp", "replacement_rate": 3e-4},
+    "cifar": {
+        "use_cbp": True,
+        "replacement_rate": 1e-5,
+        "utility_function": "contribution",
+        "maturity_threshold": 1000,
+    },
+}
+
+
+def imagenet(recorded: bool, **keys: Any) -> Callable[[], object]:
+    p = ImagenetParameters(num_tasks=1, step_size=0.01, momentum=0.9, **keys)
+    learner = make_learner(p, make_conv_net(p).to("cuda", memory_format=layout("cuda")))
+    if recorded:
+        learner.record()
+    x = torch.randn(1200, 3, 32, 32, device="cuda").contiguous(memory_format=layout("cuda"))
+    y = torch.randint(0, 2, (1200,), device="cuda")
+
+    def step(batch: Tensor) -> None:
+        learner.learn(x[batch], y[batch])
+
+    return lambda: [step(batch) for batch in torch.randperm(1200, device="cuda").split(100)]
+
+
+def cifar(recorded: bool, **keys: Any) -> Callable[[], object]:
+    p = CifarParameters(stepsize=0.1, momentum=0.9, weight_decay=0.0005, **keys)
+    learner = Learner(p, make_network(p).to("cuda").to(memory_format=torch.channels_last))
+    moves = None
+    if recorded:
+        learner.record()
+        moves = Recorded(moved)
+    rng, outputs = np.random.default_rng(0), torch.arange(CLASSES, device="cuda")
+    images = torch.randint(0, 256, (450, 3, 32, 32), dtype=torch.uint8, device="cuda")
+    labels = torch.randint(0, CLASSES, (450,), device="cuda")
+
+    def step(batch: Tensor) -> None:
+        learner.learn(augmented(images[batch], rng, moves), labels[batch], outputs)
+
+    return lambda: [step(batch) for batch in torch.randperm(450, device="cuda").split(90)]
+
+
+PROBLEMS = {"imagenet": imagenet, "cifar": cifar}
+UPDATES = {"imagenet": 12, "cifar": 5}  # of a call
+
+
+def main() -> None:
+    if not torch.cuda.is_available():
+        sys.exit("no CUDA device here")
+    torch.backends.cudnn.deterministic = True  # as in runs
+    print(torch.cuda.get_device_name())
+    fine = []
+    for name, problem in PROBLEMS.items():
+        for method, keys in {"bp": {}, "cbp": CBP[name]}.items():
+            for precision in ("float32", "bfloat16"):
+                steps = [problem(recorded, precision=precision, **keys) for recorded in (False, True)]
+                told, repeated = zip(*(taken(steps) for _ in range(ROUNDS)), strict=True)
+                fast = statistics.median(a / b for a, b in zip(told, repeated, strict=True))
+                each = [1e3 * statistics.median(times) / UPDATES[name] for times in (told, repeated)]
+                print(
+                    f"{name:9} {method:4} {precision:9} {each[0]:6.2f} ms, repeated {each[1]:6.2f} ms: "
+                    f"{fast:.2f} times as fast (floor {FLOORS[name]})",
+                    flush=True,
+                )
+                fine.append(fast >= FLOORS[name])
+    sys.exit(not all(fine))
+
+
+def taken(steps: list[Callable[[], object]]) -> list[float]:
+    """Seconds of a call of each, after one more that is not counted."""
+    seconds = []
+    for step in steps:
+        step()
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        step()
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
