@@ -103,8 +103,11 @@ class Backprop:
     def record(self) -> bool:
         """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.recorded`), if they are all alike.
 
-        Returns whether they are: not with an optimizer that counts on the CPU (Adam), or beside a method of one's own.
-        A network that draws random numbers on the CPU, or that has layers which replace units, must not be recorded.
+        Loss and outputs are then overwritten by the next step. A network that draws random numbers on the CPU, or that
+        has layers which replace units, must not be recorded.
+
+        Returns whether they are alike: not with an optimizer that counts on the CPU (Adam), or with a method of one's
+        own.
         """
         if self.method or not isinstance(self.opt, torch.optim.SGD):
             return False

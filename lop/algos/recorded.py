@@ -32,7 +32,7 @@ class Recorded:
 
     def __init__(self, step: Callable[..., Any]):
         self.step = step
-        self.stream = torch.cuda.Stream()  # no graph is recorded on the default one
+        self.stream: torch.cuda.Stream | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.recorded: list | None = None
         self.latest: list | None = None
@@ -47,7 +47,7 @@ class Recorded:
             self.alike = self.alike + 1 if kind == self.latest else 1
             self.latest = kind
             if self.alike <= ALIKE:
-                return self._do(inputs)
+                return self._aside(self.step, *inputs)
             self._record(inputs)
             self.recorded = kind
         self.latest = None
@@ -57,19 +57,26 @@ class Recorded:
         self.graph.replay()
         return self.answer
 
-    def _do(self, inputs: Sequence[Tensor]) -> Any:
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            answer = self.step(*inputs)
-        torch.cuda.current_stream().wait_stream(self.stream)
-        return answer
-
     def _record(self, inputs: Sequence[Tensor]) -> None:
-        self.graph = self.answer = None  # what they hold is freed first
+        self.recorded = self.graph = self.answer = None  # what they hold is freed first
         self.inputs = [x.clone() for x in inputs]
         graph = torch.cuda.CUDAGraph()
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.graph(graph, stream=self.stream):
-            self.answer = self.step(*self.inputs)
-        torch.cuda.current_stream().wait_stream(self.stream)
+
+        def capture() -> Any:
+            with torch.cuda.graph(graph, stream=self.stream):
+                return self.step(*self.inputs)
+
+        self.answer = self._aside(capture)
         self.graph = graph
+
+    def _aside(self, do: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Do something on a stream of its own, as none is recorded on the default one, between what is before and
+        after it."""
+        device = (inputs or self.inputs)[0].device
+        self.stream = self.stream or torch.cuda.Stream(device)
+        outer = torch.cuda.current_stream(device)
+        self.stream.wait_stream(outer)
+        with torch.cuda.stream(self.stream):
+            answer = do(*inputs)
+        outer.wait_stream(self.stream)
+        return answer
