@@ -5,7 +5,7 @@
 - imagenet: the convolutional network, 100 images; cifar: ResNet-18, 90 images, augmentation included
 - bp, cbp: backpropagation and continual backpropagation, as in the paper; `bfloat16` with `precision` set so
 
-All take turns, because shared machines drift; ratios are medians of those of a turn.
+Both ways take turns, because shared machines drift; ratios are medians of those of a turn.
 """
 
 import statistics
@@ -27,7 +27,7 @@ from lop.incremental_cifar.problem import augmented, moved
 from lop.incremental_cifar.run_cifar import Learner, make_network
 
 ROUNDS = 11
-FLOORS = {"imagenet": 2.0, "cifar": 1.0}  # times as fast; below is what we call a regression
+FLOORS = {"imagenet": 2.0, "cifar": 1.5}  # times as fast; below is what we call a regression
 CBP: dict[str, dict[str, Any]] = {
     "imagenet": {"agent": "cbp", "replacement_rate": 3e-4},
     "cifar": {

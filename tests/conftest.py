@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lop.algos.recorded import Recording
 from lop.data.prepare import prepare
 from lop.data.sets import files
 from lop.runs.command_line import main
@@ -24,6 +25,14 @@ else:  # before the first backward pass, when torch looks what devices there are
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first: no worker is left alone with it."""
     items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the minibatches that a GPU repeats by itself."""
+    sizes, replay = [], Recording.replay
+    monkeypatch.setattr(Recording, "replay", lambda self, inputs: sizes.append(len(inputs[0])) or replay(self, inputs))
+    return sizes
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,8 @@
 """Runs that end in the middle, and what runs leave."""
 
+import gc
+import weakref
+
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -30,6 +33,27 @@ def finished(train, run):
     """The table of a run, and all of its state at its end."""
     run.execute(train)
     return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec)["tracked"]
+
+
+def left_behind(train, module, run_in, monkeypatch):
+    """How many networks of two runs are still there after them, though nobody looked for garbage."""
+    networks, make_network = [], module.make_network
+
+    def noted(parameters):
+        network = make_network(parameters)
+        networks.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(module, "make_network", noted)
+    gc.collect()
+    gc.disable()
+    try:
+        for name in ("first", "second"):
+            run_in(name).execute(train)
+        assert len(networks) == 2
+        return sum(network() is not None for network in networks)
+    finally:
+        gc.enable()
 
 
 def goes_on_after_a_cut(train, run_in, saved_at):

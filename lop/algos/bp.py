@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lop.algos import eager
+from lop.algos.gnt import GenerateAndTest
 from lop.algos.method import Method
 from lop.algos.recorded import Recorded
 from lop.algos.shrink_and_perturb import perturb
@@ -80,17 +81,18 @@ class Backprop:
         self.to_perturb, self.perturb_scale = to_perturb, perturb_scale
         self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
         self.previous_features: list[Tensor] | None = None
+        self._repeated: Recorded | None = None
 
     def learn(self, x: Tensor, target: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """One step on inputs and targets (batch, ...). Returns the loss before it, with loss `nll` and the outputs."""
-        loss, output, self.previous_features = self.descend(x, target)
+        loss, output, self.previous_features = (self._repeated or self._descend)(x, target)
         self._after_step()
         if self.method:
-            self.method.after_step(self.previous_features)
+            self.method.after_step(self.previous_features or [])
         return (loss, output) if self.loss == "nll" else loss
 
-    def descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The first part of `learn`, up to the optimizer's step: loss, outputs and hidden activations before it."""
+    def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
+        """Up to the optimizer's step: loss, outputs and hidden activations before it."""
         output, features = self.net.predict(x)
         loss = self.loss_func(output, target)
         self.opt.zero_grad()
@@ -98,21 +100,22 @@ class Backprop:
         if self.method:
             self.method.before_step()
         self.opt.step()
-        return loss.detach(), output.detach(), features
+        return loss.detach(), output.detach(), features and [h.detach() for h in features]
 
     def record(self) -> bool:
         """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.recorded`), if they are all alike.
 
-        Loss and outputs are then overwritten by the next step. A network that draws random numbers on the CPU, or that
-        has layers which replace units, must not be recorded.
+        Loss and outputs are then overwritten by the next step. A network that draws random numbers on the CPU must not
+        be recorded. When other states have been loaded into the network or the optimizer, call this again.
 
-        Returns whether they are alike: not with an optimizer that counts on the CPU (Adam), or with a method of one's
-        own.
+        Returns whether steps are alike: not on the CPU, with an optimizer that counts there (Adam), with a method of
+        one's own, or with a network whose layers replace units.
         """
-        if self.method or not isinstance(self.opt, torch.optim.SGD):
-            return False
-        self.descend = Recorded(self.descend)  # type: ignore[assignment,method-assign]
-        return True
+        on_cuda = all(parameter.is_cuda for parameter in self.net.parameters())
+        replaces = any(isinstance(module, GenerateAndTest) for module in self.net.modules())
+        alike = on_cuda and isinstance(self.opt, torch.optim.SGD) and not self.method and not replaces
+        self._repeated = Recorded(self._descend, self.opt) if alike else None
+        return alike
 
     def _after_step(self) -> None:
         if self.to_perturb:

@@ -81,19 +81,16 @@ class ContinualBackprop(Backprop):
             clear_optimizer_state=clear_optimizer_state,
         )
         self.replaced: list[Tensor] = []  # units replaced by the last step, a tensor of indices a hidden layer
-        self.recorded = False
 
-    def descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """As `Backprop.descend`; recorded, ages and utilities are part of it."""
-        found = super().descend(x, target)
-        if self.recorded:
-            self.gnt.observe(found[2])
+    def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
+        found = super()._descend(x, target)
+        if self._repeated:
+            self.gnt.observe(found[2] or [])
         return found
 
     def record(self) -> bool:
-        """As `Backprop.record`; random utilities are drawn on the CPU."""
-        self.recorded = self.gnt.util_type != "random" and super().record()
-        return self.recorded
+        """As `Backprop.record`; ages and utilities are part of it, random utilities are drawn on the CPU."""
+        return self.gnt.util_type != "random" and super().record()
 
     def _after_step(self) -> None:
-        self.replaced = self.gnt.gen_and_test(self.previous_features or [], self.recorded)
+        self.replaced = self.gnt.gen_and_test(self.previous_features or [], self._repeated is not None)

@@ -5,78 +5,91 @@ graph, the step is told in one word. It computes what it computed before, bit fo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from inspect import ismethod
+from typing import Any, NamedTuple
+from weakref import WeakMethod
 
 import torch
 from torch import Tensor
 
 ALIKE = 2  # steps of a kind before one is recorded; the first makes the optimizer's state
+KINDS = 2  # that are kept: an epoch's last minibatch may be smaller than the others
 
 
 class Recorded:
-    """A function of tensors on a CUDA device that is recorded, and then repeated as long as its inputs are alike.
-
-    Its first steps, and a last minibatch that is smaller, are done as ever.
+    """A function of tensors on a CUDA device that is recorded, and then repeated as long as its inputs are of a kind.
 
     Args:
-        step: does the same whatever is in its inputs, with the same numbers beside them, such as a step size. All that
-            it changes it changes in place; nothing goes to the CPU or comes from there, random numbers neither. What a
-            repeated step returns is overwritten by the next one.
+        step: does the same whatever is in its inputs. All that it changes it changes in place; nothing goes to the CPU
+            or comes from there, random numbers neither. What a repeated step returns is overwritten by the next one of
+            its kind. A method is held weakly, so that its object may hold this.
+        optimizer: what `step` learns by. When its step size changes, say, steps are recorded anew; not when its state,
+            or a parameter, becomes another tensor: load states before the first step.
 
     Example::
 
-        descend = Recorded(learner.descend)
+        descend = Recorded(descend, optimizer)
         for x, y in minibatches:
-            loss, output, hidden = descend(x, y)
+            loss = descend(x, y)
     """
 
-    def __init__(self, step: Callable[..., Any]):
-        self.step = step
-        self.stream: torch.cuda.Stream | None = None
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.recorded: list | None = None
-        self.latest: list | None = None
-        self.alike = 0
-        self.inputs: Sequence[Tensor] = ()
-        self.answer: Any = None
+    def __init__(self, step: Callable[..., Any], optimizer: torch.optim.Optimizer | None = None):
+        self._step: Callable[[], Any] = WeakMethod(step) if ismethod(step) else lambda: step
+        self._optimizer = optimizer
+        self._numbers: list[dict] = []
+        self._known: dict[Any, int | Recording] = {}  # by kind: steps done, then the recording
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, *inputs: Tensor) -> Any:
         """One step."""
-        kind = [(x.shape, x.stride(), x.dtype) for x in inputs]
-        if kind != self.recorded:
-            self.alike = self.alike + 1 if kind == self.latest else 1
-            self.latest = kind
-            if self.alike <= ALIKE:
-                return self._aside(self.step, *inputs)
-            self._record(inputs)
-            self.recorded = kind
-        self.latest = None
-        for place, x in zip(self.inputs, inputs, strict=True):
-            place.copy_(x)
-        assert self.graph
-        self.graph.replay()
-        return self.answer
+        numbers = self._numbers_now()
+        if numbers != self._numbers:
+            self._numbers = numbers
+            self._known.clear()
+        kind = tuple((x.shape, x.stride(), x.dtype, x.device) for x in inputs)
+        known = self._known.pop(kind, 0)
+        if isinstance(known, int) and known >= ALIKE:
+            known = self._record(inputs)
+        while len(self._known) >= KINDS:
+            del self._known[next(iter(self._known))]  # of the kind that was longest ago
+        self._known[kind] = known + 1 if isinstance(known, int) else known
+        return self._aside(self._step(), inputs) if isinstance(known, int) else known.replay(inputs)
 
-    def _record(self, inputs: Sequence[Tensor]) -> None:
-        self.recorded = self.graph = self.answer = None  # what they hold is freed first
-        self.inputs = [x.clone() for x in inputs]
+    def _numbers_now(self) -> list[dict]:
+        groups = self._optimizer.param_groups if self._optimizer else []
+        return [{key: value for key, value in group.items() if key != "params"} for group in groups]
+
+    def _record(self, inputs: Sequence[Tensor]) -> "Recording":
+        places = [x.clone() for x in inputs]
         graph = torch.cuda.CUDAGraph()
 
-        def capture() -> Any:
-            with torch.cuda.graph(graph, stream=self.stream):
-                return self.step(*self.inputs)
+        def capture(*places: Tensor) -> Any:
+            with torch.cuda.graph(graph, stream=self._stream):
+                return self._step()(*places)
 
-        self.answer = self._aside(capture)
-        self.graph = graph
+        return Recording(graph, places, self._aside(capture, places))
 
-    def _aside(self, do: Callable[..., Any], *inputs: Tensor) -> Any:
-        """Do something on a stream of its own, as none is recorded on the default one, between what is before and
-        after it."""
-        device = (inputs or self.inputs)[0].device
-        self.stream = self.stream or torch.cuda.Stream(device)
+    def _aside(self, do: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+        """Do it on a stream of its own, as none is recorded on the default one, between what is before and after."""
+        device = inputs[0].device
+        self._stream = self._stream or torch.cuda.Stream(device)
         outer = torch.cuda.current_stream(device)
-        self.stream.wait_stream(outer)
-        with torch.cuda.stream(self.stream):
+        self._stream.wait_stream(outer)
+        with torch.cuda.stream(self._stream):
             answer = do(*inputs)
-        outer.wait_stream(self.stream)
+        outer.wait_stream(self._stream)
         return answer
+
+
+class Recording(NamedTuple):
+    """A step, the tensors that it takes, and those that it gives."""
+
+    graph: torch.cuda.CUDAGraph
+    places: list[Tensor]
+    answer: Any
+
+    def replay(self, inputs: Sequence[Tensor]) -> Any:
+        for place, x in zip(self.places, inputs, strict=True):
+            place.copy_(x)
+        self.graph.replay()
+        return self.answer

@@ -52,8 +52,7 @@ def train(run: Run) -> None:
         run.track(gnt=learner.gnt)
     if learner.method:
         run.track(method=learner.method)
-    if run.device.startswith("cuda") and p.net_type == 1:
-        learner.record()
+    learner.record()
 
     # Loop, from one epoch to the next
     run.facts = lambda: recent_accuracy(run)

@@ -8,7 +8,6 @@ there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like
 the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from math import nan
@@ -74,7 +73,8 @@ def train(run: Run) -> None:
                 net.fc.apply(kaiming_init_resnet_module)
 
         # Learn
-        learner.set_step_size(step_size(p, epoch))
+        for group in learner.optimizer.param_groups:
+            group["lr"] = step_size(p, epoch)
         rng = increments.rng(step, TRAINING)
         outputs = torch.as_tensor(classes, device=run.device)
         net.train()
@@ -126,27 +126,18 @@ class Learner:
         self.optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
         self.units = make_units(p, net)
         self.method: Method | None = make(p.method, net, p.method_settings) if p.method else None
-        self.recorded = False
-        self.descend: Callable[..., list[Tensor]] = self._descend
+        self._repeated: Recorded | None = None
 
     def record(self) -> None:
         """On a CUDA device: have steps repeated by the GPU itself, unless a method of one's own is part of them."""
-        self.recorded = not self.method
-        if self.recorded:
-            self.descend = Recorded(self._descend)
-
-    def set_step_size(self, value: float) -> None:
-        changed = [group for group in self.optimizer.param_groups if group["lr"] != value]
-        for group in changed:
-            group["lr"] = value
-        if changed and self.recorded:
-            self.record()  # the number is part of what is recorded
+        if not self.method:
+            self._repeated = Recorded(self._descend, self.optimizer)
 
     def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:
         """From a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
-        features = self.descend(x, y, outputs)
+        features = (self._repeated or self._descend)(x, y, outputs)
         if self.units:
-            self.units.gen_and_test(features, self.recorded)
+            self.units.gen_and_test(features, self._repeated is not None)
         if self.p.noise_std:
             perturb(self.net.parameters(), self.p.noise_std)
         if self.method:
@@ -162,7 +153,8 @@ class Learner:
         if self.method:
             self.method.before_step()
         self.optimizer.step()
-        if self.recorded and self.units:
+        features = [h.detach() for h in features]
+        if self._repeated and self.units:
             self.units.observe(features)
         return features
 

@@ -10,8 +10,8 @@ class ConvNet(nn.Module):
     """Convolutions 5x5x32, 3x3x64, 3x3x128, each with ReLU and 2x2 max pooling, then 128, 128 and `num_classes` units.
 
     With other `channels` than 32 in the first convolution, the other layers but the last are wider or narrower too, in
-    proportion. Takes images (batch, 3, 32, 32), faster where channels lie last in memory (`torch.channels_last`). Keeps
-    PyTorch's own initial weights, drawn in the published order.
+    proportion. Takes images (batch, 3, 32, 32); a processor is faster where channels lie last in memory
+    (`torch.channels_last`). Keeps PyTorch's own initial weights, drawn in the published order.
     """
 
     last_filter_output = 2 * 2  # pixels of a last feature map

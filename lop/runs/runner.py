@@ -86,7 +86,7 @@ class Run:
         self.metrics = MetricsLog()
         self.log = self.metrics.log
         self.step = 0
-        self.facts: Callable[[], str] = lambda: ""
+        self.facts: Callable[[], str] = str
         self.notes: dict[str, Any] = {}  # more about the run, for the metadata of its metrics
         self._checkpoint_every, self._fresh, self._progress_every = checkpoint_every, fresh, progress_every
         self._tracked: dict[str, Stateful] = {}
@@ -117,6 +117,7 @@ class Run:
             try:
                 train(self)
             finally:
+                self.facts = str  # what knows this run would keep it, and its networks, when the next one begins
                 gc.unfreeze()
                 torch.set_flush_denormal(False)
                 torch.backends.cudnn.deterministic = deterministic

@@ -4,14 +4,17 @@ from contextlib import suppress
 
 import pytest
 import torch
+from interrupted import same
 from torch import nn
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.gnt import GnT
 from lop.algos.method import Method
-from lop.algos.recorded import Recorded
+from lop.algos.recorded import KINDS, Recorded
+from lop.algos.utilities import UTILITIES
 from lop.nets.conv_net import ConvNet
+from lop.nets.conv_net2 import ConvNet2
 from lop.nets.ffnn import FFNN
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -39,15 +42,8 @@ def test_units_observed_before_generate_and_test_are_replaced_alike():
             replaced += [chosen.tolist() for chosen in units.gen_and_test(features, observed)]
         return replaced, units.state_dict(), net.state_dict()
 
-    (replaced, *states), (expected, *its_states) = steps(True), steps(False)
-    assert replaced == expected
-    assert any(replaced)
-    for state, its_state in zip(states, its_states, strict=True):
-        assert all(torch.equal(torch.as_tensor(its_state[k]), torch.as_tensor(v)) for k, v in tensors(state).items())
-
-
-def tensors(state):
-    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    assert same(steps(True), steps(False))
+    assert any(steps(True)[0])
 
 
 class Nothing(Method):
@@ -60,60 +56,87 @@ class Nothing(Method):
         pass
 
 
+@needs_cuda
 def test_what_is_more_than_the_same_kernels_is_not_recorded():
-    net = FFNN(5)
+    net = FFNN(5).cuda()
     assert not Backprop(net, opt="adam").record()
     assert not Backprop(net, method=Nothing(net)).record()
     assert not ContinualBackprop(net, util_type="random").record()
     assert not ContinualBackprop(net, opt="adam").record()
 
 
-def learned(learner, record, sizes):
-    """Losses, outputs and weights after minibatches of these sizes; every 15th step the output layer is zeroed."""
-    if record:
-        assert learner.record()
-    found = []
+def test_the_cpu_repeats_nothing_by_itself():
+    assert not Backprop(ConvNet(2), **SETTINGS).record()
+
+
+def learner_of(method, record, learned_before=False):
+    torch.manual_seed(0)
+    net = ConvNet(2).cuda().to(memory_format=torch.channels_last)
+    if method in UTILITIES:
+        units = {"replacement_rate": 0.05, "maturity_threshold": 5, "accumulate": True, "util_type": method}
+        learner = ContinualBackprop(net, **units, **SETTINGS)
+    else:
+        learner = Backprop(net, weight_decay=1e-3, to_perturb=method == "snp", perturb_scale=1e-3, **SETTINGS)
+    if learned_before:
+        learn(learner, [20, 20])
+    assert record == (record and learner.record())
+    return learner
+
+
+def learn(learner, sizes):
+    """Losses, outputs and weights after minibatches of these sizes. Every 15th step zeroes the output layer, and the
+    last ones are smaller."""
+    numbers, found = torch.Generator().manual_seed(1), []
     for step, size in enumerate(sizes):
-        torch.manual_seed(step)
-        x, y = torch.randn(size, 3, 32, 32).cuda(), torch.randint(0, 2, (size,)).cuda()
-        x = x.contiguous(memory_format=torch.channels_last)
-        found += [answer.clone() for answer in learner.learn(x, y)]
+        x, y = torch.randn(size, 3, 32, 32, generator=numbers), torch.randint(0, 2, (size,), generator=numbers)
+        found += [answer.clone() for answer in learner.learn(x.cuda(), y.cuda())]
         if step % 15 == 0:
             nn.init.zeros_(learner.net.layers[-1].weight)
+        learner.opt.param_groups[0]["lr"] = 0.01 if step < 40 else 0.005
     return found + list(learner.net.state_dict().values())
 
 
 @needs_cuda
-@pytest.mark.parametrize("method", ["bp", "snp", "cbp"])
-def test_it_computes_the_same_bits(method):
-    def learner():
-        torch.manual_seed(0)
-        net = ConvNet(2).cuda().to(memory_format=torch.channels_last)
-        if method == "cbp":
-            return ContinualBackprop(
-                net, replacement_rate=0.05, maturity_threshold=5, accumulate=True, util_type="contribution", **SETTINGS
-            )
-        return Backprop(net, weight_decay=1e-3, to_perturb=method == "snp", perturb_scale=1e-3, **SETTINGS)
-
-    sizes = [20, 20, 20, 7] * 8 + [20] * 10 + [7] * 10 + [20] * 10  # with smaller ones at ends, and for long
-    told, repeated = learner(), learner()
+@pytest.mark.parametrize("method", ["bp", "snp", "contribution", "adaptable_contribution"])
+def test_it_computes_the_same_bits(method, replays):
+    sizes = [20, 20, 7] * 8 + [20] * 10 + [7] * 10 + [20] * 10
     torch.cuda.manual_seed(5)
-    expected = learned(told, False, sizes)
+    told = learner_of(method, record=False)
+    expected = learn(told, sizes)
+    assert not replays
     torch.cuda.manual_seed(5)
-    found = learned(repeated, True, sizes)
+    repeated = learner_of(method, record=True)
+    found = learn(repeated, sizes)
+    assert {20, 7} == set(replays)
+    assert len(replays) > len(sizes) - 15
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-    if method == "cbp":
-        assert all(torch.equal(a, b) for a, b in zip(repeated.gnt.ages, told.gnt.ages, strict=True))
+    if method in UTILITIES:
+        assert same(repeated.gnt.state_dict(), told.gnt.state_dict())
         assert any(int(ages.min()) < len(sizes) for ages in told.gnt.ages)
 
 
 @needs_cuda
-def test_another_kind_of_step_is_recorded_anew():
+@pytest.mark.parametrize("method", ["bp", "contribution"])
+def test_what_has_learned_before_can_be_recorded(method, replays):
+    expected = learn(learner_of(method, record=False, learned_before=True), [20] * 6)
+    found = learn(learner_of(method, record=True, learned_before=True), [20] * 6)
+    assert len(replays) == 4
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@needs_cuda
+def test_layers_that_replace_units_are_not_recorded():
+    assert not Backprop(ConvNet2(2).cuda(), **SETTINGS).record()
+
+
+@needs_cuda
+def test_another_kind_of_step_is_recorded_for_itself():
     weight = torch.ones(3, device="cuda")
     times = Recorded(lambda x: x * weight[: len(x)])
-    for size in (3, 2, 3):
+    for size in (3, 2, 1, 3):
         for number in range(5):
             assert times(torch.full((size,), float(number), device="cuda")).tolist() == [number] * size
+    assert len(times._known) == KINDS
 
 
 @needs_cuda

@@ -1,10 +1,12 @@
 """Whole runs of Continual ImageNet: against the straightforward loop, interrupted, and refused."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, same
+from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, left_behind, same
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
@@ -76,17 +78,27 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 
 
 @pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp with random utilities", "cbp2", "linear"])
-def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
+def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, replays, tmp_path):
     config, overrides = METHODS[method]
     table, state = goes_on_after_a_cut(
         train, lambda name: run_of(tmp_path / name, images, config, other_device, **overrides), saved_at=4
     )
+    assert bool(replays) == (other_device == "cuda" and method in ("snp", "cbp", "linear"))
     on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     if method.startswith("cbp") and other_device == "cuda" and "util_type" not in overrides:
         return  # of several dead units, all of utility 0, a GPU finds another to replace
     for name, weight in its_state["net"].items():
         torch.testing.assert_close(state["net"][name], weight, rtol=1e-2, atol=1 if method == "snp" else 1e-2)
+
+
+@pytest.mark.parametrize("method", ["bp", "cbp"])
+def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
+    config, overrides = METHODS[method]
+    overrides = {**overrides, "num_tasks": 1}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for_run = partial(run_of, images=images, config=config, device=device, **overrides)
+    assert not left_behind(train, run_imagenet, lambda name: for_run(tmp_path / name), monkeypatch)
 
 
 def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):

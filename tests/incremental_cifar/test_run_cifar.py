@@ -1,11 +1,14 @@
 """Incremental CIFAR-100: its classes, how images are seen, and whole runs: interrupted, reset, measured."""
 
+from functools import partial
+
 import matplotlib.figure
 import numpy as np
 import pytest
 import torch
-from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, same
+from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, left_behind, same
 
+from lop.algos import recorded
 from lop.data import load
 from lop.data.formats import CIFAR_RECORD
 from lop.data.sets import Images as Sets
@@ -194,6 +197,30 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
     on_cpu, _ = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     np.testing.assert_allclose(values(table, "weight_magnitude"), values(on_cpu, "weight_magnitude"), rtol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["cbp", "noise"])
+def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
+    config, overrides = METHODS[method]
+    overrides = {**overrides, "total_classes": 2}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for_run = partial(run_of, images=images, config=config, device=device, **overrides)
+    assert not left_behind(train, run_cifar, lambda name: for_run(tmp_path / name), monkeypatch)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("method", ["base", "cbp", "noise", "retrained", "bfloat16"])
+def test_a_gpu_repeats_updates_to_the_same_bits(method, images, replays, monkeypatch, tmp_path):
+    config, overrides = METHODS[method]
+    overrides = {**overrides, "total_classes": 4, "mini_batch_size": 4, "train_images_per_class": 13}
+    table, state = finished(train, run_of(tmp_path / "repeated", images, config, "cuda", **overrides))
+    assert {4, 2} == set(replays)
+    replays.clear()
+    monkeypatch.setattr(recorded, "ALIKE", 10**9)
+    expected, its_state = finished(train, run_of(tmp_path / "told", images, config, "cuda", **overrides))
+    assert not replays
+    assert table.equals(expected)
+    assert same(state, its_state)
 
 
 def test_the_network_is_as_the_parameters_say():
