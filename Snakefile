@@ -11,6 +11,14 @@ configfile: "config/config.yaml"
 include: "workflow/rules/common.smk"
 
 
+# To start no more than 100 jobs a second, Snakemake looks through all jobs to come once more in every second for each job
+# that has ended: after some hundreds it does little else. What `--max-jobs-per-timespan` asks for stays.
+onstart:
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 # On a cluster too these run where Snakemake does: seconds each.
 localrules:
     all,

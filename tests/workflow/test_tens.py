@@ -14,7 +14,7 @@ AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("tens") / "project")
-    project.log = project.build(FIGURE)
+    project.log = project.build(FIGURE, "--verbose")
     return project
 
 
@@ -23,6 +23,12 @@ def test_ten_seeds_a_job_each_with_files_of_its_own(project):
     assert len(list(project.folder.glob("results/smoke/**/seed-*/metrics.parquet"))) == 10 * len(CURVES)
     assert (project.folder / FIGURE).stat().st_size > 500
     assert project.stale(FIGURE) == set()
+
+
+def test_snakemake_looks_for_what_to_start_when_a_job_has_ended_and_not_all_the_time(project):
+    ended = project.log.count("Finished jobid")
+    assert ended == len(CURVES) + 2
+    assert 0 < project.log.count("Ready jobs: ") <= ended + 1
 
 
 def test_more_seeds_run_and_those_that_are_there_do_not(project):

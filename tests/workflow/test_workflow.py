@@ -48,8 +48,8 @@ class Project:
             self.command(*arguments), cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
 
-    def build(self, target="figures/fig4a.pdf") -> str:
-        done = self.snakemake(target, "--cores", "2")
+    def build(self, target="figures/fig4a.pdf", *options: str) -> str:
+        done = self.snakemake(target, "--cores", "2", *options)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stderr + done.stdout
 
