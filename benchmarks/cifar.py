@@ -52,7 +52,7 @@ def plain() -> Callable[[], object]:
 
 def ours(**keys: object) -> Callable[[], object]:
     torch.manual_seed(0)
-    p = CifarParameters(stepsize=0.1, momentum=0.9, weight_decay=0.0005, **keys)
+    p = CifarParameters(stepsize=SGD["lr"], momentum=SGD["momentum"], weight_decay=SGD["weight_decay"], **keys)
     net, rng, outputs = make_network(p), np.random.default_rng(0), torch.arange(CLASSES)
     learner = Learner(p, net.to(memory_format=torch.channels_last))
     return lambda: learner.learn(augmented(IMAGES, rng), LABELS, outputs)

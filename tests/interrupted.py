@@ -36,7 +36,9 @@ def finished(train, run):
 
 
 def left_behind(train, module, run_in, monkeypatch):
-    """How many networks of two runs are still there after them, though nobody looked for garbage."""
+    """How many networks of two runs, on a GPU if there is one, are still there after them, though nobody looked for
+    garbage; `run_in` makes a run, for results of a name and a device."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     networks, make_network = [], module.make_network
 
     def noted(parameters):
@@ -49,7 +51,7 @@ def left_behind(train, module, run_in, monkeypatch):
     gc.disable()
     try:
         for name in ("first", "second"):
-            run_in(name).execute(train)
+            run_in(name, device).execute(train)
         assert len(networks) == 2
         return sum(network() is not None for network in networks)
     finally:

@@ -1,7 +1,5 @@
 """Whole runs of Continual ImageNet: against the straightforward loop, interrupted, and refused."""
 
-from functools import partial
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -95,10 +93,11 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
 @pytest.mark.parametrize("method", ["bp", "cbp"])
 def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
     config, overrides = METHODS[method]
-    overrides = {**overrides, "num_tasks": 1}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    for_run = partial(run_of, images=images, config=config, device=device, **overrides)
-    assert not left_behind(train, run_imagenet, lambda name: for_run(tmp_path / name), monkeypatch)
+
+    def run_in(name, device):
+        return run_of(tmp_path / name, images, config, device, **overrides, num_tasks=1)
+
+    assert not left_behind(train, run_imagenet, run_in, monkeypatch)
 
 
 def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):

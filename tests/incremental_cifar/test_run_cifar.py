@@ -1,7 +1,5 @@
 """Incremental CIFAR-100: its classes, how images are seen, and whole runs: interrupted, reset, measured."""
 
-from functools import partial
-
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -202,10 +200,11 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
 @pytest.mark.parametrize("method", ["cbp", "noise"])
 def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
     config, overrides = METHODS[method]
-    overrides = {**overrides, "total_classes": 2}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    for_run = partial(run_of, images=images, config=config, device=device, **overrides)
-    assert not left_behind(train, run_cifar, lambda name: for_run(tmp_path / name), monkeypatch)
+
+    def run_in(name, device):
+        return run_of(tmp_path / name, images, config, device, **overrides, total_classes=2)
+
+    assert not left_behind(train, run_cifar, run_in, monkeypatch)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
