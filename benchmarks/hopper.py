@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lop.paths import RESULTS, ROOT
+from lop.common.paths import RESULTS, ROOT
 from lop.runs.metrics import read_table
 
 BIN = 50_000

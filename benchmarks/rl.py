@@ -24,7 +24,7 @@ import mujoco
 import numpy as np
 
 import lop.envs  # noqa: F401 (registers the environments)
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 from lop.runs.metrics import read_about
 
 FLOORS = {"ant/std": 0.48, "ant/cbp": 0.45}  # what a run may fall to before we call it a regression

@@ -19,7 +19,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 import lop.envs  # registers the environments
-from lop.paths import RESULTS
+from lop.common.paths import RESULTS
 from lop.runs.metrics import MetricsLog, write_metrics
 
 

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.registry import load_figure
-from lop.paths import ROOT
 from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 

@@ -6,8 +6,8 @@ No run imports this, so that another problem makes no run stale.
 import importlib
 from functools import cache
 
+from lop.common.paths import ROOT
 from lop.data.sets import Images
-from lop.paths import ROOT
 from lop.runs.problem import Problem
 from lop.runs.spec import RunSpec, resolve
 

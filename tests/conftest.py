@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lop.algos.recorded import Recording
+from lop.common.locks import locked
 from lop.data.prepare import prepare
 from lop.data.sets import files
 from lop.runs.command_line import main
-from lop.runs.lock import locked
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 
 def test_the_page_for_ones_own_network(tmp_path):

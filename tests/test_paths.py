@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from lop.common.paths import above
 from lop.data.sets import data_above, files
-from lop.paths import above
 
 
 def test_the_folder_in_which_a_file_lies():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lop.ranges import numbers_of, ranges
+from lop.common.ranges import numbers_of, ranges
 
 
 def test_ranges():

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 
 
 class Method(ABC):

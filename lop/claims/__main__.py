@@ -14,13 +14,13 @@ import pandas as pd
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import as_markdown, judged_by_runs
-from lop.configured import add_options
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.paths import shown
 from lop.data.sets import Images
-from lop.errors import InputError, told_in_one_line
 from lop.figures.registry import load_figure
-from lop.paths import shown
 from lop.plan.state import MISSING, why_not
 from lop.plan.wanted import wanted_runs
+from lop.runs.configured import add_options
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from lop.errors import InputError
+from lop.common.errors import InputError
+from lop.common.paths import CONFIG, shown
 from lop.figures.registry import Figure, Panel, figure_names, load_figure
-from lop.paths import CONFIG, shown
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 
 CLAIMS = CONFIG / "claims.yaml"

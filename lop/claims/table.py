@@ -9,10 +9,10 @@ import pandas as pd
 from lop.claims.basis import setting_of
 from lop.claims.registry import load_claims
 from lop.claims.verdict import Verdict, judge
+from lop.common.files import atomic_file
 from lop.data.sets import Images
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
-from lop.files import atomic_file
 from lop.plan.state import why_not
 from lop.plan.wanted import wanted_runs
 

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from lop.configured import configured
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.paths import shown
+from lop.common.ranges import numbers_of
 from lop.data.prepare import prepare
 from lop.data.sets import CLASSES, SETS, SOURCES, data_above
-from lop.errors import InputError, told_in_one_line
-from lop.paths import shown
-from lop.ranges import numbers_of
+from lop.runs.configured import configured
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
-from lop.runs import sources
+from lop.common import sources
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 
 KNOWN = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 from lop.data.checksums import Checksums, sha256
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
 
 PIECE = 2**18  # bytes read at a time
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be gone at the next attempt

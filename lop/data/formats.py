@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 
 IDX_MAGIC = {1: 2049, 3: 2051}  # of unsigned bytes, by the number of axes
 CIFAR_RECORD = np.dtype([("coarse", np.uint8), ("fine", np.uint8), ("image", np.uint8, (3, 32, 32))])

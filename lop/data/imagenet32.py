@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from lop.common.errors import InputError
+from lop.common.paths import shown
 from lop.data.formats import CLASS_SHAPE, refused, write_class
 from lop.data.unpack import PIECE, readable, scratch_folder
-from lop.errors import InputError
-from lop.paths import shown
 
 IMAGE_BYTES = 3 * 32 * 32
 MOST_BYTES = 2**30  # of one of the npz files

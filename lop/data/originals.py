@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 from lop.data import load
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download
@@ -15,9 +18,6 @@ from lop.data.formats import CIFAR_RECORD, read_cifar100, read_class
 from lop.data.imagenet32 import build_classes
 from lop.data.sets import CLASSES, FIXED_FILES
 from lop.data.unpack import unpack
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
 
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lop.common.files import atomic_file
 from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
-from lop.files import atomic_file
 
 ROWS, COLUMNS = 4, 20  # of images, a set
 CELL = 34  # pixels from one image to the next

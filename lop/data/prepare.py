@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lop.common.errors import InputError
+from lop.common.files import remove_leftovers
+from lop.common.locks import locked
 from lop.data import built_in, originals
 from lop.data.checksums import Checksums
 from lop.data.record import record
 from lop.data.sets import CLASSES, DATA, Images, files, folder_of
-from lop.errors import InputError
-from lop.files import remove_leftovers
-from lop.runs.lock import locked
 
 # Of every file: those that were deleted and made again by hand are no news to the runs that have learned from them.
 # What makes them is among the runs' parameters.

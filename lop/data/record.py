@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from lop.common.errors import InputError
 from lop.data.checksums import read_json, write_json
-from lop.errors import InputError
 
 BEGINNING = 4096  # bytes; files that are drawn from two seeds differ in their first image
 

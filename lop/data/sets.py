@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from lop.common import sources
+from lop.common.errors import InputError
+from lop.common.paths import ROOT, above, shown
+from lop.common.ranges import ranges
 from lop.data.record import recorded
-from lop.errors import InputError
-from lop.paths import ROOT, above, shown
-from lop.ranges import ranges
-from lop.runs import sources
 
 DATA = ROOT / "data"
 SOURCES = ("glyphs", "original")

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = 40 * 2**30  # all members together, unpacked

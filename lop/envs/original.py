@@ -15,10 +15,10 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
+from lop.common.errors import InputError
+from lop.common.paths import ROOT, shown
 from lop.envs import original_worker
 from lop.envs.mujoco_env import number
-from lop.errors import InputError
-from lop.paths import ROOT, shown
 
 INTERPRETER = "LOP_ORIGINAL_PYTHON"  # environment variable that names another one
 WORKER = Path(original_worker.__file__)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from lop.configured import add_options, configured
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.paths import ROOT, shown
+from lop.common.ranges import ranges
 from lop.data.sets import Images, must_be_there
-from lop.errors import InputError, told_in_one_line
 from lop.figures.collect import as_configured, collect, differs
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, RunFile, load_figure
-from lop.paths import ROOT, shown
-from lop.ranges import ranges
+from lop.runs.configured import add_options, configured
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:

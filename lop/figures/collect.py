@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 from lop.data.sets import Images
-from lop.errors import InputError
 from lop.figures.registry import Figure, Panel, RunFile
-from lop.files import atomic_file
-from lop.paths import shown
 from lop.problems import first_run
 from lop.runs.metrics import read_about, read_schema, read_table
 from lop.runs.spec import fingerprint

@@ -10,12 +10,12 @@ import matplotlib.figure
 import matplotlib.style
 import pandas as pd
 
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
 from lop.data.sets import DATA, SOURCES
-from lop.errors import InputError
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
 from lop.figures.statistics import relative, summarise
-from lop.files import atomic_file
 
 BANDS = {"bootstrap": "95% bootstrap intervals", "standard_error": "standard errors"}
 LEGEND_COLUMNS = 2

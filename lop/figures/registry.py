@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from lop.errors import InputError
-from lop.paths import CONFIG, shown
+from lop.common.errors import InputError
+from lop.common.paths import CONFIG, shown
+from lop.common.sources import definitions
 from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale, scale_path
-from lop.runs.sources import definitions
 
 FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]

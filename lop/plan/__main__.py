@@ -10,15 +10,15 @@ import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lop.configured import add_options
+from lop.common.errors import told_in_one_line
+from lop.common.paths import shown
 from lop.data.sets import Images
-from lop.errors import told_in_one_line
 from lop.figures.registry import figure_names
-from lop.paths import shown
 from lop.plan.costs import Estimate, estimate, read_records
 from lop.plan.state import state
 from lop.plan.table import bases_text, table
 from lop.plan.wanted import wanted_runs
+from lop.runs.configured import add_options
 
 
 def main() -> None:

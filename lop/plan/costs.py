@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.parameters import Parameters

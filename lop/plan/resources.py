@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lop.paths import CONFIG, shown
+from lop.common.paths import CONFIG, shown
 from lop.plan.costs import model_seconds
 from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping

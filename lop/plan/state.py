@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.figures.collect import read_about_collected
 from lop.figures.registry import Figure
 from lop.runs.metrics import read_about

@@ -9,14 +9,14 @@ Nothing is run or drawn: `make figures report` makes the figures first. `snakema
 import argparse
 from pathlib import Path
 
-from lop.configured import add_options
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.files import atomic_file
+from lop.common.paths import ROOT, shown
 from lop.data.sets import Images
-from lop.errors import InputError, told_in_one_line
 from lop.figures.registry import figure_names
-from lop.files import atomic_file
-from lop.paths import ROOT, shown
 from lop.report.gather import gather
 from lop.report.page import page
+from lop.runs.configured import add_options
 
 
 def main() -> None:

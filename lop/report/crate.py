@@ -14,14 +14,14 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
+from lop.common import sources
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import ROOT, shown
 from lop.data.sets import Images
-from lop.errors import InputError
 from lop.figures.registry import FIGURES, Figure, load_figure
-from lop.files import atomic_file
-from lop.paths import ROOT, shown
 from lop.plan.state import differs
 from lop.plan.wanted import wanted_runs
-from lop.runs import sources
 from lop.runs.metrics import read_about
 from lop.runs.scale import scale_path
 from lop.runs.spec import RunSpec

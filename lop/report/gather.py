@@ -14,17 +14,17 @@ from PIL import Image
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import HEAD, cells, judged_by_runs
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
+from lop.common.ranges import ranges
 from lop.data.sets import Images
-from lop.errors import InputError
 from lop.figures.collect import digest_of_runs
 from lop.figures.registry import Figure, figure_names, load_figure
-from lop.paths import ROOT
 from lop.plan.costs import estimate, read_records
 from lop.plan.state import DAMAGED, differs, state
 from lop.plan.table import HEAD as COSTS
 from lop.plan.table import rows
 from lop.plan.wanted import wanted_runs
-from lop.ranges import ranges
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lop.errors import InputError
-from lop.paths import shown
+from lop.common.errors import InputError
+from lop.common.paths import shown
 
 LOWEST, HIGHEST = 0.02, 2.0
 

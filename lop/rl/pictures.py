@@ -7,7 +7,7 @@ from ctypes.util import find_library
 import numpy as np
 from matplotlib.axes import Axes
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 
 RENDERERS = {"egl": "EGL", "osmesa": "OSMesa"}  # MUJOCO_GL: library
 POSE = (0.0, 0.9, 0.0, -0.9, 0.0, -0.9, 0.0, 0.9)  # radians of the ant's hinges, hip and ankle of each leg

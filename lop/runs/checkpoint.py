@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 from lop.runs.spec import RunSpec, fingerprint
 
 NAME = "checkpoint.pt"

@@ -15,12 +15,12 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lop.configured import configured
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.locks import die_with_parent
+from lop.common.paths import RESULTS, above
 from lop.data import sets
 from lop.data.sets import SOURCES, Images
-from lop.errors import InputError, told_in_one_line
-from lop.paths import RESULTS, above
-from lop.runs.lock import die_with_parent
+from lop.runs.configured import configured
 from lop.runs.problem import Problem
 from lop.runs.runner import METRICS, Run
 from lop.runs.spec import RunSpec, resolve

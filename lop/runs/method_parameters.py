@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from lop.common.sources import definitions
 from lop.runs.parameters import Parameters
-from lop.runs.sources import definitions
 
 
 def _scalar(value: Any) -> Any:

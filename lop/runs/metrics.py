@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lop.errors import InputError
-from lop.files import atomic_file
-from lop.paths import shown
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
 
 SCHEMA = pa.schema(
     [

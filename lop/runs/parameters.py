@@ -14,9 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from lop.common.errors import InputError
+from lop.common.paths import shown
 from lop.data.sets import CLASSES
-from lop.errors import InputError
-from lop.paths import shown
 
 
 def _number(value: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 from lop.runs.parameters import Parameters
 
 

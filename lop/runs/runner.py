@@ -27,10 +27,10 @@ from typing import Any, Protocol
 
 import torch
 
+from lop.common.files import remove_leftovers
+from lop.common.locks import locked
 from lop.data.sets import DATA, folder_of, must_be_there
-from lop.files import remove_leftovers
 from lop.runs import checkpoint
-from lop.runs.lock import locked
 from lop.runs.metrics import MetricsLog, read_about, write_metrics
 from lop.runs.progress import Progress, duration
 from lop.runs.scheduler import TimeLimit

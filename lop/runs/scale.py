@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lop.errors import InputError
-from lop.paths import CONFIG, shown
+from lop.common.errors import InputError
+from lop.common.paths import CONFIG, shown
 from lop.runs.parameters import checked, read_mapping
 
 

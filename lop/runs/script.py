@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lop.errors import InputError, told_in_one_line
+from lop.common.errors import InputError, told_in_one_line
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lop.configured import configured
+from lop.common import sources
+from lop.common.errors import InputError
+from lop.common.paths import shown
 from lop.data import sets
 from lop.data.sets import Images
-from lop.errors import InputError
-from lop.paths import shown
-from lop.runs import sources
+from lop.runs.configured import configured
 from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path

@@ -7,8 +7,8 @@ harmless change to a rule, brings a run back from here within a second.
 import shutil
 from pathlib import Path
 
-from lop.errors import InputError
-from lop.files import atomic_file, link_or_copy
+from lop.common.errors import InputError
+from lop.common.files import atomic_file, link_or_copy
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 

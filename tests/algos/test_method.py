@@ -12,7 +12,7 @@ from lop.algos.cbp import ContinualBackprop
 from lop.algos.method import Method, make
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.nets.conv_net import ConvNet
 from lop.nets.ffnn import FFNN
 from lop.nets.policies import MLPPolicy

@@ -11,11 +11,11 @@ from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
 from lop.claims.table import as_markdown, judged, judged_by_runs, read, write
 from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.data.sets import Images
-from lop.errors import InputError
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
-from lop.paths import ROOT
 from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 

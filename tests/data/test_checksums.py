@@ -6,10 +6,10 @@ import os
 
 import pytest
 
+from lop.common.errors import InputError
 from lop.data import checksums
 from lop.data.checksums import Checksums, content_digest
 from lop.data.sets import DATA, Images, files
-from lop.errors import InputError
 
 
 def test_content_counts_and_packing_does_not(tmp_path):

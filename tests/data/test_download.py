@@ -8,9 +8,9 @@ import resource
 import pytest
 from server import serving  # noqa: F401
 
+from lop.common.errors import InputError
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download
-from lop.errors import InputError
 
 CONTENT = random.Random(0).randbytes(300_000)
 QUICK = Patience(attempts=3, backoff=0.001, timeout=5)

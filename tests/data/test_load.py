@@ -8,6 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from lop.common.errors import InputError
 from lop.data import formats, load
 from lop.data.formats import (
     CIFAR_RECORD,
@@ -19,7 +20,6 @@ from lop.data.formats import (
     write_idx,
     write_records,
 )
-from lop.errors import InputError
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 from server import serving  # noqa: F401
 from test_unpack import tar_gz, zipped
 
+from lop.common.errors import InputError
 from lop.data import formats, imagenet32, originals
 from lop.data.checksums import Checksums, sha256
 from lop.data.download import Patience
 from lop.data.formats import CIFAR_RECORD, CLASS_SHAPE
 from lop.data.imagenet32 import build_classes
 from lop.data.originals import Origin, unpack_classes
-from lop.errors import InputError
 
 QUICK = Patience(attempts=2, backoff=0.001, timeout=5)
 

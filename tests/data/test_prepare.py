@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
+from lop.common.errors import InputError
 from lop.data import built_in, sets
 from lop.data.prepare import MADE, prepare
 from lop.data.sets import Images, must_be_there
-from lop.errors import InputError
 
 UNKNOWN = "found images of which it is not known what made them"
 

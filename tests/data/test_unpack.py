@@ -12,9 +12,9 @@ from contextlib import suppress
 
 import pytest
 
+from lop.common.errors import InputError
 from lop.data import unpack as module
 from lop.data.unpack import unpack
-from lop.errors import InputError
 
 
 def tar_gz(path, *members):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.envs import ENVIRONMENTS, environment_state, make, restore_environment
-from lop.errors import InputError
-from lop.paths import ROOT
 from lop.problems import PROBLEMS
 from lop.runs.spec import resolve
 

@@ -5,9 +5,9 @@ import sys
 import pytest
 from synthetic import write_run
 
+from lop.common.paths import ROOT
 from lop.figures.by_hand import as_configured, main
 from lop.figures.registry import load_figure
-from lop.paths import ROOT
 
 FIGURE = load_figure("fig4a", "smoke")
 

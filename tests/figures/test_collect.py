@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import PANEL, SCHEMA, figure, write_run, write_runs
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.figures.collect import binned, collect, differs, read_collected, read_metric, write_collected
 from lop.figures.registry import Panel
 

@@ -12,12 +12,12 @@ from matplotlib.colors import to_hex
 from PIL import Image
 from synthetic import METHODS, PANEL, figure, write_runs
 
-from lop.errors import InputError
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import _page, conditions, draw, plotted_numbers
 from lop.figures.plotting import STYLE
 from lop.figures.registry import Figure
-from lop.paths import ROOT
 
 
 @pytest.fixture(scope="module")

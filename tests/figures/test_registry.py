@@ -5,10 +5,10 @@ import yaml
 from synthetic import METHODS, PANEL
 
 import lop.runs.scale
-from lop.errors import InputError
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.figures.plotting import LINES, MARKERS
 from lop.figures.registry import Line, Marker, figure_names, load_figure
-from lop.paths import ROOT
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ BAD_ENTRIES = {
     [
         ("lop.rl.picturs:ant", "<module>:<function>, of a module that there is, unlike lop.rl.picturs"),
         ("lop.rl.pictures:bee", "a function of lop.rl.pictures that draws on axes: ant"),
-        ("lop.errors:ant", "a function of lop.errors that draws on axes: it has none"),
+        ("lop.common.errors:ant", "a function of lop.common.errors that draws on axes: it has none"),
         ("lop.rl.pictures", "<module>:<function> of the library"),
         (3, "<module>:<function> of the library"),
     ],

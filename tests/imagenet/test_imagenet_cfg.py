@@ -2,7 +2,7 @@
 
 import pytest
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.imagenet.parameters import ImagenetParameters
 from lop.problems import PROBLEMS
 from lop.runs.parameters import read_mapping

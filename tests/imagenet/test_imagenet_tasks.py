@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lop.common.errors import InputError
 from lop.data.formats import write_class
-from lop.errors import InputError
 from lop.imagenet.problem import Tasks, classes_until
 
 

@@ -8,9 +8,9 @@ from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut,
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
+from lop.common.errors import InputError
 from lop.data.formats import write_class
 from lop.data.sets import Images
-from lop.errors import InputError
 from lop.imagenet import run_imagenet
 from lop.imagenet.problem import Tasks
 from lop.imagenet.run_imagenet import accuracy, train

@@ -7,10 +7,10 @@ import torch
 from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, left_behind, same
 
 from lop.algos import recorded
+from lop.common.errors import InputError
 from lop.data import load
 from lop.data.formats import CIFAR_RECORD
 from lop.data.sets import Images as Sets
-from lop.errors import InputError
 from lop.incremental_cifar import run_cifar
 from lop.incremental_cifar.pictures import CLASSES, INCREMENTS, increments
 from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned

@@ -16,11 +16,11 @@ from interrupted import InterruptedRun, goes_on_after_a_cut
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
+from lop.common.paths import ROOT
 from lop.data import load
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
-from lop.paths import ROOT
 from lop.permuted_mnist import run_mnist
 from lop.permuted_mnist.problem import Stream
 from lop.permuted_mnist.run_mnist import initial_network

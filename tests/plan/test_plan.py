@@ -6,8 +6,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from lop.common.paths import ROOT
 from lop.data.sets import Images
-from lop.paths import ROOT
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import state
 from lop.plan.table import hours_text, table

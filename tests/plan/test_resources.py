@@ -2,7 +2,7 @@
 
 import pytest
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.plan.costs import MODELS, model_seconds
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS

@@ -6,11 +6,11 @@ import zipfile
 import pytest
 from test_report import IMAGES, about
 
-from lop.errors import InputError
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.paths import ROOT
 from lop.plan.wanted import wanted_runs
 from lop.report.crate import write_crate
 from lop.runs.metrics import MetricsLog, write_metrics

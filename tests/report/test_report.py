@@ -11,11 +11,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.collect import collect, digest_of_runs, keys_of_runs
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.paths import ROOT
 from lop.plan.wanted import wanted_runs
 from lop.report.gather import gather
 from lop.report.page import page, workflow

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from test_run_ppo import finished, run_under_fire, start
 
-from lop.errors import InputError
-from lop.paths import ROOT
+from lop.common.errors import InputError
+from lop.common.paths import ROOT
 from lop.problems import PROBLEMS
 from lop.rl.frictions import Frictions, drawn, read
 from lop.rl.parameters import PPOParameters

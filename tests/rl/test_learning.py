@@ -6,7 +6,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 STEPS = 30_000
 

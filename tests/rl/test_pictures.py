@@ -9,7 +9,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.rl import pictures
 
 DRAW = """

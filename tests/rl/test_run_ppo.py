@@ -12,7 +12,7 @@ import gymnasium
 import pyarrow.parquet as pq
 import pytest
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 from lop.rl import run_ppo
 from lop.runs.command_line import main
 from lop.runs.metrics import read_about

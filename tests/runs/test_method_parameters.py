@@ -2,8 +2,8 @@
 
 import pytest
 
-from lop.errors import InputError
-from lop.runs import sources
+from lop.common import sources
+from lop.common.errors import InputError
 from lop.runs.method_parameters import MethodParameters
 from lop.runs.parameters import checked
 

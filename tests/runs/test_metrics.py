@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.runs.metrics import SCHEMA, MetricsLog, read_about, write_metrics
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import ToyParameters
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.permuted_mnist.parameters import MnistParameters
 from lop.runs.parameters import at, checked, read_mapping, setting_name, settings_of
 

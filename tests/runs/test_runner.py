@@ -14,7 +14,7 @@ import pytest
 import torch
 from toy import spec, toy_run, walk
 
-from lop.errors import InputError
+from lop.common.errors import InputError
 from lop.runs.checkpoint import OtherRun
 from lop.runs.metrics import read_about
 from lop.runs.runner import EXIT_INTERRUPTED, Interrupted
@@ -256,7 +256,7 @@ def test_a_damaged_store_is_mended_from_the_checkpoint(tmp_path, uninterrupted):
 
 def test_two_processes_share_no_run(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from lop.runs.lock import locked\n"
+        "import sys, time; from pathlib import Path; from lop.common.locks import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(1.0)"
     )
     first = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)

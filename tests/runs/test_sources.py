@@ -1,7 +1,7 @@
 import pytest
 
-from lop.runs import sources
-from lop.runs.sources import code_only
+from lop.common import sources
+from lop.common.sources import code_only
 
 FILES = {
     "lop/__init__.py": "",

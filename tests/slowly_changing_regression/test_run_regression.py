@@ -15,10 +15,10 @@ from test_problem import dense
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
+from lop.common.paths import ROOT
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
-from lop.paths import ROOT
 from lop.problems import PROBLEMS
 from lop.runs.spec import resolve, settings
 from lop.slowly_changing_regression import run_regression

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from test_workflow import Project
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf")

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from snakemake.cli import get_argument_parser
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 TARGETS = {
     "figures/fig4a.pdf": ["figures/fig4a.pdf"],

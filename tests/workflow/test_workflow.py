@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
 RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}

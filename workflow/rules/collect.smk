@@ -2,7 +2,7 @@
 
 import json
 
-from lop.runs import sources
+from lop.common import sources
 
 
 rule collect:

@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from snakemake.io import IOFile
 
-from lop import errors
+from lop.common import errors
 from lop.data import originals, sets
 from lop.figures.registry import figure_names, load_figure
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 from lop.plan.resources import resources
 from lop.plan.state import DAMAGED, why_not, why_not_collected
 from lop.problems import PROBLEMS, first_run

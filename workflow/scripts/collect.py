@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+from lop.common.paths import above
 from lop.data.sets import Images
 from lop.figures.collect import as_configured, collect, digest_of_runs, keys_of_runs, write_collected
 from lop.figures.registry import load_figure
-from lop.paths import above
 from lop.runs.script import logged
 
 with logged(snakemake.log[0]):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lop.common.paths import above
 from lop.data.sets import Images
-from lop.paths import above
 from lop.report.crate import write_crate
 from lop.runs.script import logged
 

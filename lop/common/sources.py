@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from lop.paths import ROOT
+from lop.common.paths import ROOT
 
 PACKAGE = "lop"
 Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)

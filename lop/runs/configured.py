@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from lop.common.paths import CONFIG, RESULTS, ROOT
 from lop.data.sets import SOURCES
-from lop.paths import CONFIG, RESULTS, ROOT
 from lop.runs.parameters import read_mapping
 
 
