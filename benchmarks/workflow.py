@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from lop.plan.wanted import wanted_runs
+
 from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.registry import load_figure
-from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 
 CEILINGS = {"dry run": 40.0, "dry run, MB": 2048.0, "a run beyond its work": 1.5, "collect, memory of ten times": 1.2}

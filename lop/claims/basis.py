@@ -20,8 +20,8 @@ class Setting(NamedTuple):
 
 
 def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
-    """What the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about in
-    figures.yaml, and which runs are as published."""
+    """Return what the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about
+    in figures.yaml, and which runs are as published."""
     claims = load_claims(figure.name)
     seen = {"curves", "to", "bin", "factor", "unit"}  # of a panel, by `judge`
     return {
@@ -37,13 +37,10 @@ def setting_of(figure: Figure, place: int, images: Images) -> Setting:
     problems = {source.problem for source in panel.curves.values()}
     source = images.source if any(PROBLEMS[name].data for name in problems) else ""
     same = panel.to == published.to and panel.curves == published.curves
-    alike = same and all(
-        _identity(one, figure.scale, images) == _identity(one, "paper", images) for one in panel.curves.values()
-    )
+    alike = same and all(_parameters(one, figure.scale) == _parameters(one, "paper") for one in panel.curves.values())
     return Setting(figure.scale, source, alike and source in ("", "original"))
 
 
-def _identity(source: Any, scale: str, images: Images) -> dict[str, Any]:
-    """Of the runs of a curve, their length apart: more steps than are shown change nothing that is."""
-    spec = first_run(source.problem, source.config, scale, source.setting, images)
-    return {key: value for key, value in spec.parameters.identity().items() if key != spec.parameters.horizon}
+def _parameters(source: Any, scale: str) -> dict[str, Any]:
+    """Those of a curve's runs but for their length: steps beyond those that are shown change nothing that is."""
+    return first_run(source.problem, source.config, scale, source.setting).identity["parameters"]

@@ -13,8 +13,8 @@ from lop.common.files import atomic_file
 from lop.data.sets import Images
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
-from lop.plan.state import why_not
-from lop.plan.wanted import wanted_runs
+from lop.figures.runs import shown_runs
+from lop.runs.spec import Conditions
 
 ESTIMATES = ("difference", "iqm", "improvement")
 HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "verdict")
@@ -29,11 +29,10 @@ def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFr
     return pd.DataFrame(map(_flat, verdicts))
 
 
-def judged_by_runs(figure: Figure, results: Path, images: Images) -> pd.DataFrame:
-    """The same by those of the figure's runs that are there as they are wanted; empty if there is none."""
-    wanted = wanted_runs(figure.name, figure.scale, images)
-    collected = collect(figure, results, only={path for path, spec in wanted.items() if not why_not(spec, results)})
-    return judged(figure, collected, images) if len(collected) else pd.DataFrame()
+def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:
+    """Judge the claims about a figure by those of its runs that exist; return an empty table if there is none."""
+    found = [run for run in shown_runs(figure, conditions) if (results / run.spec.path).is_file()]
+    return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
 
 
 def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
@@ -43,13 +42,6 @@ def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
     if markdown:
         with atomic_file(markdown) as temporary:
             temporary.write_text(as_markdown(table))
-
-
-def read(files: Sequence[Path]) -> pd.DataFrame:
-    """The tables of several figures as one."""
-    text = {"images": str, "why": str}  # which may be empty
-    tables = [pd.read_csv(file, dtype=text).fillna(dict.fromkeys(text, "")) for file in files]
-    return pd.concat(tables, ignore_index=True)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -1,20 +1,27 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent."""
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
+
+ABANDONED = 86_400.0  # seconds after which a temporary file's process is taken to have ended
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder; what was written to it is synced to disk and renamed to `path`.
+    """Yield a temporary name in the same folder; sync what was written to it and rename it to `path`.
 
-    If the block raises, nothing is left and an older `path` stays as it was.
+    If the block raises, the temporary file is removed and an older `path` stays as it was. The temporary name is
+    random, hence unique across processes, containers and hosts. Temporary files of the same `path` that killed
+    processes left more than a day ago are removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_leftovers(path.parent, path.name, ABANDONED)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -29,16 +36,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
-def remove_leftovers(folder: Path, name: str = "*") -> None:
-    """Delete what `atomic_file` left in a folder, of one file or of all, when its process was killed."""
+def remove_leftovers(folder: Path, name: str = "*", older_than: float = 0.0) -> None:
+    """Delete temporary files that killed processes left in a folder, of one file or of all, by age in seconds."""
     for leftover in folder.glob(f".{name}.*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, by a hard link where the file system has them."""
-    with atomic_file(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            temporary.write_bytes(source.read_bytes())
+        with suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime >= older_than:
+                leftover.unlink()

@@ -1,35 +1,83 @@
-"""One process a run: a second one waits until the first has ended."""
+"""One process per folder at a time, by the kernel's file locks."""
 
 import ctypes
-import fcntl
 import os
+import platform
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from lop.common.errors import InputError
+from lop.common.paths import shown
+
+NAME = ".lock"
+POLL = 0.2  # seconds between two attempts to get a lock that another process holds
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process. The lock is the kernel's: it goes with the process, however that ends."""
+    """Hold a folder for this process; wait, with one line on standard error, while another process holds it.
+
+    The kernel releases the lock when the process ends, however it ends.
+
+    Raises:
+        InputError: the file system has no locks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+") as file:
+    path = folder / NAME
+    lock = FileLock(path, poll_interval=POLL, fallback_to_soft=False, on_acquired=_sign)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            print(f"{folder}: waiting for process {file.read().strip() or '?'} to end this run", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{shown(folder)}: waiting for process {_holder(path)}", file=sys.stderr, flush=True)
+            lock.acquire()
+    except (NotImplementedError, OSError) as error:
+        reason = getattr(error, "strerror", None) or "the file system has no file locks"
+        raise InputError(
+            f"{shown(path)}: cannot be locked: {reason}; allowed: results on a file system with locks"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the folder."""
+    if not (folder / NAME).exists():
+        return False
+    try:
+        with FileLock(folder / NAME, timeout=0, fallback_to_soft=False):
+            return False
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False
 
 
 def die_with_parent() -> None:
-    """Be sent SIGTERM when the parent process ends, so that a killed Snakemake leaves no run behind. Linux only."""
+    """Have the kernel send SIGTERM when the parent process ends, so that a killed Snakemake leaves no run behind.
+
+    Linux only; elsewhere nothing happens.
+    """
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
+def _sign(descriptor: int) -> None:
+    """Write who holds the lock into its file."""
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()} on {platform.node()}".encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text() or "?"
+    except OSError:
+        return "?"

@@ -1,18 +1,22 @@
-"""Where the project's files lie, found from the package's own place (`pip install -e .`)."""
+"""Where the project's files lie.
+
+The code lies where the package is installed. Configuration, results and data belong to a project: the current folder if
+it has a config/config.yaml, as a workflow that uses this one as a module does, else the folder of the package.
+"""
 
 from pathlib import Path
 
 import lop
 
 ROOT = Path(lop.__file__).resolve().parents[1]
-CONFIG = ROOT / "config"
-RESULTS = ROOT / "results"
+PROJECT = Path.cwd() if Path("config/config.yaml").is_file() else ROOT
+CONFIG = PROJECT / "config"
 
 
 def above(path: Path, below: Path) -> Path:
-    """The folder in which `path` is `below`: of `/disk/data/glyphs/mnist`, with `glyphs/mnist`, it is `/disk/data`.
+    """Return the folder in which `path` is `below`: `/disk/data` for `/disk/data/original/mnist` and `original/mnist`.
 
-    Where the workflow's files are kept in a storage, Snakemake alone knows where a job finds them.
+    Where the workflow's files are kept in a storage, only Snakemake knows where a job finds them.
 
     Raises:
         ValueError: the path does not end so.
@@ -24,7 +28,7 @@ def above(path: Path, below: Path) -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as messages name it: from the current folder where it lies below."""
+    """Return a path as messages name it: relative to the current folder if it lies below."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -1,63 +1,74 @@
-"""The code that a run executes, and its digest: the modules that an entry module imports, transitively, inside lop.
+"""Digests of source code: which modules an entry module imports inside lop, and what in them is executed.
 
-Imports are read from the syntax tree, nothing is executed. Comments, docstrings and blank lines do not count: changing
-them makes no result stale.
+Imports are read from the syntax tree; nothing is executed. Text that only people read does not count: comments,
+docstrings, blank lines, the strings in `raise` statements and `description=` arguments.
 """
 
 import ast
 import hashlib
 import io
+import json
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lop.common.paths import ROOT
 
 PACKAGE = "lop"
+PLUMBING = ("lop.common", "lop.runs")  # what experiments may import without being identified by it
+ASSETS = "assets"  # folder of a package whose files count as its code
 Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
+Position = tuple[int, int]  # line and byte, from 0
 
 
-def digest(entry: str, comments: bool = False) -> str:
-    """Digest of everything that the module `entry` (dotted name) imports inside lop, itself included.
+def science(*entries: str) -> dict[str, str]:
+    """Return {module: digest} of the scientific code that `entries` (dotted names) import, themselves included.
+
+    Plumbing is left out. The files in a package's folder `assets` count as modules, named by their paths.
+    """
+    found = _closure(entries, stop=PLUMBING)
+    for module in list(found):
+        folder = ROOT.joinpath(*module.split("."), ASSETS)
+        for path in sorted(folder.glob("*")):
+            found[path.relative_to(ROOT).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def digest(*entries: str, comments: bool = False) -> str:
+    """Return one digest of all modules that `entries` import inside lop, plumbing included.
 
     With `comments`, every character of the files counts.
     """
-    return combined(sources(entry, comments=comments))
+    return combined(_closure(entries, comments=comments))
+
+
+def fingerprint(value: Any) -> str:
+    """Return a digest of plain JSON values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def combined(parts: dict[str, str]) -> str:
-    """One digest of {module: digest}."""
+    """Return one digest of {module: digest}."""
     text = "\n".join(f"{module} {part}" for module, part in sorted(parts.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sources(*entries: str, comments: bool = False) -> dict[str, str]:
-    """{module: digest of its code} for what `entries` import inside lop, themselves and packages included."""
-    found: dict[str, str] = {}
-    waiting = list(entries)
-    while waiting:
-        module = waiting.pop()
-        path = source_file(module)
-        if path is None or module in found:
-            continue
-        text = path.read_text()
-        imports, code = _parsed(text, module, is_package=path.name == "__init__.py")
-        found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else code
-        waiting += _parents(module) + imports
-    return found
+def modules(*entries: str) -> list[str]:
+    """Return the names of all modules that `entries` import inside lop, plumbing included."""
+    return sorted(_closure(entries))
 
 
 def source_file(module: str) -> Path | None:
-    """Where a module of the project stands, by its dotted name; None if there is no such module."""
+    """Return the file of a module, given by its dotted name; None if there is no such module."""
     base = ROOT.joinpath(*module.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
 
 
 def definitions(module: str, kind: type[Definition]) -> list[Definition]:
-    """Functions, or classes, at the top of a module, found in its text: it may import what not every machine has.
+    """Return the functions, or classes, at the top of a module without importing it.
 
     Raises:
         FileNotFoundError: there is no such module.
@@ -66,6 +77,30 @@ def definitions(module: str, kind: type[Definition]) -> list[Definition]:
     if path is None:
         raise FileNotFoundError(module)
     return [node for node in ast.parse(path.read_text()).body if isinstance(node, kind)]
+
+
+def code_only(text: str) -> str:
+    """Return `text` without the parts that only people read.
+
+    They are cut out of the text, not left out when printing the syntax tree: its printed form differs between Python
+    versions.
+    """
+    return _code_only(text, list(ast.walk(ast.parse(text))))
+
+
+def _closure(entries: Iterable[str], stop: tuple[str, ...] = (), comments: bool = False) -> dict[str, str]:
+    found: dict[str, str] = {}
+    waiting = list(entries)
+    while waiting:
+        module = waiting.pop()
+        path = source_file(module)
+        if path is None or module in found or module.startswith(tuple(f"{package}." for package in stop) + stop):
+            continue
+        text = path.read_text()
+        imports, code = _parsed(text, module, is_package=path.name == "__init__.py")
+        found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else code
+        waiting += _parents(module) + imports
+    return found
 
 
 def _parents(module: str) -> list[str]:
@@ -95,34 +130,39 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
     return ".".join([*parts, node.module] if node.module else parts)
 
 
-def code_only(text: str) -> str:
-    """`text` without comments, docstrings and blank lines.
-
-    Cut out of the text rather than printed from the syntax tree, whose printed form differs between Python versions.
-    """
-    return _code_only(text, ast.walk(ast.parse(text)))
-
-
-def _code_only(text: str, nodes: Iterable[ast.AST]) -> str:
-    lines = text.splitlines()
-    for first, last in _docstrings(nodes):
-        lines[first - 1 : last] = [""] * (last - first + 1)
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT and lines[token.start[0] - 1]:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+def _code_only(text: str, nodes: list[ast.AST]) -> str:
+    lines = [line.encode() for line in text.split("\n")]
+    spans = [*_prose(nodes), *_comments(text, lines)]
+    for (first, start), (last, end) in sorted(spans, reverse=True):  # from the end: what is cut moves nothing before it
+        lines[first : last + 1] = [lines[first][:start] + lines[last][end:], *[b""] * (last - first)]
+    return b"\n".join(line.rstrip() for line in lines if line.strip()).decode()
 
 
-def _docstrings(nodes: Iterable[ast.AST]) -> list[tuple[int, int]]:
-    """First and last line of every docstring that has its lines to itself."""
+def _prose(nodes: list[ast.AST]) -> Iterator[tuple[Position, Position]]:
+    """Docstrings, and strings in `raise` statements and `description=` arguments."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    spans = []
+    strings: list[ast.expr] = []
     for node in nodes:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            string = node.body[0]
-            last = string.end_lineno or string.lineno
-            shares_line = len(node.body) > 1 and node.body[1].lineno == last
-            if not shares_line and string.lineno > getattr(node, "lineno", 0):
-                spans.append((string.lineno, last))
-    return spans
+            strings.append(node.body[0].value)  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg == "description"):
+            strings += _outermost_strings(node)
+    for string in strings:
+        yield (string.lineno - 1, string.col_offset), (string.end_lineno - 1, string.end_col_offset)  # type: ignore[operator, misc]
+
+
+def _outermost_strings(node: ast.AST) -> Iterator[ast.expr]:
+    """Strings below `node`; what an f-string computes is part of it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.JoinedStr) or (isinstance(child, ast.Constant) and isinstance(child.value, str)):
+            yield child
+        else:
+            yield from _outermost_strings(child)
+
+
+def _comments(text: str, lines: list[bytes]) -> Iterator[tuple[Position, Position]]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start[0] - 1, token.start[1]
+            start = len(lines[row].decode()[:column].encode())
+            yield (row, start), (row, len(lines[row]))

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
-from lop.common.paths import shown
+from lop.common.paths import PROJECT, shown
 from lop.common.ranges import numbers_of
+from lop.data.formats import CLASSES
 from lop.data.prepare import prepare
-from lop.data.sets import CLASSES, SETS, SOURCES, data_above
+from lop.data.sets import SETS, SOURCES, Images
 from lop.runs.configured import configured
 
 
@@ -16,10 +17,11 @@ def main() -> None:
     with told_in_one_line():
         given = _parser().parse_args()
         supplied = Path(given.folder) if given.folder else None
+        images = Images(given.source, given.seed)
         if given.output:
-            given.data = data_above(given.output, given.set, given.source)
+            given.data = images.data_above(given.output, given.set)
         try:
-            made = prepare(given.set, given.source, given.seed, classes_of(given.classes), supplied, given.data)
+            made = prepare(given.set, images, classes_of(given.classes), supplied, given.data)
         except OSError as error:
             raise InputError(f"{error.filename or given.data}: {error.strerror or error}") from None
         print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
@@ -36,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
     parser.add_argument("--output", type=Path, help="one of the files that are to be made, instead of --data")
     parser.add_argument(
-        "--data", type=Path, default=configured()["data"]["sets"], help="where sets lie; default: %(default)s"
+        "--data", type=Path, default=PROJECT / configured().data.sets, help="where sets lie; default: %(default)s"
     )
     return parser
 

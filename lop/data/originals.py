@@ -14,9 +14,9 @@ from lop.common.paths import shown
 from lop.data import load
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download
-from lop.data.formats import CIFAR_RECORD, read_cifar100, read_class
+from lop.data.formats import CIFAR_RECORD, CLASSES, read_cifar100, read_class
 from lop.data.imagenet32 import build_classes
-from lop.data.sets import CLASSES, FIXED_FILES
+from lop.data.sets import FIXED_FILES
 from lop.data.unpack import unpack
 
 MNIST_MIRRORS = (

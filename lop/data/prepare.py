@@ -1,8 +1,6 @@
 """Make the files of a set: drawn, downloaded, or taken from a folder of the user's."""
 
-import os
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 
 from lop.common.errors import InputError
@@ -10,31 +8,34 @@ from lop.common.files import remove_leftovers
 from lop.common.locks import locked
 from lop.data import built_in, originals
 from lop.data.checksums import Checksums
-from lop.data.record import record
-from lop.data.sets import CLASSES, DATA, Images, files, folder_of
-
-# Of every file: those that were deleted and made again by hand are no news to the runs that have learned from them.
-# What makes them is among the runs' parameters.
-MADE = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+from lop.data.formats import CLASSES
+from lop.data.sets import DATA, Images
 
 
 def prepare(
     name: str,
-    source: str,
-    seed: int = 0,
+    images: Images,
     classes: Iterable[int] = range(CLASSES),
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
-    """Make a set's files anew, all of the time `MADE`, with a record of what they are made of; returns them.
+    """Make the files of a set.
 
-    InputError, and no file of a wrong content, if that fails.
+    Args:
+        name: which set.
+        images: source and seed.
+        classes: those of the built-in ImageNet that are needed; the published sets come whole.
+        supplied: your folder with the published sets; by default they are downloaded.
+        data: folder of all sets.
 
-    seed: of the built-in images; of the choice of images from the official ImageNet. classes: those of the built-in
-    ImageNet that are needed; the originals come whole. supplied: the user's folder, for source `original`.
+    Returns:
+        The files.
+
+    Raises:
+        InputError: they cannot be made; no file with a wrong content is left.
     """
-    images, folder = Images(source, seed), folder_of(name, source, data)
-    wanted = files(name, source, classes, data)
+    source, folder = images.source, images.folder(name, data)
+    wanted = images.files(name, classes, data)
     if source == "glyphs" and supplied is not None:
         raise InputError("data.folder: only data.source original is taken from a folder")
     if supplied is not None:
@@ -42,33 +43,25 @@ def prepare(
     if (name, source) == ("imagenet", "glyphs"):
         _draw_classes(folder, wanted, images)
     elif (name, source, supplied) == ("imagenet", "original", None):
-        originals.imagenet_by_hand(folder)  # the files are the user's, and so is their time
+        originals.imagenet_by_hand(folder)
     else:
         with locked(folder):
             remove_leftovers(folder)
             remove_leftovers(folder / "classes")
             if source == "glyphs":
-                {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, seed)
+                {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, images.seed)
             else:
-                _bring(name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), seed)
-            _finish(wanted, images.identity(name))
+                _bring(
+                    name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), images.seed
+                )
     return wanted
 
 
 def _draw_classes(folder: Path, wanted: Iterable[Path], images: Images) -> None:
-    """By several processes side by side, each some classes."""
-    identity = images.identity("imagenet")
+    """Several processes may do this side by side, each for some classes."""
     for path in wanted:
         remove_leftovers(path.parent, path.name)
         built_in.write_imagenet_class(folder, int(path.stem), images.seed)
-        _finish([path], identity)
-
-
-def _finish(paths: Iterable[Path], identity: Mapping[str, str | int]) -> None:
-    """Set the time, of a link its own alone, for the file is the user's; and write down what files are made of."""
-    for path in paths:
-        os.utime(path, (MADE, MADE), follow_symlinks=False)
-        record(path, identity)
 
 
 def _bring(name: str, folder: Path, origin: originals.Origin, seed: int) -> None:

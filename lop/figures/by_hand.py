@@ -1,68 +1,62 @@
-"""The command line of every plots/*.py: draw a figure into the current folder, from what runs there are."""
+"""The command line of every plots/*.py: draw a figure into the current folder, from the runs that exist."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
-from lop.common.paths import ROOT, shown
+from lop.common.paths import PROJECT, shown
 from lop.common.ranges import ranges
-from lop.data.sets import Images, must_be_there
-from lop.figures.collect import as_configured, collect, differs
+from lop.figures.collect import collect
 from lop.figures.draw import draw
-from lop.figures.registry import Figure, RunFile, load_figure
-from lop.runs.configured import add_options, configured
+from lop.figures.registry import Figure, load_figure
+from lop.figures.runs import by_path, shown_runs
+from lop.runs.configured import add_options, conditions_of, configured
+from lop.runs.spec import RunSpec
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
-    """Draw the figure of that name and tell from which runs; one line and status 2 if that cannot be done."""
+    """Draw the figure of that name and say from which runs; one line and status 2 if that is impossible."""
     with told_in_one_line():
         options = _parser(name).parse_args(argv)
-        figure = load_figure(name, options.scale)
-        wanted = list({run.path: run for panel in figure.curve_panels.values() for run in figure.runs(panel)}.values())
-        found = [run for run in wanted if (options.results / run.path).exists()]
-        if wanted and not found:
-            folder = shown(options.results / options.scale)
-            raise InputError(f"no runs of {name} in {folder}; {_command(figure, options.results)} makes them")
-        if wanted:
-            print("\n".join(account(wanted, found, options.results)))
-        if len(found) < len(wanted):
-            print(f"{_command(figure, options.results)} makes those that are missing")
-        data = configured()["data"]
+        figure, conditions = load_figure(name, options.scale), conditions_of(options)
+        runs = shown_runs(figure, conditions)
+        found = [run for run in runs if (options.results / run.spec.path).exists()]
+        command = _command(figure, options.results)
+        if runs and not found:
+            raise InputError(f"no runs of {name} in {shown(options.results)}; {command} makes them")
+        if runs:
+            print("\n".join(account(list(by_path(runs).values()), options.results)))
+        if len(found) < len(runs):
+            print(f"{command} makes the missing ones")
+        data = PROJECT / configured().data.sets
         for picture in figure.pictures:
             if picture.data:
-                must_be_there(picture.data, Images(data["source"], data["seed"]), picture.classes, data["sets"])
-        collected = collect(figure, options.results, only={run.path for run in found})
-        print("wrote", *draw(collected, figure, Path(), data["sets"] / data["source"]))
+                conditions.images.must_exist(picture.data, picture.classes, data)
+        print("wrote", *draw(collect(figure, found, options.results), figure, Path(), conditions.images, data))
 
 
-def account(wanted: Sequence[RunFile], found: Sequence[RunFile], results: Path) -> list[str]:
-    """Lines that tell, curve by curve, which runs are used and missing; then which are out of date."""
-    lines = [f"{len(found)} of {len(wanted)} runs in {shown(results)}:"]
-    for name, runs in groupby(wanted, lambda run: run.name):
-        seeds = {run.seed: run in found for run in runs}
+def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
+    """Return lines that say, setting by setting, which runs are used and which are missing."""
+    exists = [(results / spec.path).exists() for spec in wanted]
+    lines = [f"{sum(exists)} of {len(wanted)} runs in {shown(results)}:"]
+    for name, specs in groupby(wanted, lambda spec: spec.name_of_all_seeds):
+        seeds = {spec.seed: (results / spec.path).exists() for spec in specs}
         used = ranges(seed for seed, there in seeds.items() if there)
         missing = ranges(seed for seed, there in seeds.items() if not there)
         parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]
         lines.append(f"  {name}: " + "; ".join(filter(None, parts)))
-    return lines + out_of_date(found, results)
-
-
-def out_of_date(found: Iterable[RunFile], results: Path) -> list[str]:
-    """Lines that tell in what runs differ from what the configuration says now."""
-    stale = Counter(f"{run.name}: {what}" for run in found if (what := differs(results / run.path, as_configured(run))))
-    return [f"used, but out of date: {n} of {what}" for what, n in stale.items()]
+    return lines
 
 
 def _command(figure: Figure, results: Path) -> str:
-    options = f"scale={figure.scale}" + (f" results={results}" if results != configured()["results"] else "")
-    return f"`snakemake figures/{figure.name}.pdf --cores all --config {options}` in {ROOT}"
+    options = f"scale={figure.scale}" + (f" results={results}" if results != PROJECT / configured().results else "")
+    return f"`snakemake figures/{figure.name}.pdf --cores all --config {options}` in {PROJECT}"
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
     files = f"{name}.pdf, {name}.png and {name}.csv"
-    parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that there are.")
+    parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that exist.")
     add_options(parser)
     return parser

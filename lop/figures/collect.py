@@ -4,10 +4,8 @@ Runs are read one at a time, and of each only the rows of the metric: memory doe
 runs, but for their bins.
 """
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,11 +15,9 @@ import pyarrow.parquet as pq
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import shown
-from lop.data.sets import Images
-from lop.figures.registry import Figure, Panel, RunFile
-from lop.problems import first_run
-from lop.runs.metrics import read_about, read_schema, read_table
-from lop.runs.spec import fingerprint
+from lop.figures.registry import Figure, Panel
+from lop.figures.runs import Shown
+from lop.runs.metrics import check_belongs, read_schema, read_table
 
 COLLECTED = pa.schema(
     [
@@ -34,69 +30,30 @@ COLLECTED = pa.schema(
         ("count", pa.int64()),
     ]
 )
-Expected = Callable[[RunFile], Mapping[str, Any]]
 
 
-def collect(
-    figure: Figure,
-    results: Path,
-    expected: Expected | None = None,
-    only: Collection[Path] | None = None,
-) -> pd.DataFrame:
-    """The collected table of a figure, rows in the order of panels, curves, seeds, layers and bins.
+def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFrame:
+    """Collect the table of a figure.
 
     Args:
         figure: what is collected.
+        runs: of the figure, in the order of `lop.figures.runs.shown_runs`.
         results: folder of all results.
-        expected: what a run's metadata has to say, e.g. {"parameters": {...}}; its seed is always checked.
-        only: the runs that are collected, by their files below `results`; all of them if none are named.
 
     Returns:
         Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (of the
-        bin), count (of values in the bin).
+        bin), count (of values in the bin); rows in the order of runs, layers and bins.
 
     Raises:
         InputError: a file is missing, damaged, of another layout, without the metric, or of another run.
     """
     tables = [COLLECTED.empty_table()]
-    for index, panel in figure.curve_panels.items():
-        for run in figure.runs(panel):
-            if only is not None and run.path not in only:
-                continue
-            path = results / run.path
-            difference = differs(path, {"seed": run.seed, **(expected(run) if expected else {})})
-            if difference:
-                command = f"`snakemake --cores 1 --force {shown(path)}`"
-                raise InputError(f"{shown(path)}: {difference}; not the run that is wanted, which {command} makes")
-            means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
-            tables.append(_labelled(means, index, run))
+    for run in runs:
+        path, panel = results / run.spec.path, figure.curve_panels[run.panel]
+        check_belongs(path, run.spec)
+        means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
+        tables.append(_labelled(means, run))
     return _frame(pa.concat_tables(tables))
-
-
-def as_configured(run: RunFile, images: Images | None = None) -> dict[str, Any]:
-    """What a run's metadata says if it was made with what the configuration and the code are now."""
-    spec = first_run(run.problem, run.config, run.scale, run.setting, images).with_seed(run.seed)
-    return {"parameters": spec.identity, "code_digest": spec.code_digest}
-
-
-def keys_of_runs(figure: Figure, results: Path) -> dict[Path, str]:
-    """The fingerprints of what made a figure's runs, as the files below `results` tell them."""
-    return {path: str(read_about(results / path).get("key", "")) for path in figure.files()}
-
-
-def digest_of_runs(keys: Mapping[Path, str]) -> str:
-    """One for all runs of a figure: it differs if one of them is another, there or not."""
-    return fingerprint({str(path): key for path, key in keys.items()})
-
-
-def differs(path: Path, expected: Mapping[str, Any]) -> str:
-    """The first point in which a metrics file's metadata is not as expected, in words; "" if there is none.
-
-    InputError if the file is missing, damaged or of another layout.
-    """
-    found = read_about(path)
-    differences = (_difference(key, found.get(key), value) for key, value in expected.items())
-    return next(filter(None, differences), "")
 
 
 def bins(path: Path, panel: Panel) -> pa.Table:
@@ -146,17 +103,10 @@ def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
     return columns.sort_by([("layer", "ascending"), ("bin", "ascending")])
 
 
-def write_collected(table: pd.DataFrame, path: Path, about: Mapping[str, Any] | None = None) -> None:
-    """Write a collected table as Parquet in one move, with a JSON document about it in its metadata."""
-    metadata = {b"lop": json.dumps(about or {}, sort_keys=True).encode()}
-    rows = pa.Table.from_pandas(table, COLLECTED, preserve_index=False).replace_schema_metadata(metadata)
+def write_collected(table: pd.DataFrame, path: Path) -> None:
+    """Write a collected table as Parquet, atomically."""
     with atomic_file(path) as temporary:
-        pq.write_table(rows, temporary, compression="zstd")
-
-
-def read_about_collected(path: Path) -> dict[str, Any]:
-    """What a collected table was made of: as `Figure.collected_from`, and `runs`, a digest; InputError if damaged."""
-    return dict(json.loads((read_schema(path).metadata or {}).get(b"lop", b"{}")))
+        pq.write_table(pa.Table.from_pandas(table, COLLECTED, preserve_index=False), temporary, compression="zstd")
 
 
 def read_collected(path: Path) -> pd.DataFrame:
@@ -168,9 +118,9 @@ def read_collected(path: Path) -> pd.DataFrame:
     return _frame(read_table(path))
 
 
-def _labelled(means: pa.Table, panel: int, run: RunFile) -> pa.Table:
+def _labelled(means: pa.Table, run: Shown) -> pa.Table:
     columns = {name: means[name] for name in means.column_names}
-    for name, label in {"panel": panel, "curve": run.curve, "seed": run.seed}.items():
+    for name, label in {"panel": run.panel, "curve": run.curve, "seed": run.spec.seed}.items():
         columns[name] = pa.repeat(pa.scalar(label, COLLECTED.field(name).type), len(means))
     return pa.table(columns, schema=COLLECTED)
 
@@ -184,11 +134,3 @@ def _check_metric(path: Path, panel: Panel) -> None:
     names = sorted(pc.unique(metrics).to_pylist())
     if panel.metric not in names:
         raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, wanted: {panel.metric}")
-
-
-def _difference(key: str, found: Any, expected: Any) -> str:
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        names = {**expected, **found}
-        points = (_difference(f"{key}.{name}", found.get(name), expected.get(name)) for name in names)
-        return next(filter(None, points), "")
-    return "" if found == expected else f"{key}: found {found!r}, expected {expected!r}"

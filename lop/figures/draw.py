@@ -12,7 +12,7 @@ import pandas as pd
 
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
-from lop.data.sets import DATA, SOURCES
+from lop.data.sets import DATA, Images
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
 from lop.figures.statistics import relative, summarise
@@ -22,7 +22,12 @@ LEGEND_COLUMNS = 2
 
 
 def draw(
-    collected: pd.DataFrame, figure: Figure, folder: Path, images: Path = DATA / SOURCES[0], runs: str = ""
+    collected: pd.DataFrame,
+    figure: Figure,
+    folder: Path,
+    images: Images = Images(),
+    data: Path = DATA,
+    table: str = "",
 ) -> list[Path]:
     """Draw a figure from its collected table; the same table and entry give the same bytes.
 
@@ -30,8 +35,8 @@ def draw(
         collected: as `lop.figures.collect.collect` gives it.
         figure: what is shown, and how.
         folder: where the three files go; each of them is whole or not there.
-        images: folder of the sets of images that pictures show.
-        runs: digest of the runs that the table was made of, for the PNG's metadata.
+        images, data: the images that pictures show, and the folder of all sets.
+        table: key of the collected table, for the PNG's metadata.
 
     Returns:
         <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns of `plotted_numbers`, panel
@@ -44,9 +49,9 @@ def draw(
     notes = {index: conditions(rows, figure.scale, panel) for index, rows, panel in _by_panel(collected, figure)}
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
-        page = _page(figure, numbers, notes, images)
+        page = _page(figure, numbers, notes, images, data)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
-        about = {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Runs": runs}
+        about = {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Table": table}
         _save(page, png, about | {"Software": None})
     with atomic_file(csv) as temporary:
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
@@ -120,7 +125,11 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
 
 
 def _page(
-    figure: Figure, numbers: pd.DataFrame, notes: Mapping[int, str], images: Path = DATA / SOURCES[0]
+    figure: Figure,
+    numbers: pd.DataFrame,
+    notes: Mapping[int, str],
+    images: Images = Images(),
+    data: Path = DATA,
 ) -> matplotlib.figure.Figure:
     """All panels in rows of about equal number, with one legend above them."""
     columns = ceil(sqrt(len(figure.panels)))
@@ -134,7 +143,7 @@ def _page(
     for index, (ax, panel) in enumerate(zip(page.axes, figure.panels, strict=True)):
         title = panel.title or (ascii_lowercase[index] if len(figure.panels) > 1 else "")
         if isinstance(panel, Picture):
-            plot_picture(ax, panel, images, title)
+            plot_picture(ax, panel, images.folder(panel.data, data) if panel.data else None, title)
         else:
             plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, notes[index], title)
     _legend(page)

@@ -76,8 +76,8 @@ def plot_panel(
     )
 
 
-def plot_picture(ax: Axes, picture: Picture, images: Path, title: str = "") -> None:
-    """Let a picture fill the axes, without ticks; `images` is the folder of a source's sets."""
+def plot_picture(ax: Axes, picture: Picture, images: Path | None, title: str = "") -> None:
+    """Let a picture fill the axes, without ticks; `images` is the folder of the set that it shows, if any."""
     picture.draw(ax, images)
     ax.set_axis_off()
     ax.set_title(title, loc="left", pad=14)

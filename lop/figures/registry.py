@@ -126,10 +126,10 @@ class Picture(_Model):
         if any(function.name == "check" for function in definitions(self.module, ast.FunctionDef)):
             importlib.import_module(self.module).check()
 
-    def draw(self, ax: Any, images: Path) -> None:
-        """Let the function draw on the axes."""
+    def draw(self, ax: Any, images: Path | None) -> None:
+        """Let the function draw on the axes, with the folder of the images that it shows, if any."""
         function = getattr(importlib.import_module(self.module), self.picture.partition(":")[2])
-        function(ax, images / self.data) if self.data else function(ax)
+        function(ax, images) if self.data else function(ax)
 
 
 class Panel(_Model):
@@ -192,31 +192,9 @@ class Panel(_Model):
         return {curve for curve, source in self.curves.items() if source.level}
 
     def collected_from(self) -> dict[str, Any]:
-        """What the collected table depends on, as plain JSON values; labels and axes are not among it."""
-        return self.model_dump(mode="json", include={"curves", "seeds", "metric", "layers", "to", "bin", "within"})
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """One run that a figure needs, and of which curve it is."""
-
-    curve: str
-    problem: str
-    config: str
-    setting: str
-    seed: int
-    scale: str
-
-    @property
-    def name(self) -> str:
-        """Of the runs of all seeds: `rl/ant/std`, or `rl/ant/std step_size=0.01` for a point of a sweep."""
-        return f"{self.problem}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
-
-    @property
-    def path(self) -> Path:
-        """Of its metrics, relative to the results folder."""
-        runs = Path(self.scale, self.problem, self.config, self.setting)
-        return runs / f"seed-{self.seed}" / "metrics.parquet"
+        """Return what the collected table depends on beside its runs, as plain JSON values."""
+        levels = sorted(self.levels)
+        return self.model_dump(mode="json", include={"metric", "layers", "to", "bin", "within"}) | {"levels": levels}
 
 
 class Figure(_Model):
@@ -245,23 +223,6 @@ class Figure(_Model):
         except InputError as error:
             return str(error)
         return ""
-
-    def runs(self, panel: Panel) -> list[RunFile]:
-        """The runs of one of the panels, curve by curve, each by seed."""
-        return [
-            RunFile(curve, source.problem, source.config, source.setting, seed, self.scale)
-            for curve, source in panel.curves.items()
-            for seed in sorted(panel.seeds)
-        ]
-
-    def files(self) -> list[Path]:
-        """All metrics files that the figure is made of, relative to the results folder, each once."""
-        return list(dict.fromkeys(run.path for panel in self.curve_panels.values() for run in self.runs(panel)))
-
-    def collected_from(self) -> dict[str, Any]:
-        """What the collected table depends on, as plain JSON values."""
-        panels = {index: panel.collected_from() for index, panel in self.curve_panels.items()}
-        return {"scale": self.scale, "panels": panels}
 
 
 class Registry(_Model):

@@ -4,8 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN
-from lop.data.sets import CLASSES
+from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN, CLASSES
 from lop.imagenet.problem import classes_until
 from lop.runs.method_parameters import MethodParameters
 from lop.runs.parameters import Number, Utility, Whole
@@ -17,6 +16,7 @@ class ImagenetParameters(MethodParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "num_tasks"
+    named_by: ClassVar[tuple[str, ...]] = ("agent", "channels", "opt", "step_size")
 
     num_tasks: Whole = Field(ge=1, description="tasks of the run")
     num_classes: Whole = Field(2, ge=2, description="classes of a task")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lop.data import load
-from lop.data.sets import CLASSES
+from lop.data.formats import CLASSES
 from lop.imagenet.problem import classes_until
 
 TASKS, IMAGES, SIZE, GAP, APART = (

@@ -3,12 +3,12 @@
     python run_imagenet.py -c cfg/bp.yml --setting step_size=0.01 -s 0
 
 learns one binary task after the other, and writes
-results/<scale>/imagenet/<config>/<setting>/seed-<seed>/metrics.parquet in the project. The images have to be there:
+its metrics to a file below results/imagenet in the project. The images have to be there:
 `python -m lop.data imagenet` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut: the same
 command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +26,11 @@ from lop.nets.bfloat16 import Bfloat16
 from lop.nets.conv_net import ConvNet
 from lop.nets.conv_net2 import ConvNet2
 from lop.nets.linear import MyLinear
-from lop.runs.command_line import main
-from lop.runs.runner import Run
+from lop.runs.protocol import Run
 
 
 def train(run: Run) -> None:
-    p = cast(ImagenetParameters, run.spec.parameters)
+    p: ImagenetParameters = run.parameters
 
     # Seeds: the tasks are the same for all methods, and so are the initial weights
     tasks = Tasks(
@@ -147,9 +146,11 @@ def accuracy(net: Any, x: Tensor, y: Tensor, batch: int) -> float:
 
 def recent_accuracy(run: Run) -> str:
     """Of the last ten tasks, for the progress line."""
-    shares = run.metrics.recent("test_accuracy", 10)
+    shares = run.recent("test_accuracy", 10)
     return f"test accuracy {np.mean(shares):.1%}" if shares else "no task ended yet"
 
 
 if __name__ == "__main__":
+    from lop.runs.command_line import main
+
     main(PROBLEM, __doc__, train)

@@ -15,6 +15,7 @@ class CifarParameters(MethodParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "total_classes"
+    named_by: ClassVar[tuple[str, ...]] = ("use_cbp", "width", "stepsize", "weight_decay")
 
     total_classes: Whole = Field(CLASSES, ge=1, le=CLASSES, description="classes at the end of the run")
     class_increase: Whole = Field(5, ge=1, description="classes that an increment adds; divides total_classes")

@@ -3,7 +3,7 @@
     python run_cifar.py -c cfg/base_deep_learning_system.yml -s 0
 
 learns five classes, then five more, until it knows all, and writes
-results/<scale>/incremental_cifar/<config>/<setting>/seed-<seed>/metrics.parquet in the project. The images have to be
+its metrics to a file below results/incremental_cifar in the project. The images have to be
 there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut:
 the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
@@ -11,7 +11,7 @@ the same command goes on where it stopped, with the very numbers of an uninterru
 from contextlib import nullcontext
 from copy import deepcopy
 from math import nan
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,7 @@ from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
 from lop.incremental_cifar.problem import Images, Increments, augmented, moved, seen, step_size
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
-from lop.runs.command_line import main
-from lop.runs.runner import Run
+from lop.runs.protocol import Run
 
 TRAINING, TESTING = 0, 1  # what random numbers of an epoch are for
 BATCH = 250  # images that are tested at a time
@@ -37,7 +36,7 @@ DORMANT = 0.01  # a unit that is active on less of all images and pixels
 
 
 def train(run: Run) -> None:
-    p = cast(CifarParameters, run.spec.parameters)
+    p: CifarParameters = run.parameters
 
     # Seeds: the classes and images are the same for all methods, and so are the initial weights
     increments = Increments(run.seed, run.images, p, run.device)
@@ -173,7 +172,7 @@ def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) 
 @torch.no_grad()
 def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int) -> None:
     """What the network is like before an increment: on images of the classes to come, and of all those before."""
-    p = cast(CifarParameters, run.spec.parameters)
+    p: CifarParameters = run.parameters
     known = (increment + 1) * p.class_increase
     weights = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     total = sum(float(weight.abs().sum()) for weight in weights)
@@ -249,4 +248,6 @@ def _copy(net: nn.Module) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
+    from lop.runs.command_line import main
+
     main(PROBLEM, __doc__, train)

@@ -1,6 +1,6 @@
 """The keys of lop/permuted_mnist/cfg/**/*.yml."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ class MnistParameters(OnlineParameters):
     """Parameters of a run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "num_examples"
+    named_by: ClassVar[tuple[str, ...]] = ("agent", "num_features", "opt", "step_size")
 
     num_examples: Whole = Field(ge=1, description="examples of the run; a multiple of change_after")
     change_after: Whole = Field(
@@ -44,7 +45,3 @@ class MnistParameters(OnlineParameters):
         if self.agent == "cbp" and (self.dropout or self.online_norm):
             raise ValueError("key `agent`: found 'cbp', allowed: bp, l2 with dropout or online_norm")
         return self
-
-    def learner_settings(self) -> dict[str, Any]:
-        online_norm = (self.alpha_forward, self.alpha_backward) if self.online_norm else None
-        return super().learner_settings() | {"dropout": self.dropout, "online_norm": online_norm}

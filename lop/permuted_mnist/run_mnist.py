@@ -3,34 +3,32 @@
     python run_mnist.py -c cfg/bp/std_net.yml --setting step_size=0.003 -s 0
 
 learns from one example after the other and writes
-results/<scale>/permuted_mnist/<config>/<setting>/seed-<seed>/metrics.parquet in the project. The images have to be
+its metrics to a file below results/permuted_mnist in the project. The images have to be
 there: `python -m lop.data mnist` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut: the same
 command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
 from itertools import pairwise
-from typing import cast
 
 import numpy as np
 
 from lop.data import load
-from lop.data.checksums import content_digest
 from lop.nets.initialisation import gain
 from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
+from lop.online.settings import learner_settings
 from lop.permuted_mnist import PROBLEM
 from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
 from lop.plasticity import dead_share, ranks
-from lop.runs.command_line import main
-from lop.runs.runner import Run
+from lop.runs.protocol import Run
 
 MEASURED = 2000  # examples before each task on which activations are measured
 WIDE = 5000  # units a layer from which examples take so long that a run looks around more often
 
 
 def train(run: Run) -> None:
-    p = cast(MnistParameters, run.spec.parameters)
+    p: MnistParameters = run.parameters
 
     # Seeds: one of the stream, shared by all methods, and one of the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
@@ -38,8 +36,14 @@ def train(run: Run) -> None:
 
     # Problem, network and learner
     stream = Stream(stream_seed, load.mnist(run.images).train, p.change_after)
-    run.notes["images"] = content_digest(run.spec.data_files(run.data))
-    learner = OnlineLearner(initial_network(p, rng), rng, loss="nll", **p.learner_settings())
+    learner = OnlineLearner(
+        initial_network(p, rng),
+        rng,
+        loss="nll",
+        dropout=p.dropout,
+        online_norm=(p.alpha_forward, p.alpha_backward) if p.online_norm else None,
+        **learner_settings(p),
+    )
     answers = Answers()
 
     # Loop, from one chunk of examples to the next
@@ -112,9 +116,11 @@ def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np
 
 def recent_accuracy(run: Run) -> str:
     """Of the last 20,000 examples, for the progress line."""
-    shares = run.metrics.recent("online_accuracy", 20)
+    shares = run.recent("online_accuracy", 20)
     return f"accuracy {np.mean(shares):.1%}" if shares else ""
 
 
 if __name__ == "__main__":
+    from lop.runs.command_line import main
+
     main(PROBLEM, __doc__, train)

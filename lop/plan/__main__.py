@@ -1,44 +1,51 @@
-"""Tell which runs figures need, which are to be made and why, and how many hours of a core that takes.
+"""List the runs that figures need, which of them are missing and why, and how many core hours they take.
 
     python -m lop.plan                            # all figures, at the configured scale
     python -m lop.plan fig4a ed4a --scale paper
 
-Nothing is run. `snakemake plan --config scale=paper` tells the same.
+Nothing is run. `snakemake plan --config scale=paper` prints the same.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lop.common.errors import told_in_one_line
 from lop.common.paths import shown
-from lop.data.sets import Images
-from lop.figures.registry import figure_names
+from lop.figures.registry import figure_names, load_figure
+from lop.figures.runs import by_path, shown_runs
 from lop.plan.costs import Estimate, estimate, read_records
-from lop.plan.state import state
+from lop.plan.state import State, states
 from lop.plan.table import bases_text, table
-from lop.plan.wanted import wanted_runs
-from lop.runs.configured import add_options
+from lop.runs.configured import add_options, conditions_of
+from lop.runs.provenance import changed_since
 
 
 def main() -> None:
     with told_in_one_line():
         options = _parser().parse_args()
-        images = Images(options.data_source, options.data_seed)
-        specs = {name: wanted_runs(name, options.scale, images) for name in options.figures or figure_names()}
+        conditions = conditions_of(options)
+        figures = [load_figure(name, options.scale) for name in options.figures or figure_names()]
+        specs = {figure.name: by_path(shown_runs(figure, conditions)) for figure in figures}
         every = {path: spec for runs in specs.values() for path, spec in runs.items()}
-        states = {path: state(spec, options.results) for path, spec in every.items()}
+        found = states(every.values(), options.results)
         records = read_records(options.results)
-        todo = {path: estimate(every[path], records) for path, why in states.items() if why}
-        print("\n".join(table(specs, states, todo)))
-        print(*remarks(todo, options), sep="\n")
+        todo = {path: estimate(every[path], records) for path, state in found.items() if state.why}
+        print("\n".join(table(specs, {path: state.why for path, state in found.items()}, todo)))
+        print(*remarks(todo, found.values(), options), sep="\n")
 
 
-def remarks(todo: Mapping[Path, Estimate], options: argparse.Namespace) -> Iterable[str]:
-    """What hours are taken from, and how to have the runs."""
+def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argparse.Namespace) -> Iterable[str]:
+    """Say what the hours are estimated from, and where the provenance of existing runs differs."""
     if todo:
         yield bases_text(todo)
-        yield "Divide them by the number of cores. Runs that several figures show are made once."
+        yield "Divide them by the number of cores. A run that several figures show is made once."
+    changed = Counter(
+        f"{name} {then}, now {now}" for state in found for name, (then, now) in changed_since(state.about).items()
+    )
+    for version, n in changed.items():
+        yield f"{n:,} runs were made with another version: {version}"
     yield f"scale {options.scale}, results in {shown(options.results)}; nothing was started"
 
 
@@ -47,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
-    add_options(parser, images=True)
+    add_options(parser)
     return parser
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from lop.common.errors import InputError
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
-from lop.runs.parameters import Parameters
 from lop.runs.spec import RunSpec
 
 MOST_RECORDS = 3  # read of each setting
@@ -26,7 +25,7 @@ class Record(NamedTuple):
 
     problem: str
     config: str
-    parameters: dict[str, Any]  # without what says how long it is
+    parameters: dict[str, Any]  # without its length
     slowness: float  # seconds that it took, over those of the model
 
 
@@ -36,11 +35,11 @@ class Estimate(NamedTuple):
 
 
 def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
-    """Seconds of one core that a run takes, by the records that are most like it."""
+    """Estimate the seconds of one core that a run takes, from the records that are most like it."""
     seconds = model_seconds(spec.problem.name, spec.parameters)
     same_problem = [record for record in records if record.problem == spec.problem.name]
     same_config = [record for record in same_problem if record.config == spec.config]
-    wanted = _course(spec.parameters)
+    wanted = spec.identity["parameters"]
     same = [record for record in same_config if record.parameters == wanted]
     for basis, found in {"same parameters": same, "same config": same_config, "same problem": same_problem}.items():
         if found:
@@ -49,33 +48,29 @@ def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
 
 
 def read_records(results: Path) -> list[Record]:
-    """What runs took that were made on this machine, some of each setting."""
+    """Return what runs took that were made on this machine, some of each key."""
     records = []
-    for setting in sorted({path.parents[1] for path in results.glob("*/*/**/seed-*/metrics.parquet")}):
-        for path in sorted(setting.glob("seed-*/metrics.parquet"))[:MOST_RECORDS]:
-            record = _record(path)
-            if record:
-                records.append(record)
+    for problem in PROBLEMS:
+        for group in sorted(results.glob(f"{problem}/*/*")):
+            paths = sorted(group.glob("seed-*/metrics-*.parquet"))[:MOST_RECORDS]
+            records += [record for path in paths if (record := _record(path))]
     return records
 
 
 def _record(path: Path) -> Record | None:
-    """Of a metrics file; None if it is damaged, of another machine, or of parameters that there are no more."""
+    """None if the file is damaged, or its run was made on another machine or has parameters that are unknown now."""
     try:
         about = read_about(path)
-        model = PROBLEMS[about["problem"]].model
-        given = {key: value for key, value in about["parameters"].items() if key in model.model_fields}
-        if about["machine"]["node"] != platform.node() or about["device"] != "cpu":
+        origin = about["origin"]
+        problem, given = origin["problem"], origin["parameters"]
+        model = PROBLEMS[problem].model
+        if about["machine"]["node"] != platform.node() or origin["device"] != "cpu":
             return None
-        slowness = about["seconds"] / model_seconds(about["problem"], model.model_construct(**given))
+        parameters = model.model_construct(**given, **{model.horizon: about["horizon"]})
+        slowness = about["seconds"] / model_seconds(problem, parameters)
     except (InputError, KeyError, TypeError, AttributeError):
         return None
-    given.pop(model.horizon, None)
-    return Record(about["problem"], about["config"], given, slowness)
-
-
-def _course(parameters: Parameters) -> dict[str, Any]:
-    return {key: value for key, value in parameters.identity().items() if key != parameters.horizon}
+    return Record(problem, about["config"], given, slowness)
 
 
 def model_seconds(problem: str, parameters: Any) -> float:

@@ -1,4 +1,4 @@
-"""Write one page of what there is: figures, claims, costs, and what each run was made by.
+"""Write one page with the figures, claims, costs and the provenance of every run.
 
     python -m lop.report                          # figures/report.html
     python -m lop.report fig4a ed4a --scale paper
@@ -11,12 +11,11 @@ from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
-from lop.common.paths import ROOT, shown
-from lop.data.sets import Images
+from lop.common.paths import PROJECT, shown
 from lop.figures.registry import figure_names
 from lop.report.gather import gather
 from lop.report.page import page
-from lop.runs.configured import add_options
+from lop.runs.configured import add_options, conditions_of
 
 
 def main() -> None:
@@ -25,8 +24,7 @@ def main() -> None:
         for name in options.names:
             if name not in figure_names():
                 raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
-        images = Images(options.data_source, options.data_seed)
-        contents = gather(options.scale, options.results, options.figures, images, options.names)
+        contents = gather(options.scale, options.results, options.figures, conditions_of(options), options.names)
         with atomic_file(options.output) as temporary:
             temporary.write_text(page(contents), encoding="utf-8")
         drawn = sum(bool(one.picture) for one in contents.figures)
@@ -39,9 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="FIGURE", help="(default: all)")
-    add("--figures", type=Path, default=ROOT / "figures", help="folder with those drawn (default: %(default)s)")
-    add("--output", type=Path, default=ROOT / "figures/report.html", help="(default: %(default)s)")
-    add_options(parser, images=True)
+    add("--figures", type=Path, default=PROJECT / "figures", help="folder with those drawn (default: %(default)s)")
+    add("--output", type=Path, default=PROJECT / "figures/report.html", help="(default: %(default)s)")
+    add_options(parser)
     return parser
 
 

@@ -18,13 +18,11 @@ from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
-from lop.data.sets import Images
 from lop.figures.registry import FIGURES, Figure, load_figure
-from lop.plan.state import differs
-from lop.plan.wanted import wanted_runs
-from lop.runs.metrics import read_about
+from lop.figures.runs import by_path, shown_runs, table_path
+from lop.runs.metrics import check_belongs
 from lop.runs.scale import scale_path
-from lop.runs.spec import RunSpec
+from lop.runs.spec import Conditions, RunSpec
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 MEDIA = {
@@ -38,27 +36,24 @@ MEDIA = {
 }
 
 
-def write_crate(name: str, scale: str, results: Path, figures: Path, images: Images, output: Path) -> int:
-    """Write the crate of a figure; returns how many runs it holds.
+def write_crate(name: str, scale: str, results: Path, figures: Path, conditions: Conditions, output: Path) -> int:
+    """Write the crate of a figure; return how many runs it holds.
 
     Args:
-        name: of the figure. scale: of its runs. images: what they should have learned from.
+        name: of the figure. scale: of its runs. conditions: their images and device.
         results: folder of all runs. figures: folder with the figure.
         output: the zip.
 
     Raises:
-        InputError: the figure, its table or a run is not there, or the run is of other code or parameters than now.
+        InputError: the figure, its table or a run is missing or damaged.
     """
-    figure, runs = load_figure(name, scale), wanted_runs(name, scale, images)
+    figure = load_figure(name, scale)
+    shown_ones = shown_runs(figure, conditions)
+    runs = by_path(shown_ones)
     crate = _Crate(figure, scale)
     for path, spec in runs.items():
-        about = read_about(results / path)
-        if why := differs(spec, about):
-            raise InputError(
-                f"{shown(results / path)}: found a run {why}, allowed: one as the configuration has it now"
-            )
-        crate.add_run(spec, about, results / path)
-    crate.add_figure(figure, scale, results, figures)
+        crate.add_run(spec, check_belongs(results / path, spec), results / path)
+    crate.add_figure(figure, scale, results, table_path(figure, shown_ones), figures)
     with atomic_file(output) as temporary:
         crate.crate.write_zip(temporary)
     return len(runs)
@@ -80,17 +75,18 @@ class _Crate:
     def add_run(self, spec: RunSpec, about: Mapping[str, Any], metrics: Path) -> None:
         """A run's metrics, and the action that they came of."""
         place = Path("results", spec.folder)
-        values = {"seed": spec.seed, **about["parameters"]}
+        origin = about["origin"]
+        values = {"seed": spec.seed, spec.parameters.horizon: about["horizon"], **origin["parameters"]}
         machine = about["machine"]
         self.action(
             f"#{place}",
             name=f"{spec.scale} {spec.name}",
             description=f"{about['seconds']:.0f} seconds, resumed {about['resumed']} times; {about['device']} of "
             f"{machine['node']}: {machine['processor']}, {machine['cores']} cores, {machine['system']}; "
-            f"code {about['code_digest']}",
+            f"code {sources.combined(origin['code'])}",
             startTime=about["started"],
             endTime=about["ended"],
-            instrument=self.program(spec.problem.entry, spec.sources, about["versions"]),
+            instrument=self.program(spec.problem.entry, spec.parameters.modules, about["versions"]),
             object=[
                 self.file(spec.problem.cfg_path(spec.config)),
                 self.file(scale_path(spec.scale)),
@@ -99,15 +95,14 @@ class _Crate:
             result=[self.file(metrics, place / metrics.name)],
         )
 
-    def add_figure(self, figure: Figure, scale: str, results: Path, figures: Path) -> None:
-        """The table that is collected of the runs, and what is drawn of it."""
-        table = Path(scale, "collected", f"{figure.name}.parquet")
+    def add_figure(self, figure: Figure, scale: str, results: Path, table: Path, figures: Path) -> None:
+        """Add the table that is collected from the runs, and what is drawn from it."""
         drawn = [f"{figure.name}{suffix}" for suffix in (".pdf", ".png", ".csv")]
         runs = [run for action in self.crate.root_dataset["mentions"] for run in action["result"]]
         self.action(
             f"#{figure.name}",
             name=f"collect and draw {figure.name}",
-            instrument=self.program("lop.figures.draw", sources.sources("lop.figures.draw", "lop.figures.collect"), {}),
+            instrument=self.program("lop.figures.draw", ["lop.figures.collect"], {}),
             object=[*runs, self.file(FIGURES), self.file(scale_path(scale))],
             result=[
                 self.file(results / table, Path("results", table)),
@@ -120,9 +115,10 @@ class _Crate:
         action = self.thing(identity, "CreateAction", actionStatus=status, **properties)
         self.crate.root_dataset.append_to("mentions", action)
 
-    def program(self, module: str, modules: Iterable[str], versions: Mapping[str, str]) -> Entity:
-        """A module with those that it imports, and the packages that they need."""
+    def program(self, module: str, others: Iterable[str], versions: Mapping[str, str]) -> Entity:
+        """Add a module and others with all that they import, and the packages that they need."""
         kinds = ["File", "SoftwareSourceCode", "SoftwareApplication"]
+        modules = sources.modules(module, *others)
         parts = {name: self.file(_source(name), properties={"@type": kinds, "name": name}) for name in modules}
         main = parts.pop(module)
         main["hasPart"] = list(parts.values())

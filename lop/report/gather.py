@@ -17,19 +17,15 @@ from lop.claims.table import HEAD, cells, judged_by_runs
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.common.ranges import ranges
-from lop.data.sets import Images
-from lop.figures.collect import digest_of_runs
+from lop.common.sources import combined
 from lop.figures.registry import Figure, figure_names, load_figure
+from lop.figures.runs import by_path, shown_runs, table_key
 from lop.plan.costs import estimate, read_records
-from lop.plan.state import DAMAGED, differs, state
+from lop.plan.state import State, states
 from lop.plan.table import HEAD as COSTS
 from lop.plan.table import rows
-from lop.plan.wanted import wanted_runs
-from lop.runs.metrics import read_about
-from lop.runs.spec import RunSpec
+from lop.runs.spec import Conditions, RunSpec
 
-TOLD = {"seed", "parameters", "seconds", "resumed", "code_digest", "machine", "device", "versions", "ended"}
-OF_MACHINE = {"node", "processor", "system"}
 MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
 
 
@@ -62,7 +58,6 @@ class Made:
     machines: set[str] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
     ended: str = ""
-    states: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -92,26 +87,27 @@ class Contents:
         return sum(run.seconds for run in self.runs) / 3600
 
 
-def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequence[str] = ()) -> Contents:
-    """Contents of the page.
+def gather(scale: str, results: Path, figures: Path, conditions: Conditions, names: Sequence[str] = ()) -> Contents:
+    """Gather the contents of the page.
 
     Args:
         scale: whose runs are looked at.
         results: folder of all runs.
         figures: folder with the figures that were drawn.
-        images: what problems that learn from images should have learned from.
+        conditions: images and device of the runs.
         names: of figures; all if there are none.
     """
-    wanted = {name: wanted_runs(name, scale, images) for name in names or figure_names()}
+    entries = [load_figure(name, scale) for name in names or figure_names()]
+    shown = {figure.name: shown_runs(figure, conditions) for figure in entries}
+    wanted = {name: by_path(runs) for name, runs in shown.items()}
     every = {path: spec for runs in wanted.values() for path, spec in runs.items()}
-    abouts = {path: _about(results / path) for path in every}
-    states = {
-        path: DAMAGED if about is None and (results / path).is_file() else state(every[path], results)
-        for path, about in abouts.items()
-    }
+    found = states(every.values(), results)
+    whys = {path: state.why for path, state in found.items()}
     records = read_records(results)
-    todo = {path: estimate(every[path], records) for path, why in states.items() if why}
-    drawn = [_drawn(load_figure(name, scale), figures, runs, states) for name, runs in wanted.items()]
+    todo = {path: estimate(every[path], records) for path, why in whys.items() if why}
+    drawn = [
+        _drawn(figure, figures, wanted[figure.name], table_key(figure, shown[figure.name]), whys) for figure in entries
+    ]
     return Contents(
         scale=scale,
         title="Loss of plasticity in deep continual learning: what we have of its figures",
@@ -119,71 +115,60 @@ def gather(scale: str, results: Path, figures: Path, images: Images, names: Sequ
         made_on=platform.node(),
         figures=drawn,
         claims_head=HEAD,
-        claims=_claims(list(wanted), scale, results, images),
-        runs=_made(every, abouts),
+        claims=_claims(entries, results, conditions),
+        runs=_made(every, found),
         costs_head=COSTS,
-        costs=rows({name: runs for name, runs in wanted.items() if runs}, states, todo),
+        costs=rows({name: runs for name, runs in wanted.items() if runs}, whys, todo),
         jobs=dict(Counter(spec.problem.name for spec in every.values())),
     )
 
 
-def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], states: Mapping[Path, str]) -> Drawn:
-    waits = Counter(states[path] for path in runs if states[path])
+def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], key: str, whys: Mapping[Path, str]) -> Drawn:
+    waits = Counter(whys[path] for path in runs if whys[path])
     found = {suffix: folder / f"{figure.name}.{suffix}" for suffix in MEDIA}
     files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
     picture, scale, earlier = "", "", False
     if "png" in files:
         with Image.open(found["png"]) as image:
-            scale, drawn_from = (str(image.info.get(key, "")) for key in ("Scale", "Runs"))
+            scale, drawn_from = (str(image.info.get(name, "")) for name in ("Scale", "Table"))
         picture = files["png"]
-        wanted = digest_of_runs({path: spec.key for path, spec in runs.items()})
-        earlier = bool(drawn_from) and scale == figure.scale and drawn_from != wanted
+        earlier = bool(drawn_from) and scale == figure.scale and drawn_from != key
     sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs.values()))
     ready = len(runs) - waits.total()
     return Drawn(figure.name, figure.caption, picture, scale, earlier, files, len(runs), ready, dict(waits), sources)
 
 
-def _claims(names: Sequence[str], scale: str, results: Path, images: Images) -> list[dict[str, Any]]:
-    found = []
-    for name in claimed_figures():
-        if name not in names:
+def _claims(figures: Sequence[Figure], results: Path, conditions: Conditions) -> list[dict[str, Any]]:
+    found, claimed = [], claimed_figures()
+    for figure in figures:
+        if figure.name not in claimed:
             continue
         try:
-            table = judged_by_runs(load_figure(name, scale), results, images)
-        except InputError:  # a damaged file, which the runs' states tell
+            table = judged_by_runs(figure, results, conditions)
+        except InputError:  # a damaged file, which the table of costs names
             continue
         for _, row in table.iterrows():
-            found.append({"figure": name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
+            found.append({"figure": figure.name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
     return found
 
 
-def _about(path: Path) -> dict[str, Any] | None:
-    """What a run's metrics say of it; None if they are not there or damaged, or say less than a run does."""
-    try:
-        about = read_about(path)
-    except InputError:
-        return None
-    whole = about.keys() >= TOLD and isinstance(about["machine"], dict) and about["machine"].keys() >= OF_MACHINE
-    return about if whole else None
-
-
-def _made(every: dict[Path, RunSpec], abouts: Mapping[Path, dict[str, Any] | None]) -> list[Made]:
+def _made(every: Mapping[Path, RunSpec], found: Mapping[Path, State]) -> list[Made]:
     made: dict[str, Made] = {}
     for path, spec in every.items():
-        about = abouts[path]
-        if about is None:
+        about = found[path].about
+        if not about:
             continue
         one = made.setdefault(spec.name_of_all_seeds, Made(spec.name_of_all_seeds))
-        one.seeds.append(int(about["seed"]))
-        one.parameters.add(json.dumps(about["parameters"], indent=1, sort_keys=True))
+        one.seeds.append(spec.seed)
+        parameters = about["origin"]["parameters"] | {spec.parameters.horizon: about["horizon"]}
+        one.parameters.add(json.dumps(parameters, indent=1, sort_keys=True))
         one.seconds += about["seconds"]
         one.resumed += about["resumed"]
-        one.code.add(str(about["code_digest"])[:12])
+        one.code.add(combined(about["origin"]["code"])[:12])
         machine = about["machine"]
         one.machines.add(f"{machine['node']}, {machine['processor']}, {machine['system']}, {about['device']}")
         one.versions.add(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
         one.ended = max(one.ended, str(about["ended"]))
-        one.states[differs(spec, about) or "as configured"] += 1
     return sorted(made.values(), key=lambda one: one.name)
 
 

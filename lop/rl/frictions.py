@@ -21,10 +21,15 @@ def drawn(seed: int, n: int) -> list[float]:
 
 
 def read(path: Path, seed: int, n: int) -> list[float]:
-    """The first n frictions of a seed from a text file, whose first line has those of seed 0, separated by blanks or
-    commas.
+    """Return the frictions of a seed from a text file.
 
-    InputError, in one line, for a file that is missing, or has fewer or something else there.
+    Args:
+        path: its first line has the frictions of seed 0, separated by blanks or commas, the second those of seed 1, ...
+        seed: which line.
+        n: how many are needed at least.
+
+    Raises:
+        InputError: the file is missing, or has fewer or something else in that line.
     """
     try:
         lines = path.read_text().splitlines()
@@ -38,14 +43,14 @@ def read(path: Path, seed: int, n: int) -> list[float]:
             f"{shown(path)}: frictions of seed {seed}: found {len(words)}, allowed: {n} and more, as many as `n_steps` "
             "and `change_time` may need"
         )
-    for word in words[:n]:
+    for word in words:
         try:
             good = 0 <= float(word) < float("inf")
         except ValueError:
             good = False
         if not good:
             raise InputError(f"{shown(path)}: line {seed + 1}: found {word!r}, allowed: frictions, 0 and more")
-    return [float(word) for word in words[:n]]
+    return [float(word) for word in words]
 
 
 class Frictions:

@@ -17,7 +17,8 @@ class PPOParameters(MethodParameters):
     """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "n_steps"
-    cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
+    cosmetic: ClassVar[frozenset[str]] = frozenset({"label", "frictions_file"})
+    named_by: ClassVar[tuple[str, ...]] = ("env_name", "lr", "beta_1", "wd", "rr")
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
     backend: Literal["mujoco", "mujoco-py"] = Field(
@@ -102,15 +103,11 @@ class PPOParameters(MethodParameters):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The original simulator counts where it is asked for."""
+        """The original simulator is imported where it is asked for."""
         return (*super().modules, *(["lop.envs.original"] if self.backend == "mujoco-py" else []))
 
-    def identity(self) -> dict[str, Any]:
-        """Without the frictions' file: of that, what the run takes counts."""
-        return {key: value for key, value in super().identity().items() if key != "frictions_file"}
-
-    def taken(self, seed: int) -> dict[str, list[float]]:
-        """The frictions that are given, as many as the run can need."""
+    def inputs(self, seed: int) -> dict[str, list[float]]:
+        """Return the frictions in the seed's line of the file, if there is one."""
         if self.frictions_file is None:
             return {}
         return {"frictions": read(self.frictions_file, seed, self.most_frictions)}

@@ -3,7 +3,7 @@
     python run_ppo.py -c cfg/ant/std.yml -s 0
 
 trains with the parameters of that cfg file and seed, shows how far it is, and writes
-results/<scale>/rl/<config>/<setting>/seed-<seed>/metrics.parquet in the project. Interrupt it whenever you like, with
+its metrics to a file below results/rl in the project. Interrupt it whenever you like, with
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
@@ -25,22 +25,21 @@ from lop.plasticity import dormant_share, stable_rank, weight_magnitude
 from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
 from lop.rl.parameters import SLIPPERY, PPOParameters
-from lop.runs.command_line import main
-from lop.runs.runner import Run
+from lop.runs.protocol import Run
 
 WINDOW = 1000  # steps over which activity is measured, and between two measurements
 RANK_EVERY = 10_000  # steps between two stable ranks
 
 
 def train(run: Run) -> None:
-    p = cast(PPOParameters, run.spec.parameters)
+    p: PPOParameters = run.parameters
 
     # Seed: the published code's derivation, so that a seed gives its initial weights.
     torch.manual_seed(np.random.RandomState(run.seed).randint(1, 2**31 - 1))
     rng = np.random.default_rng(run.seed)
 
     # Environment
-    sequence = run.spec.taken.get("frictions") or drawn(run.seed, p.most_frictions)
+    sequence = run.inputs.get("frictions") or drawn(run.seed, p.most_frictions)
     frictions = Frictions(sequence, p.change_time) if p.env_name == SLIPPERY else None
     arguments: dict[str, Any] = {"friction": frictions.current} if frictions else {}
     env = make(p.env_name, p.backend, **arguments)
@@ -152,7 +151,7 @@ def log_weights(run: Run, p: PPOParameters, learner: PPO, step: int) -> None:
 
 def mean_return(run: Run) -> str:
     """Of the last ten episodes, for the progress line."""
-    returns = run.metrics.recent("return", 10)
+    returns = run.recent("return", 10)
     return f"mean return {np.mean(returns):,.0f}" if returns else "no episode ended yet"
 
 
@@ -199,4 +198,6 @@ class Activity:
 
 
 if __name__ == "__main__":
+    from lop.runs.command_line import main
+
     main(PROBLEM, __doc__, train)

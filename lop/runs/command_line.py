@@ -17,18 +17,17 @@ from pydantic_core import PydanticUndefined
 
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.locks import die_with_parent
-from lop.common.paths import RESULTS, above
-from lop.data import sets
+from lop.common.paths import PROJECT, above
 from lop.data.sets import SOURCES, Images
 from lop.runs.configured import configured
 from lop.runs.problem import Problem
-from lop.runs.runner import METRICS, Run
-from lop.runs.spec import RunSpec, resolve
+from lop.runs.runner import Runner
+from lop.runs.spec import Conditions, RunSpec, resolve
 
 
-def main(problem: Problem, description: str, train: Callable[[Run], None], argv: Sequence[str] | None = None) -> None:
-    """Do one run of a problem as the command line says; ends with status 2 and one line if the input is bad."""
-    atexit.register(gc.freeze)  # half a second of looking for garbage among torch's modules, as the process ends
+def main(problem: Problem, description: str, train: Callable[[Any], None], argv: Sequence[str] | None = None) -> None:
+    """Carry out the runs that the command line names; bad input ends with one line and status 2."""
+    atexit.register(gc.freeze)  # else Python spends half a second at exit looking for garbage among torch's modules
     with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
         if options.die_with_parent:
@@ -38,16 +37,15 @@ def main(problem: Problem, description: str, train: Callable[[Run], None], argv:
         _check_device(options.device)
         specs = [spec_from(problem, options, seed) for seed in options.seed]
         if options.metrics:
-            options.results = above(options.metrics[0], specs[0].folder / METRICS)
+            options.results = above(options.metrics[0], specs[0].path)
         if options.images:
-            options.data = sets.data_above(options.images[0], problem.data, options.data_source)
+            options.data = specs[0].conditions.images.data_above(options.images[0], problem.data)
         for spec in specs:
-            run = Run(
+            run = Runner(
                 spec,
                 options.results,
                 options.device,
                 checkpoint_every=options.checkpoint_every,
-                fresh=options.fresh,
                 progress_every=options.progress_every,
                 data=options.data,
             )
@@ -60,17 +58,17 @@ def main(problem: Problem, description: str, train: Callable[[Run], None], argv:
 
 
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
-    """The run of that seed that the options name."""
+    """Return the run of that seed that the options name."""
     overrides = {
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
     config = config_name(problem, options.config)
-    images = Images(options.data_source, options.data_seed, options.images_from_storage)
-    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, images)
+    conditions = Conditions(Images(options.data_source, options.data_seed), options.device)
+    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, conditions)
 
 
 def config_name(problem: Problem, path: Path) -> str:
-    """`ant/std` for a file in the problem's cfg folder, else the file's own name."""
+    """Return `ant/std` for a file in the problem's cfg folder, else the file's own name."""
     try:
         return str(path.resolve().relative_to(problem.folder / "cfg").with_suffix(""))
     except ValueError:
@@ -86,11 +84,18 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-c", "--config", type=Path, required=True, help="cfg file, e.g. cfg/ant/std.yml")
-    add("-s", "--seed", type=_seeds, default=[0], help="random seed, or several runs one by one: 0-9 (default 0)")
-    add("-d", "--device", default="cpu", help="where the networks are: cpu (default), cuda, cuda:1, ...")
-    add("--scale", default="paper", help="a file in config/scales (default paper: the cfg file as published)")
-    add("--setting", default="default", help="which point of a cfg file's sweep, e.g. step_size=0.01")
-    add("--results", type=Path, default=RESULTS, help="folder of all results (default: the project's results/)")
+    add(
+        "-s",
+        "--seed",
+        type=_seeds,
+        default=[0],
+        help="random seed, or several, one run after the other: 0-9 (default 0)",
+    )
+    add("-d", "--device", default="cpu", help="device to train on: cpu (default), cuda, cuda:1, ...")
+    add("--scale", default="paper", help="a file in config/scales (default: paper, the published experiments)")
+    add("--setting", default="default", help="point of a cfg file's sweep, e.g. step_size=0.01")
+    config = configured()
+    add("--results", type=Path, default=PROJECT / config.results, help="folder of all results (default: %(default)s)")
     add(
         "--checkpoint-every", type=_positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)"
     )
@@ -101,30 +106,27 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         metavar="S",
         help="seconds between lines of a log (default 60)",
     )
-    configured_data = configured()["data"]
     told = None if problem.data else argparse.SUPPRESS
     add(
         "--data",
         type=Path,
-        default=configured_data["sets"],
+        default=PROJECT / config.data.sets,
         help=told or "folder of all sets of images (default: %(default)s)",
     )
     add(
         "--data-source",
         choices=SOURCES,
-        default=configured_data["source"],
-        help=told or "the images (default, from config/config.yaml: %(default)s)",
+        default=config.data.source,
+        help=told or "source of the images (default, from config/config.yaml: %(default)s)",
     )
-    add("--data-seed", type=int, default=configured_data["seed"], help=told or "of the images (default: %(default)s)")
-    add("--fresh", action="store_true", help="set another run's checkpoint aside instead of refusing to start")
-    add("--metrics", type=Path, nargs="+", help="the files that the runs are to end in, instead of --results")
-    add("--images", type=Path, nargs="*", help=told or "the files of the set of images, instead of --data")
-    add("--images-from-storage", action="store_true", help=told or "without records of what made them")
-    add("--log", type=Path, help="write what is told to this file too")
-    add("--die-with-parent", action="store_true", help="save and stop when the starting process ends (Linux)")
+    add("--data-seed", type=int, default=config.data.seed, help=told or "seed of the images (default: %(default)s)")
+    add("--metrics", type=Path, nargs="+", help="metrics files that the runs have to write, instead of --results")
+    add("--images", type=Path, nargs="*", help=told or "files of the set of images, instead of --data")
+    add("--log", type=Path, help="write messages to this file too")
+    add("--die-with-parent", action="store_true", help="save and stop when the parent process ends (Linux)")
     group = parser.add_argument_group(
         "parameters",
-        "Each replaces the cfg file's value; results then go to a folder named after what was replaced.",
+        "Each replaces the cfg file's value.",
     )
     for key, field in problem.model.model_fields.items():
         group.add_argument(
@@ -134,7 +136,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line, without the usage of forty options before it."""
+    """Report a mistake in one line, without the usage of forty options before it."""
 
     def error(self, message: str) -> NoReturn:
         words = [option for action in self._actions for option in action.option_strings]

@@ -1,29 +1,82 @@
-"""What config/config.yaml says, for what is run by hand; the workflow has Snakemake read it."""
+"""The settings in config/config.yaml, checked; the workflow has Snakemake read them."""
 
 import argparse
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lop.common.paths import CONFIG, RESULTS, ROOT
-from lop.data.sets import SOURCES
-from lop.runs.parameters import read_mapping
+from pydantic import BaseModel, ConfigDict, Field
+
+from lop.common.paths import CONFIG, PROJECT, shown
+from lop.data.sets import SOURCES, Images
+from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.spec import Conditions
+
+Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # braces would be wildcards of Snakemake
 
 
-def configured() -> dict[str, Any]:
-    """`scale`, `results` and `data`: `source`, `seed`, `sets`; paths whole, defaults where the file says nothing."""
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(_Model):
+    """The images that problems learn from."""
+
+    source: Literal["glyphs", "original"] = Field("glyphs", description="drawn from fonts, or the published sets")
+    folder: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="where you have the published sets; null to download them"
+    )
+    sets: Folder = Field("data", description="folder of all sets of images")
+    seed: Whole = Field(
+        0, ge=0, description="seed of the drawn images, and of the choice of images from the official ImageNet"
+    )
+
+
+class Config(_Model):
+    """Contents of config/config.yaml."""
+
+    scale: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
+        "laptop", description="a file in config/scales, without its suffix"
+    )
+    device: Annotated[str, Field(pattern=r"^[a-z]+(:[0-9]+)?$")] = Field(
+        "cpu", description="where networks are trained: cpu or cuda"
+    )
+    results: Folder = Field("results", description="folder of all results, relative to the project")
+    checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
+    progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")
+    data: Data = Field(
+        default_factory=lambda: Data.model_validate({}), description="the images that problems learn from"
+    )
+
+    @property
+    def conditions(self) -> Conditions:
+        return Conditions(Images(self.data.source, self.data.seed), self.device)
+
+
+def check_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
+    """Return the settings in `values`; InputError, in one line, for a wrong one."""
+    return checked(Config, values, source)
+
+
+@cache
+def configured() -> Config:
+    """Return the settings of the project; InputError, in one line, for a wrong one."""
     path = CONFIG / "config.yaml"
-    config = read_mapping(path) if path.is_file() else {}
-    data = {"source": "glyphs", "seed": 0, "sets": "data", **(config.get("data") or {})}
-    data["sets"] = ROOT / data["sets"]
-    return {"scale": config.get("scale", "laptop"), "results": ROOT / config.get("results", RESULTS), "data": data}
+    return check_config(read_mapping(path) if path.is_file() else {}, shown(path))
 
 
-def add_options(parser: argparse.ArgumentParser, images: bool = False) -> None:
-    """--scale and --results, for `images` also --data-source and --data-seed; defaults are what the file says."""
-    default = configured()
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which runs are meant; their defaults come from config/config.yaml."""
+    config = configured()
     add = parser.add_argument
-    add("--scale", default=default["scale"], help="of the runs (default: %(default)s)")
-    add("--results", type=Path, default=default["results"], help="folder of all runs (default: %(default)s)")
-    if images:
-        add("--data-source", choices=SOURCES, default=default["data"]["source"], help="(default: %(default)s)")
-        add("--data-seed", type=int, default=int(default["data"]["seed"]), help="(default: %(default)s)")
+    add("--scale", default=config.scale, help="scale of the runs (default: %(default)s)")
+    add("--results", type=Path, default=PROJECT / config.results, help="folder of all results")
+    add("--device", default=config.device, help="device of the runs (default: %(default)s)")
+    add("--data-source", choices=SOURCES, default=config.data.source, help="images (default: %(default)s)")
+    add("--data-seed", type=int, default=config.data.seed, help="seed of the images (default: %(default)s)")
+
+
+def conditions_of(options: argparse.Namespace) -> Conditions:
+    """Return the conditions that options added by `add_options` ask for."""
+    return Conditions(Images(options.data_source, options.data_seed), options.device)

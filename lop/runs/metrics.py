@@ -2,11 +2,12 @@
 
 Columns: `metric` (dictionary<string>), `step` (int64, what the run has consumed: environment steps, examples, tasks or
 epochs as the problem says), `layer` (int16, null where there is none), `value` (float64). The schema's metadata holds,
-under b"lop", one JSON document about the run: parameters, seed, scale, code digest, versions, machine, times.
+under b"lop", one JSON document about the run: its identity, seed and length, versions, machine, times.
 """
 
 import json
 from array import array
+from bisect import bisect_left
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pyarrow.parquet as pq
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import shown
+from lop.runs.identity import differences
+from lop.runs.spec import RunSpec
 
 SCHEMA = pa.schema(
     [
@@ -28,6 +31,7 @@ SCHEMA = pa.schema(
     ]
 )
 NO_LAYER = -1
+FORMAT = 1
 
 
 class MetricsLog:
@@ -37,12 +41,14 @@ class MetricsLog:
         self.names: list[str] = []
         self.codes: dict[str, int] = {}
         self.metric, self.step, self.layer, self.value = array("i"), array("q"), array("h"), array("d")
+        self.position = 0  # the step of the run's loop that is being carried out
+        self.logged_at = array("q")  # the positions at which rows were logged; not written to the file
 
     def __len__(self) -> int:
         return len(self.value)
 
     def log(self, metric: str, step: int, value: float, layer: int = NO_LAYER) -> None:
-        """One row."""
+        """Append one row."""
         code = self.codes.get(metric)
         if code is None:
             code = self.codes[metric] = len(self.names)
@@ -51,9 +57,10 @@ class MetricsLog:
         self.step.append(step)
         self.layer.append(layer)
         self.value.append(value)
+        self.logged_at.append(self.position)
 
     def recent(self, metric: str, n: int) -> list[float]:
-        """The last n values of a metric, newest first, looking back over at most 50 n rows."""
+        """Return the last n values of a metric, newest first, looking back over at most 50 n rows."""
         code, found = self.codes.get(metric), []
         for row in range(len(self) - 1, max(len(self) - 50 * n, 0) - 1, -1):
             if self.metric[row] == code:
@@ -62,12 +69,13 @@ class MetricsLog:
                     break
         return found
 
-    def cut(self, step: int) -> None:
-        """Forget all rows after `step`."""
-        kept = [row for row, logged_at in enumerate(self.step) if logged_at <= step]
+    def cut(self, position: int) -> None:
+        """Forget all rows that were logged from that position on, as if the run had ended there."""
+        rows = bisect_left(self.logged_at, position)
         for name in self._dtypes:
-            values = getattr(self, name)
-            setattr(self, name, array(values.typecode, (values[row] for row in kept)))
+            setattr(self, name, getattr(self, name)[:rows])
+        self.names = self.names[: max(self.metric, default=-1) + 1]  # codes are given in the order of appearance
+        self.codes = {name: code for code, name in enumerate(self.names)}
 
     def table(self) -> pa.Table:
         has_layer = np.packbits(np.frombuffer(self.layer, np.int16) != NO_LAYER, bitorder="little")
@@ -99,11 +107,11 @@ class MetricsLog:
                 values.frombytes(state[name].numpy().tobytes())
             setattr(self, name, values)
 
-    _dtypes = {"metric": "int32", "step": "int64", "layer": "int16", "value": "float64"}
+    _dtypes = {"metric": "int32", "step": "int64", "layer": "int16", "value": "float64", "logged_at": "int64"}
 
 
 def _column(kind: pa.DataType, values: array, valid: np.ndarray | None = None) -> pa.Array:
-    """Made of the numbers' own memory: `pa.array` would import pandas, a fifth of a second of every run."""
+    """Wrap the array's memory: `pa.array` would import pandas, a fifth of a second of every run."""
     buffers = [None if valid is None else pa.py_buffer(valid), pa.py_buffer(values)]
     return pa.Array.from_buffers(kind, len(values), buffers)
 
@@ -117,27 +125,46 @@ def _strings(texts: list[str]) -> pa.Array:
 
 
 def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
-    """Write `path` in one move: a file that exists is whole."""
-    table = log.table().replace_schema_metadata({b"lop": json.dumps(about, sort_keys=True).encode()})
+    """Write `path` atomically: a file that exists is complete."""
+    document = json.dumps({"format": FORMAT, **about}, sort_keys=True)
+    table = log.table().replace_schema_metadata({b"lop": document.encode()})
     with atomic_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a file's metadata says of its run; InputError if the file is damaged or not one of ours."""
+    """Return what a file's metadata says about its run.
+
+    Raises:
+        InputError: the file is missing, damaged, of another format, or not one of ours.
+    """
     schema = read_schema(path)
     for field in SCHEMA:
         found = schema.field(field.name).type if field.name in schema.names else None
         if found != field.type:
             raise InputError(f"{shown(path)}: column `{field.name}`: found {found}, allowed: {field.type}")
     try:
-        return dict(json.loads((schema.metadata or {})[b"lop"]))
+        about = dict(json.loads((schema.metadata or {})[b"lop"]))
     except (KeyError, ValueError, TypeError):
         raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
+    if about.get("format") != FORMAT:
+        raise InputError(f"{shown(path)}: metrics format: found {about.get('format')}, allowed: {FORMAT}")
+    return about
+
+
+def check_belongs(path: Path, spec: RunSpec) -> dict[str, Any]:
+    """Return what a file's metadata says about its run; InputError if that is not the run that its place says."""
+    about = read_about(path)
+    differing = differences(about.get("origin") or {}, spec.origin)
+    if about.get("horizon") != spec.horizon:
+        differing.facts[spec.parameters.horizon] = (about.get("horizon"), spec.horizon)
+    if differing:
+        raise InputError(f"{shown(path)}: metrics of another run: {differing}; move them away and run again")
+    return about
 
 
 def read_schema(path: Path) -> pa.Schema:
-    """The schema of a Parquet file; InputError if it is missing or damaged."""
+    """Return the schema of a Parquet file; InputError if it is missing or damaged."""
     try:
         return pq.read_schema(path)
     except FileNotFoundError:
@@ -147,7 +174,7 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def read_table(path: Path, **what: Any) -> pa.Table:
-    """`pyarrow.parquet.read_table` on one thread; InputError if the file is damaged."""
+    """Call `pyarrow.parquet.read_table` on one thread; InputError if the file is damaged."""
     try:
         return pq.read_table(path, use_threads=False, **what)
     except (pa.ArrowException, OSError) as error:
@@ -155,6 +182,6 @@ def read_table(path: Path, **what: Any) -> pa.Table:
 
 
 def damaged(path: Path, error: Exception) -> InputError:
-    """The error that tells of a file that cannot be read."""
+    """Return the error for a file that cannot be read."""
     reason = " ".join(str(error).split())[:120]
     return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and run again")

@@ -1,6 +1,6 @@
 """The keys that problems share whose networks learn from one example at a time, by `lop.online`."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,20 +30,3 @@ class OnlineParameters(Parameters):
     util_type: Utility = Field("adaptable_contribution", description="utility of units (cbp)")
     init: Literal["default", "kaiming", "lecun", "xavier"] = Field("kaiming", description="new units' weights (cbp)")
     accumulate: bool = Field(description="carry fractions of a unit over, rather than draw (cbp)")
-
-    def learner_settings(self) -> dict[str, Any]:
-        """Arguments of `lop.online.learner.OnlineLearner`."""
-        return {
-            "step_size": self.step_size,
-            "activation": self.hidden_activation,
-            "opt": "adam_gnt" if self.agent == "cbp" and self.opt == "adam" else self.opt,
-            "betas": (self.beta_1, self.beta_2),
-            "weight_decay": self.weight_decay,
-            "perturb_scale": self.perturb_scale,
-            "replacement_rate": self.replacement_rate if self.agent == "cbp" else 0.0,
-            "decay_rate": self.decay_rate,
-            "maturity_threshold": self.mt,
-            "util_type": self.util_type,
-            "accumulate": self.accumulate,
-            "init": self.init,
-        }

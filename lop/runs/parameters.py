@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from lop.common.errors import InputError
 from lop.common.paths import shown
-from lop.data.sets import CLASSES
+from lop.data.formats import CLASSES
 
 
 def _number(value: Any) -> Any:
@@ -58,32 +58,30 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run goes on from a shorter one
-    cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
+    horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run continues a shorter one
+    cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields whose values no result depends on
+    named_by: ClassVar[tuple[str, ...]] = ()  # fields in the readable part of a run's path
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """What the run executes beyond what its entry module imports: modules that are imported by name, if needed."""
+        """Modules that the run imports by name, beyond those that its entry module imports."""
         return ()
 
     def value(self, key: str) -> Any:
-        """Of a key, or of one inside a mapping: `<the mapping's key>.<its own>`."""
+        """Return the value of a (dotted) key."""
         mapping, _, name = key.rpartition(".")
         return getattr(self, mapping)[name] if mapping else getattr(self, key)
 
     def identity(self) -> dict[str, Any]:
-        """All that a run's result depends on, as plain JSON values."""
+        """Return all parameters that a run's result depends on, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
     def classes(self, seed: int) -> Iterable[int]:
-        """The classes of ImageNet that a run of that seed learns from, if it does."""
+        """Return the classes of ImageNet that a run of that seed learns from, if it does."""
         return range(CLASSES)
 
-    def taken(self, seed: int) -> dict[str, list[float]]:
-        """Numbers that are given to the run of a seed beside its parameters, in the order of their turn, by name.
-
-        As many as it can take in the course of its steps: a longer run begins with those of a shorter one.
-        """
+    def inputs(self, seed: int) -> dict[str, list[float]]:
+        """Return the numbers that the run of a seed is given beside its parameters, by name."""
         return {}
 
 

@@ -1,68 +1,39 @@
-"""Drives a run: goes on from its checkpoint, saves, tells how far it is, stops when asked to, writes its metrics.
-
-A training script says what its state is and loops::
-
-    run.track(learner=learner, environment=environment)       # objects with state_dict and load_state_dict
-    for step in run.steps(parameters.n_steps, unit="steps"):   # from 0, or from where the run was interrupted
-        ...
-        run.log("return", step + 1, value)
-
-Between two steps of that loop, and nowhere else, the run is saved; so a run that was killed and resumed any number of
-times gives the table of an uninterrupted one, bit for bit, on the same machine.
-"""
+"""Carry out one run: resume from its checkpoint, loop, save, report progress, write its metrics."""
 
 import gc
-import os
-import platform
-import signal
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import cache
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from lop.common.files import remove_leftovers
+from lop.common.files import atomic_file, remove_leftovers
 from lop.common.locks import locked
-from lop.data.sets import DATA, folder_of, must_be_there
+from lop.data.checksums import content_digest
+from lop.data.sets import DATA, FIXED_FILES
 from lop.runs import checkpoint
-from lop.runs.metrics import MetricsLog, read_about, write_metrics
+from lop.runs.metrics import MetricsLog, check_belongs, write_metrics
+from lop.runs.process import Interrupted, StopRequest, reproducible_arithmetic
 from lop.runs.progress import Progress, duration
+from lop.runs.protocol import Stateful
+from lop.runs.provenance import History
 from lop.runs.scheduler import TimeLimit
-from lop.runs.spec import RunSpec
-from lop.runs.store import Store
+from lop.runs.spec import CHECKPOINT, IDENTITY, RunSpec
 
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved, run the same command again (a scheduler may requeue)
 LOOK_EVERY = 0.1  # seconds between two looks at the clock, about; steps may take microseconds or minutes
 
 
-class Stateful(Protocol):
-    def state_dict(self) -> Any: ...
-    def load_state_dict(self, state: Any) -> Any: ...
-
-
-class Interrupted(SystemExit):
-    """The run was asked to stop, and has saved its state."""
-
-    def __init__(self) -> None:
-        super().__init__(EXIT_INTERRUPTED)
-
-
-METRICS = "metrics.parquet"
-
-
-class Run:
-    """One run from its beginning, or from its checkpoint, to its metrics file.
+class Runner:
+    """One run from its beginning, or from its checkpoint, to its metrics file; see `lop.runs.protocol.Run`.
 
     Args:
-        spec: which run. results: folder of all results. device: `cpu`, `cuda`, ...
+        spec: which run.
+        results: folder of all results.
+        device: `cpu`, `cuda`, `cuda:1`, ...; of the kind that the spec names.
         checkpoint_every: seconds between two checkpoints.
-        fresh: a checkpoint or result of another run in the same folder is set aside in the store; else it is an error.
         progress_every: seconds between two lines in a log.
         data: folder of all sets of images.
     """
@@ -73,85 +44,56 @@ class Run:
         results: Path,
         device: str = "cpu",
         checkpoint_every: float = 60.0,
-        fresh: bool = False,
         progress_every: float = 60.0,
         data: Path = DATA,
     ):
-        self.spec, self.device, self.seed = spec, device, spec.seed
+        self.spec, self.device, self.data = spec, device, data
+        self.parameters, self.seed, self.inputs = spec.parameters, spec.seed, spec.inputs
         self.folder = results / spec.folder
-        self.data = data
-        self.output = self.folder / METRICS
-        self.checkpoint = self.folder / checkpoint.NAME
-        self.store = Store(results)
+        self.output = results / spec.path
+        self.checkpoint = self.folder / CHECKPOINT
         self.metrics = MetricsLog()
-        self.log = self.metrics.log
-        self.step = 0
+        self.log, self.recent = self.metrics.log, self.metrics.recent
         self.facts: Callable[[], str] = str
-        self.notes: dict[str, Any] = {}  # more about the run, for the metadata of its metrics
-        self._checkpoint_every, self._fresh, self._progress_every = checkpoint_every, fresh, progress_every
+        self.step = 0
+        self._checkpoint_every, self._progress_every = checkpoint_every, progress_every
         self._tracked: dict[str, Stateful] = {}
-        self._history: dict[str, Any] = {"seconds": 0.0, "resumed": 0, "started": _now()}
-        self._stop = False
+        self._history = History()
+        self._stop = StopRequest()
 
-    def execute(self, train: Callable[["Run"], None]) -> None:
-        """Do whatever is left to do of this run: nothing, restore it from the store, or train."""
+    def execute(self, train: Callable[["Runner"], None]) -> None:
+        """Do whatever is left to do of this run, for this process alone.
+
+        Raises:
+            InputError: images are missing, or a file in the run's folder is damaged or of another run.
+            Interrupted: a signal or the scheduler's time limit stopped the run, which has saved its state.
+        """
         with locked(self.folder):
             remove_leftovers(self.folder)
-            if self._is_done():
+            if self.output.exists():
+                check_belongs(self.output, self.spec)
                 print(f"{self.spec.name}: already done: {self.output}", file=sys.stderr)
                 return
-            if self.store.restore_metrics(self.spec, self.output):
-                print(f"{self.spec.name}: restored, nothing to train: {self.output}", file=sys.stderr)
-                return
-            if self.spec.problem.data:
-                must_be_there(
-                    self.spec.problem.data, self.spec.images, self.spec.parameters.classes(self.seed), self.data
-                )
-            self._prepare_checkpoint()
-            torch.set_num_threads(1)
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # SciPy's, which nothing has loaded yet
-            torch.set_flush_denormal(True)
-            deterministic = torch.backends.cudnn.deterministic
-            torch.backends.cudnn.deterministic = True  # on a GPU: else some kernels add in an order that changes
-            handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
-            try:
-                train(self)
-            finally:
-                self.facts = str  # what knows this run would keep it, and its networks, when the next one begins
-                gc.unfreeze()
-                torch.set_flush_denormal(False)
-                torch.backends.cudnn.deterministic = deterministic
-                for signum, handler in handlers.items():
-                    signal.signal(signum, handler)
-
-    def _is_done(self) -> bool:
-        if not self.output.exists():
-            return False
-        about = read_about(self.output)
-        return about.get("key") == self.spec.key and about.get("horizon") == self.spec.horizon
-
-    def _prepare_checkpoint(self) -> None:
-        """A foreign checkpoint goes to the store if it may, and our own comes back from there."""
-        there = self._fresh and self.checkpoint.exists()
-        if there and (other := checkpoint.other_key(self.checkpoint, self.spec)):
-            self.store.keep_checkpoint(self.checkpoint, other)
-            self.checkpoint.unlink()
-        if not self.checkpoint.exists():
-            self.store.restore_checkpoint(self.spec, self.checkpoint)
+            problem = self.spec.problem
+            if problem.data:
+                self.spec.conditions.images.must_exist(problem.data, self.parameters.classes(self.seed), self.data)
+            self._write_identity()
+            with reproducible_arithmetic(), self._stop:
+                try:
+                    train(self)
+                finally:
+                    self.facts = str  # else it would keep this run's networks alive while the next one trains
 
     @property
     def images(self) -> Path:
-        """The folder of the images that the problem learns from, for `lop.data.load`."""
-        return folder_of(self.spec.problem.data, self.spec.images.source, self.data)
+        return self.spec.conditions.images.folder(self.spec.problem.data, self.data)
 
     def track(self, **objects: Stateful) -> None:
-        """Name all objects whose state the rest of the run depends on; torch's generators are always part of it."""
         self._tracked |= objects
 
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
-        """The numbers of the steps that are left of n, every `stride`-th of them, which divides n; writes the metrics
-        after the last. A step here may be a part of those that the horizon and the metrics count."""
-        longer_run_is_there = self._resume(n)
+        """See `lop.runs.protocol.Run.steps`."""
+        is_cut = self._resume(n)
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
         gc.freeze()  # the garbage collector need not walk through all of torch again and again
@@ -159,17 +101,17 @@ class Run:
         ahead, look_around = stride, self.step + stride
         limit = TimeLimit()
         while self.step < n:
-            if self.step >= look_around or self._stop:
+            if self.step >= look_around or self._stop.received:
                 now = time.monotonic()
                 ahead = max(stride, min(2 * ahead, int(ahead * LOOK_EVERY / max(now - clock, 1e-9))))
                 look_around = self.step + ahead
                 lap = now - clock
-                self._history["seconds"] += lap
+                self._history.seconds += lap
                 clock = now
                 out_of_time = limit.is_near(lap)
-                if self._stop or out_of_time:
+                if self._stop.received or out_of_time:
                     self.save()
-                    progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; the same command goes on")
+                    progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; the same command continues")
                     if out_of_time:
                         limit.put_back()
                     raise Interrupted
@@ -177,39 +119,49 @@ class Run:
                     self.save()
                     saved = now
                 progress.update(self.step, self.facts())
+            self.metrics.position = self.step
             yield self.step
             self.step += stride
-        self._history["seconds"] += time.monotonic() - clock
-        self._finish(keep_checkpoint=not longer_run_is_there)
-        progress.end(f"done, {n:,} {unit} in {duration(self._history['seconds'])}: {self.output}")
+        if not is_cut:
+            self._history.seconds += time.monotonic() - clock
+            self.save()
+        write_metrics(self.output, self.metrics, self.about())
+        progress.end(f"done, {n:,} {unit} in {duration(self._history.seconds)}: {self.output}")
 
     def save(self) -> None:
         """Write a checkpoint."""
-        state = {name: thing.state_dict() for name, thing in self._tracked.items()}
+        self._history.mark(self.step)
         own = {
             "step": self.step,
-            "history": self._history,
+            "history": self._history.state_dict(),
             "metrics": self.metrics.state_dict(),
             "torch_rng": torch.get_rng_state(),
             "device_rng": self._device_module.get_rng_state(self.device) if self._device_module else None,
         }
-        checkpoint.save(self.checkpoint, self.spec, {"run": own, "tracked": state})
+        tracked = {name: thing.state_dict() for name, thing in self._tracked.items()}
+        checkpoint.save(self.checkpoint, self.spec.origin, {"run": own, "tracked": tracked})
 
     def _resume(self, n: int) -> bool:
-        """Take up the checkpoint, if there is one; True if it is beyond this run's end, step n."""
+        """Continue from the checkpoint, if there is one.
+
+        Returns whether it lies beyond step n: then this run is cut from a longer one and nothing is left to do.
+        """
         if not self.checkpoint.exists():
             return False
-        state = checkpoint.load(self.checkpoint, self.spec)
+        state = checkpoint.load(self.checkpoint, self.spec.origin)
         own = state["run"]
         self.metrics.load_state_dict(own["metrics"])
-        self._history = {**own["history"], "resumed": own["history"]["resumed"] + 1}
-        if own["step"] > n:  # a longer run was saved: this one is its beginning
-            self.metrics.cut(self.spec.horizon)
-            self.step = n
+        made_on = self._history.made_on
+        self._history.load_state_dict(own["history"])
+        self.step = min(own["step"], n)
+        if own["step"] >= n:
+            self.metrics.cut(n)
+            self._history.cut(n)
             return True
+        self._history.resumed += 1
+        self._history.made_on = made_on
         for name, thing in self._tracked.items():
             thing.load_state_dict(state["tracked"][name])
-        self.step = own["step"]
         torch.set_rng_state(own["torch_rng"])
         if self._device_module:
             self._device_module.set_rng_state(own["device_rng"], self.device)
@@ -221,65 +173,25 @@ class Run:
         kind = torch.device(self.device).type
         return None if kind == "cpu" else torch.get_device_module(kind)
 
-    def _finish(self, keep_checkpoint: bool) -> None:
-        if keep_checkpoint:
-            self.save()
-            self.store.keep_checkpoint(self.checkpoint, self.spec.key)
-        write_metrics(self.store.metrics(self.spec), self.metrics, self.about())
-        self.store.restore_metrics(self.spec, self.output)
-
     def about(self) -> dict[str, Any]:
-        """The run's provenance: the JSON document in the metadata of its metrics."""
-        seconds = self._history["seconds"]
+        """Return the run's identity and provenance: the JSON document in the metadata of its metrics."""
+        spec, name = self.spec, self.spec.problem.data
+        images = {"images": content_digest(spec.data_files(self.data))} if name in FIXED_FILES else {}
         return {
-            "name": self.spec.name,
-            "problem": self.spec.problem.name,
-            "config": self.spec.config,
-            "setting": self.spec.setting,
-            "seed": self.spec.seed,
-            "scale": self.spec.scale,
-            "parameters": self.spec.identity,
-            "horizon": self.spec.horizon,
-            "key": self.spec.key,
-            "code_digest": self.spec.code_digest,
-            "sources": self.spec.sources,
+            "name": spec.name,
+            "config": spec.config,
+            "setting": spec.setting,
+            "scale": spec.scale,
+            "key": spec.key,
+            "origin": spec.origin,
+            "horizon": spec.horizon,
             "device": self.device,
-            **self.notes,
-            "started": self._history["started"],
-            "ended": _now(),
-            "seconds": seconds,
-            "steps_per_second": self.step / seconds if seconds else None,
-            "resumed": self._history["resumed"],
-            "machine": {
-                "node": platform.node(),
-                "system": platform.platform(),
-                "processor": _processor(),
-                "cores": os.cpu_count(),
-            },
-            "versions": {"python": platform.python_version()} | _versions(),
+            **images,
+            **self._history.about(self.step),
         }
 
-    def _on_signal(self, signum: int, frame: Any) -> None:
-        self._stop = True
-
-
-@cache
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas"):
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
-@cache
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    def _write_identity(self) -> None:
+        path = self.folder.parent / IDENTITY
+        if not path.exists():
+            with atomic_file(path) as temporary:
+                temporary.write_text(json.dumps(self.spec.identity, indent=1, sort_keys=True) + "\n")

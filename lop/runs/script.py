@@ -1,10 +1,22 @@
-"""For scripts that the workflow runs: bad input is one line, there and in the log."""
+"""For the scripts of the workflow: which runs are meant, and bad input in one line, there and in the log."""
 
+import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
+from lop.runs.configured import add_options, conditions_of
+from lop.runs.spec import Conditions
+
+
+def selected(options: str) -> tuple[str, Conditions]:
+    """Return scale and conditions from the options of `lop.runs.configured.add_options`."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    parsed = parser.parse_args(shlex.split(options))
+    return parsed.scale, conditions_of(parsed)
 
 
 @contextmanager

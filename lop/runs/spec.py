@@ -1,24 +1,42 @@
-"""What one run is: problem, config, setting, seed, scale; its parameters, its folder and its fingerprint."""
+"""What one run is: its parameters, seed and conditions, and the identity that follows from them.
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+Results are addressed by identity. A run's folder is <problem>/<a few parameters>/<key>/seed-<seed> below the results
+folder, and the key is a digest of all that the run's course depends on, so a file that exists is the right one. How the
+run was asked for, by config, setting and scale, is not part of it: whatever asks for the same run shares its files.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.paths import shown
-from lop.data import sets
+from lop.common.sources import fingerprint
 from lop.data.sets import Images
-from lop.runs.configured import configured
 from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path
 
-HIGHEST_SEED = 2**32 - 1  # that NumPy's RandomState and torch's generator both take
+HIGHEST_SEED = 2**32 - 1  # what NumPy's RandomState and torch's generator both take
+KEY_LENGTH = 16  # hexadecimal digits of a key in a path
+CHECKPOINT = "checkpoint.pt"  # in a run's folder
+IDENTITY = "identity.json"  # beside the folders of the seeds: what their key stands for
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What runs depend on beside parameters, seed and code."""
+
+    images: Images = Images()
+    device: str = "cpu"
+
+    @property
+    def device_kind(self) -> str:
+        """The device without its number: runs on `cuda:0` and `cuda:1` are the same."""
+        return self.device.partition(":")[0]
 
 
 @dataclass(frozen=True)
@@ -31,12 +49,12 @@ class RunSpec:
     seed: int
     scale: str
     parameters: Parameters
-    images: Images
-    taken: Mapping[str, list[float]] = field(default_factory=dict)  # see `Parameters.taken`
+    conditions: Conditions = Conditions()
+    inputs: Mapping[str, list[float]] = field(default_factory=dict)  # see `Parameters.inputs`
 
     def with_seed(self, seed: int) -> "RunSpec":
-        """The same run with another seed."""
-        return replace(self, seed=seed, taken=self.parameters.taken(seed))
+        """Return the same run with another seed."""
+        return replace(self, seed=seed, inputs=self.parameters.inputs(seed))
 
     @property
     def name(self) -> str:
@@ -44,93 +62,68 @@ class RunSpec:
 
     @property
     def name_of_all_seeds(self) -> str:
-        """Of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
+        """The name of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
         return f"{self.problem.name}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
 
-    @property
-    def folder(self) -> Path:
-        """Where the run's files lie, relative to the results folder."""
-        return Path(self.scale, self.problem.name, self.config, self.setting, f"seed-{self.seed}")
-
-    @property
-    def sources(self) -> dict[str, str]:
-        return _sources(self.problem.entry, *self.parameters.modules)
-
-    @property
-    def code_digest(self) -> str:
-        return _digest(self.problem.entry, *self.parameters.modules)
-
-    @property
-    def key(self) -> str:
-        """Fingerprint of all that the course of the run depends on; a longer run has the same, if it takes no more."""
-        return fingerprint(self.origin)
-
-    @property
-    def keys(self) -> Iterator[str]:
-        """The run's own key, then those of the shorter runs that it goes on from, which take less."""
-        origin = self.origin
-        yield fingerprint(origin)
-        for n in range(max(map(len, self.taken.values()), default=0) - 1, 0, -1):
-            yield fingerprint(origin | {"taken": {name: numbers[:n] for name, numbers in self.taken.items()}})
-
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What the course of the run depends on, as plain JSON values."""
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that the run's course depends on but its seed, as plain JSON values; its length is not part of it."""
+        parameters = self.parameters.identity()
+        del parameters[self.parameters.horizon]
         return {
             "problem": self.problem.name,
-            "parameters": {key: value for key, value in self._given.items() if key != self.parameters.horizon},
-            "taken": dict(self.taken),
-            "seed": self.seed,
-            "sources": self.sources,
+            "parameters": parameters,
+            "images": self.conditions.images.identity(self.problem.data) if self.problem.data else None,
+            "device": self.conditions.device_kind,
+            "code": _code(self.problem.entry, *self.parameters.modules),
         }
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """All that the run's result depends on beside its seed and code, as plain JSON values."""
-        return {**self._given, **self.taken}
+    def origin(self) -> dict[str, Any]:
+        """The identity together with the seed and what comes with it."""
+        return {**self.identity, "seed": self.seed, "inputs": dict(self.inputs)}
+
+    @cached_property
+    def key(self) -> str:
+        return fingerprint(self.identity)[:KEY_LENGTH]
 
     @property
-    def _given(self) -> dict[str, Any]:
-        """Parameters, and what makes the images."""
-        images = {"data": self.images.identity(self.problem.data)} if self.problem.data else {}
-        return self.parameters.identity() | images
+    def group(self) -> Path:
+        """The folder that the runs of all seeds share, relative to the results folder."""
+        label = setting_name({name: self.parameters.value(name) for name in self.parameters.named_by})
+        return Path(self.problem.name, label, self.key)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files lie, whatever its length, relative to the results folder."""
+        inputs = f"-{fingerprint(dict(self.inputs))[:8]}" if self.inputs else ""
+        return self.group / f"seed-{self.seed}{inputs}"
+
+    @property
+    def path(self) -> Path:
+        """The run's metrics, relative to the results folder."""
+        return self.folder / f"metrics-{self.horizon}.parquet"
+
+    @property
+    def horizon(self) -> int:
+        """The length of the run, in the unit of its parameter."""
+        return getattr(self.parameters, self.parameters.horizon)
 
     def data_files(self, data: Path) -> list[Path]:
         """The files of images that the run learns from, below the folder of all sets."""
         if not self.problem.data:
             return []
-        return sets.files(self.problem.data, self.images.source, self.parameters.classes(self.seed), data)
-
-    @property
-    def horizon(self) -> int:
-        return getattr(self.parameters, self.parameters.horizon)
-
-    def params(self) -> dict[str, str]:
-        """What makes the run stale when it changes, for Snakemake's params."""
-        return {
-            "parameters": json.dumps(self.identity, sort_keys=True),
-            "code": self.code_digest,
-        }
+        return self.conditions.images.files(self.problem.data, self.parameters.classes(self.seed), data)
 
 
 @cache
-def _sources(*entries: str) -> dict[str, str]:
-    """Once a process: a figure has up to thousands of runs of the same code."""
-    return sources.sources(*entries)
-
-
-@cache
-def _digest(*entries: str) -> str:
-    return sources.combined(_sources(*entries))
-
-
-def fingerprint(origin: Mapping[str, Any]) -> str:
-    """Digest of a run's origin."""
-    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+def _code(*entries: str) -> dict[str, str]:
+    """Read once per process: a figure has up to thousands of runs of the same code."""
+    return sources.science(*entries)
 
 
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
-    """{setting name: point} of a config's sweep at a scale."""
+    """Return {setting name: point} of a config's sweep at a scale."""
     values = _written(problem, problem.cfg_path(config)) | _scaled(problem, config, scale)
     return {setting_name(point): point for point in settings_of(problem.model, values)}
 
@@ -140,7 +133,7 @@ def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
 
 
 def _scaled(problem: Problem, config: str, scale: str) -> dict[str, Any]:
-    """What a scale says of a config."""
+    """What a scale says about a config."""
     overrides = load_scale(scale).overrides(problem.name, config)
     return located(problem.model, overrides, scale_path(scale).parent)
 
@@ -153,13 +146,19 @@ def resolve(
     setting: str = "default",
     cfg: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    images: Images | None = None,
+    conditions: Conditions = Conditions(),
 ) -> RunSpec:
-    """The run of that name; InputError if there is no such config or setting, or a parameter is impossible.
+    """Return the run of that name.
 
-    `overrides` become part of the setting's name, so that they never mix with the cfg file's own results. Paths are
-    from the folder of the file that has them, those of `overrides` from the current one. `images` are by default those
-    of config/config.yaml.
+    Args:
+        problem, config, scale, setting, seed: name the run.
+        cfg: file to read instead of the config's own.
+        overrides: parameters that replace those of the cfg file and the scale. Their paths are relative to the current
+            folder, those in a file to the folder of that file.
+        conditions: images and device.
+
+    Raises:
+        InputError: there is no such config or setting, or a parameter is impossible.
     """
     source = shown(cfg or problem.cfg_path(config))
     if not 0 <= seed <= HIGHEST_SEED:
@@ -175,5 +174,4 @@ def resolve(
     parameters = checked(problem.model, at(values, point), source, replaced)
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: parameters.value(key) for key in named})
-    images = images or Images(configured()["data"]["source"], int(configured()["data"]["seed"]))
-    return RunSpec(problem, config, name, seed, scale, parameters, images, parameters.taken(seed))
+    return RunSpec(problem, config, name, seed, scale, parameters, conditions, parameters.inputs(seed))

@@ -15,6 +15,7 @@ class RegressionParameters(OnlineParameters):
     """Parameters of a run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "num_data_points"
+    named_by: ClassVar[tuple[str, ...]] = ("agent", "hidden_activation", "opt", "step_size")
 
     num_data_points: Whole = Field(ge=1, description="examples of the run; a multiple of flip_after")
     flip_after: Whole = Field(10_000, ge=1, description=f"examples between two changes; a multiple of {BIN}")

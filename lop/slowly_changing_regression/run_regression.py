@@ -3,26 +3,24 @@
     python run_regression.py -c cfg/flip_one/relu.yml --setting step_size=0.01 -s 0
 
 learns from millions of examples, one at a time, in less than a second, and writes
-results/<scale>/slowly_changing_regression/<config>/<setting>/seed-<seed>/metrics.parquet in the project. `-s 0-9` does
+its metrics to a file below results/slowly_changing_regression in the project. `-s 0-9` does
 ten seeds. Interrupt it whenever you like: the same command goes on with the very numbers of an uninterrupted run.
 """
-
-from typing import cast
 
 import numpy as np
 
 from lop.nets.initialisation import gain
 from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
-from lop.runs.command_line import main
-from lop.runs.runner import Run
+from lop.online.settings import learner_settings
+from lop.runs.protocol import Run
 from lop.slowly_changing_regression import PROBLEM
 from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
 from lop.slowly_changing_regression.problem import Stream
 
 
 def train(run: Run) -> None:
-    p = cast(RegressionParameters, run.spec.parameters)
+    p: RegressionParameters = run.parameters
 
     # Seeds: one of the stream, shared by all methods, and one of the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
@@ -33,7 +31,7 @@ def train(run: Run) -> None:
         stream_seed, p.num_inputs, p.flip_after, p.num_flipping_bits, p.flip_one, p.num_target_features, p.beta
     )
     logs = bool({"gradient_magnitude", "inactive_units"} & set(p.to_log))
-    learner = OnlineLearner(initial_network(p, rng), rng, **p.learner_settings(), logs=logs)
+    learner = OnlineLearner(initial_network(p, rng), rng, **learner_settings(p), logs=logs)
 
     # Loop, from one change of the slow bits to the next
     run.track(stream=stream, learner=learner)
@@ -74,9 +72,11 @@ def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: 
 
 def recent_error(run: Run) -> str:
     """Of the last 20,000 examples, for the progress line."""
-    errors = run.metrics.recent("squared_error", 20)
+    errors = run.recent("squared_error", 20)
     return f"squared error {np.mean(errors):.3f}" if errors else ""
 
 
 if __name__ == "__main__":
+    from lop.runs.command_line import main
+
     main(PROBLEM, __doc__, train)

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from lop.plan.wanted import wanted_runs
 
 from lop.claims.basis import Setting, judged_from, setting_of
 from lop.claims.registry import Claim, claimed_figures, load_claims
@@ -16,7 +17,6 @@ from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
-from lop.plan.wanted import wanted_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 
 FIGURE = load_figure("fig4a", "paper")

@@ -5,17 +5,17 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
+from lop.plan.wanted import wanted_runs
+from lop.runs.store import Store
 
 from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import state
 from lop.plan.table import hours_text, table
-from lop.plan.wanted import wanted_runs
 from lop.problems import PROBLEMS
 from lop.runs.metrics import SCHEMA
 from lop.runs.spec import resolve
-from lop.runs.store import Store
 
 
 def spec(seed=0, config="ant/std", scale="smoke", **overrides):

@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import pytest
+from lop.plan.wanted import wanted_runs
 from test_report import IMAGES, about
 
 from lop.common.errors import InputError
@@ -11,7 +12,6 @@ from lop.common.paths import ROOT
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.plan.wanted import wanted_runs
 from lop.report.crate import write_crate
 from lop.runs.metrics import MetricsLog, write_metrics
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 
 import pytest
+from lop.plan.wanted import wanted_runs
 from PIL import Image
 
 from lop.common.paths import ROOT
@@ -16,7 +17,6 @@ from lop.data.sets import Images
 from lop.figures.collect import collect, digest_of_runs, keys_of_runs
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.plan.wanted import wanted_runs
 from lop.report.gather import gather
 from lop.report.page import page, workflow
 from lop.runs.metrics import MetricsLog, write_metrics

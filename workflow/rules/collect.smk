@@ -1,26 +1,23 @@
-# What a figure shows of its runs, in one table: bin means of one metric.
-
-import json
-
-from lop.common import sources
+# What a figure shows of its runs, in one table: bin means of one metric. Its name is a digest of the runs and of how they
+# are collected.
 
 
 rule collect:
     input:
-        collected_files,
+        collected_runs,
     output:
-        f"{RESULTS}/{{scale}}/collected/{{figure}}.parquet",
+        f"{RESULTS}/tables/{{figure}}/{{key}}.parquet",
     log:
-        f"{RESULTS}/{{scale}}/collected/{{figure}}.log",
+        f"{RESULTS}/tables/{{figure}}/{{key}}.log",
+    wildcard_constraints:
+        key="[0-9a-f]{16}",
     conda:
         "../../envs/lop.yaml"
+    resources:
+        selection=shlex.join(SELECTION),
     params:
-        what=lambda wildcards: json.dumps(
-            figure_at(wildcards.figure, wildcards.scale).collected_from(),
-            sort_keys=True,
-        ),
-        code=lambda wildcards: sources.digest("lop.figures.collect"),
+        code=sources.digest("lop.figures.collect"),
     message:
-        "collect {wildcards.figure} at {wildcards.scale} scale"
+        f"collect {{wildcards.figure}} at {SCALE} scale"
     script:
         "../scripts/collect.py"

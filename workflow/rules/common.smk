@@ -1,209 +1,178 @@
-# What the rules share: names from the configuration, and the library's answers to what a file is made of.
+# Names that the rules share. The whole configuration is read and checked here, so that a mistake ends Snakemake with one
+# line before anything starts. Runs, tables and images are addressed by what makes them: a file that exists is the right
+# one, and a change leads to other paths.
 
 import json
-import logging
-import os
+import shlex
 import sys
-from functools import cache, wraps
-from itertools import chain
+from functools import cache
 from pathlib import Path
 
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from snakemake.io import IOFile
+from snakemake.exceptions import WorkflowError
 
-from lop.common import errors
-from lop.data import originals, sets
-from lop.figures.registry import figure_names, load_figure
+from lop._compat import lift_default_job_rate_limit
+from lop.claims.basis import judged_from
+from lop.claims.registry import claimed_figures
+from lop.common import sources
+from lop.common.errors import told_in_one_line
 from lop.common.paths import ROOT
+from lop.data import sets
+from lop.figures.registry import figure_names, load_figure
+from lop.figures.runs import by_path, shown_runs, table_path
 from lop.plan.resources import resources
-from lop.plan.state import DAMAGED, why_not, why_not_collected
-from lop.problems import PROBLEMS, first_run
+from lop.problems import PROBLEMS
+from lop.runs.configured import check_config
 
+with told_in_one_line():
+    SETTINGS = check_config(config)
+    SCALE, RESULTS, DATA = SETTINGS.scale, SETTINGS.results, SETTINGS.data.sets
+    CONDITIONS = SETTINGS.conditions
+    IMAGES = CONDITIONS.images
+    FIGURES = {name: load_figure(name, SCALE) for name in figure_names()}
+    SHOWN = {name: shown_runs(figure, CONDITIONS) for name, figure in FIGURES.items()}
+    RUNS = {
+        name: by_path(shown) for name, shown in SHOWN.items()
+    }  # figure -> {path: run}
+    TABLES = {
+        name: str(table_path(FIGURES[name], shown)) for name, shown in SHOWN.items()
+    }
+    CLAIMED = claimed_figures()
 
-def told_in_one_line(function):
-    """End Snakemake with one line where bad input is found; nothing runs yet when it asks what a file is made of."""
-
-    @wraps(function)
-    def told(*arguments):
-        try:
-            with errors.told_in_one_line():
-                return function(*arguments)
-        except SystemExit as ended:
-            logging.shutdown()
-            # Snakemake would wrap the exit, and tell its traceback.
-            os._exit(ended.code)
-
-    return told
-
-
-@told_in_one_line
-def check_config(schema):
-    """Of all mistakes in the configuration, files and command line together, the plainest."""
-    content = yaml.safe_load(schema.read_text())
-    error = best_match(Draft202012Validator(content).iter_errors(config))
-    if error:
-        key = ".".join(map(str, error.absolute_path))
-        where = f"key `{key}`: " if key else ""
-        raise errors.InputError(f"configuration: {where}{error.message}")
-
-
-check_config(ROOT / "workflow/schemas/config.schema.yaml")
-
-SCALE = config["scale"]
-RESULTS = config["results"]
-DATA = config["data"]["sets"]
+# The run of one seed for each folder of seeds and length; all that a job needs to know follows from it and the seed.
+WANTED = {
+    (str(spec.group), str(spec.horizon)): spec
+    for runs in RUNS.values()
+    for spec in runs.values()
+}
 IN_STORAGE = bool(workflow.storage_settings.default_storage_provider)
-IMAGES = sets.Images(config["data"]["source"], int(config["data"]["seed"]))
+# Which runs are meant, for the modules of lop that are called as commands.
+SELECTION = [
+    *("--scale", SCALE, "--results", RESULTS, "--device", SETTINGS.device),
+    *("--data-source", IMAGES.source, "--data-seed", str(IMAGES.seed)),
+]
 
 
 wildcard_constraints:
-    scale="[^/]+",
-    problem="|".join(PROBLEMS),
-    config=r"[^/]+(/[^/]+)*",
-    setting="[^/]+",
-    seed=r"\d+",
-    figure="[^/.]+",
-
-
-FIGURES = told_in_one_line(figure_names)()
-
-
-@told_in_one_line
-@cache
-def run_spec(scale, problem, config, setting, seed):
-    return first_run(problem, config, scale, setting, IMAGES).with_seed(int(seed))
+    figure="|".join(FIGURES),
+    group="[^/]+/[^/]+/[0-9a-f]{16}",
+    seed=r"\d+(-[0-9a-f]{8})?",
+    length=r"\d+",
 
 
 def spec_of(wildcards):
-    """The run that a metrics file is of, or the first of ten."""
-    return run_spec(
-        wildcards.scale,
-        wildcards.problem,
-        wildcards.config,
-        wildcards.setting,
-        wildcards.get("seed") or f"{wildcards.tens}0",
-    )
+    """Return the run that a metrics file is of, or one that differs from it in the seed alone."""
+    key = (wildcards.group, wildcards.length)
+    if key not in WANTED:
+        raise WorkflowError(
+            f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale wants these runs"
+        )
+    return WANTED[key]
 
 
-@told_in_one_line
-@cache
-def figure_at(name, scale):
-    return load_figure(name, scale)
+def seeds_of(wildcards):
+    """Return the seeds that a job runs, for the command line: one, or ten."""
+    if wildcards.get("seed"):
+        return wildcards.seed.partition("-")[0]
+    return f"{wildcards.tens}0-{wildcards.tens}9"
 
 
 @cache
 def drawable_figures():
-    """All but those with a picture that this machine cannot draw, which are told."""
-    reasons = {name: figure_at(name, SCALE).undrawable() for name in FIGURES}
+    """Return the figures that this machine can draw; name the others on standard error."""
+    reasons = {name: figure.undrawable() for name, figure in FIGURES.items()}
     for name, reason in reasons.items():
         if reason:
             print(f"left out: {name}: {reason}", file=sys.stderr)
     return [name for name, reason in reasons.items() if not reason]
 
 
-@told_in_one_line
-def data_identity(name, source):
-    """What a set of images depends on; the seed counts where it is drawn or chosen by it."""
-    supplied, folder = data_folder(source), sets.folder_of(name, source, Path(DATA))
-    if supplied:
-        originals.check_supplied(
-            Path(supplied), sets.files(name, source, data=Path(DATA)), folder
-        )
-    elif (name, source) == ("imagenet", "original"):
-        originals.imagenet_by_hand(folder)
-    return json.dumps(sets.Images(source, IMAGES.seed).identity(name))
-
-
-def seeds_of(wildcards):
-    """Those that a job does, for the command line: one, or ten."""
-    return wildcards.get("seed") or f"{wildcards.tens}0-{wildcards.tens}9"
-
-
-@told_in_one_line
-def data_files(wildcards):
-    """The images that a run learns from. It is asked for when a job enters the DAG: the time to look at what is there."""
-    spec = spec_of(wildcards)
-    first, _, last = seeds_of(wildcards).partition("-")
-    seeds = range(int(first), int(last or first) + 1)
-    runs = {
-        f"{RESULTS}/{spec.folder.with_name(f'seed-{seed}')}/metrics.parquet": seed
-        for seed in seeds
-    }
-    force_unwanted(
-        runs,
-        lambda path: why_not(spec.with_seed(runs[path]), Path(RESULTS)),
-        f"runs of {spec.name_of_all_seeds}",
-    )
-    return image_files(spec.problem.data, spec.parameters.classes(spec.seed))
-
-
-@told_in_one_line
-def collected_files(wildcards):
-    """The runs that a figure shows; it is asked for when its table enters the DAG, as above."""
-    figure = figure_at(wildcards.figure, wildcards.scale)
-    force_unwanted(
-        [f"{RESULTS}/{figure.scale}/collected/{figure.name}.parquet"],
-        lambda path: why_not_collected(figure, Path(path)),
-        f"the table of {figure.name}",
-    )
-    return [f"{RESULTS}/{path}" for path in figure.files()]
-
-
-def force_unwanted(paths, why_unwanted, what):
-    """Have a job done again whose files are there, but not the wanted ones, where Snakemake has no record of them.
-
-    It compares params with its records alone, which results copied from elsewhere lack; the files tell by themselves.
-    """
-    if IN_STORAGE or not workflow.is_main_process:
-        return
-    there = [path for path in paths if os.path.exists(path)]
-    if all(workflow.persistence.metadata(IOFile(path)) for path in there):
-        return
-    for path in there:
-        why = why_unwanted(path)
-        # What is damaged is told when it is read: nothing is deleted that cannot be.
-        if why not in ("", DAMAGED):
-            workflow.dag.forcefiles.add(path)
-            tell(f"made again: {what}, {why}")
-
-
-@cache
-def tell(line):
-    """Once, on standard error."""
-    print(line, file=sys.stderr)
-
-
-@told_in_one_line
 def image_files(name, classes):
-    """The files of a set of images, if there is one; of ImageNet, of some classes.
+    """Return the files of a set of images, if there is one; of ImageNet, those of some classes.
 
-    Of those that the same job makes the first stands for all: up to a thousand inputs a run are too many to be read, or
-    to be fast. The run itself looks whether all are there. From a storage each has to be fetched.
+    Of files that the same job makes, the first stands for all: up to a thousand inputs a run are too many to read, or to
+    be fast. The run itself checks that all exist. From a storage each has to be fetched.
     """
     if not name:
         return []
     if not IN_STORAGE:
         together = 10 if IMAGES.source == "glyphs" else sets.CLASSES
         classes = dict.fromkeys(number // together * together for number in classes)
-    return sets.files(name, IMAGES.source, classes, Path(DATA))
+    return list(map(str, IMAGES.files(name, classes, Path(DATA))))
+
+
+def train_images(wildcards):
+    """Return the images that a job's runs learn from."""
+    spec = spec_of(wildcards)
+    first, _, last = seeds_of(wildcards).partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    classes = {number for seed in seeds for number in spec.parameters.classes(seed)}
+    return ancient(image_files(spec.problem.data, sorted(classes)))
+
+
+def train_command(wildcards):
+    """Return the command that trains the runs of a job, up to the files."""
+    spec = spec_of(wildcards)
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            spec.problem.entry,
+            "--config",
+            str(spec.problem.cfg_path(spec.config)),
+        ),
+        *("--setting", spec.setting, "--seed", seeds_of(wildcards), *SELECTION),
+        *(
+            "--checkpoint-every",
+            str(SETTINGS.checkpoint_every),
+            "--progress-every",
+            str(SETTINGS.progress_every),
+        ),
+    ]
+    return shlex.join(command)
+
+
+def asked_for(wildcards):
+    """Return what a scheduler is asked for, for a job."""
+    spec = spec_of(wildcards)
+    return resources(spec, SETTINGS.device, 10 if spec.problem.tens else 1)
+
+
+def data_command(name, classes="0-999"):
+    """Return the command that makes a set of images, up to one of its files."""
+    folder = SETTINGS.data.folder or "" if IMAGES.source == "original" else ""
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "lop.data",
+            name,
+            "--source",
+            IMAGES.source,
+            "--seed",
+            str(IMAGES.seed),
+        ),
+        *("--classes", classes, f"--folder={folder}"),
+    ]
+    return shlex.join(command)
+
+
+def collected_runs(wildcards):
+    """Return the metrics files of a table."""
+    table = f"tables/{wildcards.figure}/{wildcards.key}.parquet"
+    if table != TABLES[wildcards.figure]:
+        raise WorkflowError(
+            f"{table}: not the table of {wildcards.figure} at {SCALE} scale, {TABLES[wildcards.figure]}"
+        )
+    return [f"{RESULTS}/{path}" for path in RUNS[wildcards.figure]]
 
 
 def picture_files(wildcards):
-    """The images that a figure shows."""
-    pictures = figure_at(wildcards.figure, SCALE).pictures
-    files = [image_files(picture.data, picture.classes) for picture in pictures]
-    return list(dict.fromkeys(chain(*files)))
-
-
-@told_in_one_line
-def asked_for(wildcards):
-    """What a scheduler is asked for, for a job."""
-    spec = spec_of(wildcards)
-    return resources(spec, config["device"], 10 if spec.problem.tens else 1)
-
-
-def data_folder(source):
-    """Where the user has the originals, if anywhere."""
-    return config["data"]["folder"] or "" if source == "original" else ""
+    """Return the images that a figure shows."""
+    pictures = FIGURES[wildcards.figure].pictures
+    return ancient(
+        [
+            file
+            for picture in pictures
+            for file in image_files(picture.data, picture.classes)
+        ]
+    )

@@ -1,10 +1,10 @@
-# The figures themselves; any change of what draws them draws them again, comments included: it costs seconds.
+# The figures themselves. Any change of the code that draws them redraws them, comments included: it takes seconds.
 
 
 rule figure:
     input:
         pictures=picture_files,
-        collected=f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
+        collected=lambda wildcards: f"{RESULTS}/{TABLES[wildcards.figure]}",
     output:
         pdf=report(
             "figures/{figure}.pdf",
@@ -15,20 +15,19 @@ rule figure:
         png="figures/{figure}.png",
         csv="figures/{figure}.csv",
     log:
-        f"{RESULTS}/{SCALE}/figures/{{figure}}.log",
+        f"{RESULTS}/logs/{{figure}}.log",
     conda:
         "../../envs/lop.yaml"
+    resources:
+        selection=shlex.join(SELECTION),
     params:
         scale=SCALE,
-        what=lambda wildcards: figure_at(wildcards.figure, SCALE).model_dump_json(),
-        code=lambda wildcards: sources.digest("lop.figures.draw", comments=True),
-        pictures=lambda wildcards: [
-            [
-                sources.digest(picture.module, comments=True),
-                data_identity(picture.data, IMAGES.source) if picture.data else "",
-            ]
-            for picture in figure_at(wildcards.figure, SCALE).pictures
-        ],
+        what=lambda wildcards: FIGURES[wildcards.figure].model_dump_json(),
+        code=lambda wildcards: sources.digest(
+            "lop.figures.draw",
+            *(picture.module for picture in FIGURES[wildcards.figure].pictures),
+            comments=True,
+        ),
         style=(ROOT / "lop/figures/lop.mplstyle").read_text(),
     message:
         "draw {wildcards.figure} at {params.scale} scale"

@@ -1,4 +1,4 @@
-# What is to be made and what it costs: `snakemake plan`, or `snakemake plan --config scale=paper`. Starts no run.
+# Which runs are missing and what they cost: `snakemake plan`, or `snakemake plan --config scale=paper`. Starts no run.
 
 
 localrules:
@@ -7,18 +7,12 @@ localrules:
 
 rule plan:
     log:
-        f"{RESULTS}/{SCALE}/plan.log",
+        f"{RESULTS}/logs/plan.log",
     conda:
         "../../envs/lop.yaml"
     resources:
-        python=sys.executable,
-        results=RESULTS,
-        source=IMAGES.source,
-        seed=str(IMAGES.seed),
-    params:
-        scale=SCALE,
+        command=shlex.join([sys.executable, "-m", "lop.plan", *SELECTION]),
     message:
-        "plan at {params.scale} scale"
+        f"plan at {SCALE} scale"
     shell:
-        "{resources.python:q} -m lop.plan --scale {params.scale} --results {resources.results:q}"
-        " --data-source {resources.source} --data-seed {resources.seed} 2>&1 | tee {log:q}"
+        "{resources.command} 2>&1 | tee {log:q}"

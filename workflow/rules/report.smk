@@ -1,5 +1,5 @@
-# One page of what there is, figures/report.html: `snakemake report`, or `snakemake report --config scale=paper`. Starts no run.
-# A figure with all that it was made of, in one file: `snakemake figures/fig4a.crate.zip`.
+# One page, figures/report.html, with all figures, claims and provenance: `snakemake report`. Starts no run.
+# A figure with everything that it is made from, in one archive: `snakemake figures/fig4a.crate.zip`.
 
 
 localrules:
@@ -9,41 +9,35 @@ localrules:
 
 rule report:
     log:
-        f"{RESULTS}/{SCALE}/report.log",
+        f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/lop.yaml"
     resources:
-        python=sys.executable,
-        results=RESULTS,
-        source=IMAGES.source,
-        seed=str(IMAGES.seed),
-    params:
-        scale=SCALE,
+        command=shlex.join([sys.executable, "-m", "lop.report", *SELECTION]),
     message:
-        "report at {params.scale} scale"
+        f"report at {SCALE} scale"
     shell:
-        "{resources.python:q} -m lop.report --scale {params.scale} --results {resources.results:q}"
-        " --data-source {resources.source} --data-seed {resources.seed} 2>&1 | tee {log:q}"
+        "{resources.command} 2>&1 | tee {log:q}"
 
 
 rule crate:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/{path}" for path in figure_at(wildcards.figure, SCALE).files()
-        ],
-        collected=f"{RESULTS}/{SCALE}/collected/{{figure}}.parquet",
+        lambda wildcards: [f"{RESULTS}/{path}" for path in RUNS[wildcards.figure]],
+        collected=lambda wildcards: f"{RESULTS}/{TABLES[wildcards.figure]}",
         pdf="figures/{figure}.pdf",
         png="figures/{figure}.png",
         csv="figures/{figure}.csv",
     output:
         "figures/{figure}.crate.zip",
     log:
-        f"{RESULTS}/{SCALE}/figures/{{figure}}.crate.log",
+        f"{RESULTS}/logs/{{figure}}.crate.log",
     conda:
         "../../envs/lop.yaml"
+    resources:
+        selection=shlex.join(SELECTION),
     params:
         scale=SCALE,
-        code=lambda wildcards: sources.digest("lop.report.crate"),
+        code=sources.digest("lop.report.crate"),
     message:
         "research object of {wildcards.figure} at {params.scale} scale: {output}"
     script:

@@ -1,31 +1,34 @@
-# One run: a config, a setting and a seed at a scale. It is stale when its resolved parameters, what its images are made
-# of, or the code that it imports change (params). How and where it runs is given by resources, which make nothing stale. Its checkpoint is no
-# output, so that Snakemake does not delete it. Where a run is shorter than its start, a job does ten seeds, one by one;
-# each has files of its own, and what is there already comes back from the store. A problem has a rule of its own, so that
-# its jobs ask a scheduler for the same.
+# One run: the address says which. No parameter stands in the rule, so nothing but a missing file makes a run necessary;
+# `update` keeps a file that exists whatever Snakemake thinks of it, and the run itself finds that nothing is left to do.
+# How and where a run is made is given by resources, which make nothing stale. Checkpoints are no outputs, so that
+# Snakemake does not delete them. Where a run is shorter than the start of its process, a job makes ten seeds one by one.
+# Each problem has a rule of its own, so that all its jobs ask a scheduler for the same.
 
 for problem in PROBLEMS.values():
-    runs = f"{RESULTS}/{{scale}}/{{problem}}/{{config}}/{{setting}}"
+    runs = f"{RESULTS}/{{group}}"
 
     rule:
         name:
             f"train_{problem.name}"
         input:
-            data_files,
+            train_images,
         output:
             (
-                [f"{runs}/seed-{{tens}}{seed}/metrics.parquet" for seed in range(10)]
+                [
+                    update(f"{runs}/seed-{{tens}}{seed}/metrics-{{length}}.parquet")
+                    for seed in range(10)
+                ]
                 if problem.tens
-                else f"{runs}/seed-{{seed}}/metrics.parquet"
+                else update(f"{runs}/seed-{{seed}}/metrics-{{length}}.parquet")
             ),
         log:
             (
-                f"{runs}/seeds-{{tens}}0-{{tens}}9.log"
+                f"{runs}/seeds-{{tens}}0-{{tens}}9-{{length}}.log"
                 if problem.tens
-                else f"{runs}/seed-{{seed}}/run.log"
+                else f"{runs}/seed-{{seed}}/run-{{length}}.log"
             ),
         wildcard_constraints:
-            problem=problem.name,
+            group=f"{problem.name}/[^/]+/[0-9a-f]{{16}}",
             tens="|[1-9][0-9]*",
         conda:
             "../../envs/lop.yaml"
@@ -34,23 +37,10 @@ for problem in PROBLEMS.values():
             mem_mb=lambda wildcards: asked_for(wildcards).mem_mb,
             runtime=lambda wildcards: asked_for(wildcards).runtime,
             gpu=lambda wildcards: asked_for(wildcards).gpu,
-            python=sys.executable,
-            device=config["device"],
-            images=f"--data-source {IMAGES.source} --data-seed {IMAGES.seed}"
-            + " --images-from-storage" * IN_STORAGE,
-            checkpoint_every=str(config["checkpoint_every"]),
-            progress_every=str(config["progress_every"]),
-        params:
-            seeds=seeds_of,
-            parameters=lambda wildcards: spec_of(wildcards).params()["parameters"],
-            code=lambda wildcards: spec_of(wildcards).params()["code"],
-            entry=lambda wildcards: spec_of(wildcards).problem.entry,
+            command=train_command,
+            runs=lambda wildcards: f"{spec_of(wildcards).name_of_all_seeds} seed {seeds_of(wildcards)}",
         message:
-            "{wildcards.scale} {wildcards.problem}/{wildcards.config} {wildcards.setting} seed {params.seeds}"
+            "{resources.runs}"
         shell:
-            # exec: signals reach the run itself; it saves, and the same job goes on from there.
-            "exec {resources.python:q} -m {params.entry}"
-            " --config lop/{wildcards.problem}/cfg/{wildcards.config:q}.yml --setting {wildcards.setting:q}"
-            " --seed {params.seeds} --scale {wildcards.scale} --device {resources.device}"
-            " --checkpoint-every {resources.checkpoint_every} --progress-every {resources.progress_every}"
-            " {resources.images} --fresh --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"
+            # exec: signals reach the run itself; it saves, and the same job continues from there.
+            "exec {resources.command} --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

@@ -1,11 +1,19 @@
-"""Put the verdicts on the claims about all figures into one table."""
+"""Test the paper's claims about all figures on their collected tables."""
 
 from pathlib import Path
 
-from lop.claims.table import read, write
-from lop.runs.script import logged
+import pandas as pd
+
+from lop.claims.table import judged, write
+from lop.figures.collect import read_collected
+from lop.figures.registry import load_figure
+from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
-    table = read([Path(file) for file in snakemake.input])
-    write(table, Path(snakemake.output.csv), Path(snakemake.output.markdown))
-    print(f"{len(table)} claims: figures/claims.md")
+    scale, conditions = selected(snakemake.resources.selection)
+    tables = [
+        judged(load_figure(name, scale), read_collected(Path(file)), conditions.images)
+        for name, file in zip(snakemake.params.figures, snakemake.input, strict=True)
+    ]
+    write(pd.concat(tables), Path(snakemake.output.csv), Path(snakemake.output.markdown))
+    print(f"{sum(map(len, tables))} claims: figures/claims.md")

@@ -1,19 +1,15 @@
-"""Collect what a figure shows of its runs into one table, and refuse runs that are not those that are wanted."""
+"""Collect what a figure shows of its runs into one table."""
 
-from functools import partial
 from pathlib import Path
 
 from lop.common.paths import above
-from lop.data.sets import Images
-from lop.figures.collect import as_configured, collect, digest_of_runs, keys_of_runs, write_collected
+from lop.figures.collect import collect, write_collected
 from lop.figures.registry import load_figure
-from lop.runs.script import logged
+from lop.figures.runs import shown_runs, table_path
+from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
-    images = Images(snakemake.config["data"]["source"], int(snakemake.config["data"]["seed"]))
-    figure = load_figure(snakemake.wildcards.figure, snakemake.wildcards.scale)
-    output = Path(snakemake.output[0])
-    results = above(output, Path(snakemake.wildcards.scale, "collected", output.name))
-    table = collect(figure, results, expected=partial(as_configured, images=images))
-    runs = digest_of_runs(keys_of_runs(figure, results))
-    write_collected(table, output, figure.collected_from() | {"runs": runs})
+    scale, conditions = selected(snakemake.resources.selection)
+    figure, output = load_figure(snakemake.wildcards.figure, scale), Path(snakemake.output[0])
+    runs = shown_runs(figure, conditions)
+    write_collected(collect(figure, runs, above(output, table_path(figure, runs))), output)

@@ -1,14 +1,16 @@
-"""Put a figure and all that it was made of into one zip, an RO-Crate."""
+"""Put a figure and everything that it is made from into one archive, an RO-Crate."""
 
 from pathlib import Path
 
 from lop.common.paths import above
-from lop.data.sets import Images
+from lop.figures.registry import load_figure
+from lop.figures.runs import shown_runs, table_path
 from lop.report.crate import write_crate
-from lop.runs.script import logged
+from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
-    images = Images(snakemake.config["data"]["source"], int(snakemake.config["data"]["seed"]))
-    scale, figures, table = snakemake.params.scale, Path(snakemake.input.pdf).parent, Path(snakemake.input.collected)
-    results = above(table, Path(scale, "collected", table.name))
-    write_crate(snakemake.wildcards.figure, scale, results, figures, images, Path(snakemake.output[0]))
+    scale, conditions = selected(snakemake.resources.selection)
+    name, table = snakemake.wildcards.figure, Path(snakemake.input.collected)
+    figure = load_figure(name, scale)
+    results = above(table, table_path(figure, shown_runs(figure, conditions)))
+    write_crate(name, scale, results, Path(snakemake.input.pdf).parent, conditions, Path(snakemake.output[0]))

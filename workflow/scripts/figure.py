@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-from lop.data.sets import data_above
-from lop.figures.collect import read_about_collected, read_collected
+from lop.data.sets import DATA
+from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.runs.script import logged
+from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
-    figure = load_figure(snakemake.wildcards.figure, snakemake.params.scale)
-    table = Path(snakemake.input.collected)
-    images = Path()
+    scale, conditions = selected(snakemake.resources.selection)
+    figure, table = load_figure(snakemake.wildcards.figure, scale), Path(snakemake.input.collected)
+    images, data = conditions.images, DATA
     if snakemake.input.pictures:
-        source, shown = snakemake.config["data"]["source"], [one.data for one in figure.pictures if one.data]
-        images = data_above(Path(snakemake.input.pictures[0]), shown[0], source) / source
-    runs = read_about_collected(table).get("runs", "")
-    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, runs)
+        shown = next(picture.data for picture in figure.pictures if picture.data)
+        data = images.data_above(Path(snakemake.input.pictures[0]), shown)
+    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, data, table.stem)

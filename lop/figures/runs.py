@@ -1,0 +1,55 @@
+"""Which runs a figure shows, and where the table that is collected from them lies."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lop.common.sources import fingerprint
+from lop.figures.registry import Figure
+from lop.problems import first_run
+from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run as part of a curve."""
+
+    panel: int
+    curve: str
+    spec: RunSpec
+
+
+def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
+    """Return the runs of a figure: panel by panel, curve by curve, each by seed.
+
+    Raises:
+        InputError: there is no such config or setting.
+    """
+    return [
+        Shown(place, curve, first.with_seed(seed))
+        for place, panel in figure.curve_panels.items()
+        for curve, source in panel.curves.items()
+        for first in [first_run(source.problem, source.config, figure.scale, source.setting, conditions)]
+        for seed in sorted(panel.seeds)
+    ]
+
+
+def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:
+    """Return the runs by their metrics files, relative to the results folder; each file once."""
+    return {run.spec.path: run.spec for run in runs}
+
+
+def table_path(figure: Figure, runs: Iterable[Shown]) -> Path:
+    """Return where the collected table of a figure lies, relative to the results folder.
+
+    Its name is a digest of the runs and of how they are collected, so a table that exists is the right one.
+    """
+    return Path("tables", figure.name, f"{table_key(figure, runs)}.parquet")
+
+
+def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
+    collected = {
+        "panels": {place: panel.collected_from() for place, panel in figure.curve_panels.items()},
+        "runs": [[run.panel, run.curve, str(run.spec.path)] for run in runs],
+    }
+    return fingerprint(collected)[:KEY_LENGTH]

@@ -1,0 +1,288 @@
+"""List the runs in the results folder, show one, compare two, and remove those that no figure wants.
+
+    python -m lop.runs                             # all runs, a line for each set of parameters
+    python -m lop.runs show 9ed25fb76b05cce6       # everything that is known about them
+    python -m lop.runs compare 9ed25fb7 b0a93859   # in what two differ: parameters, code, versions
+    python -m lop.runs remove                      # which runs no figure wants at any scale, and their size
+    python -m lop.runs remove --delete             # delete them
+
+A run is named by its key, the folder that holds its seeds, or by any of its files; the beginning of a key is enough.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lop.common import sources
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.files import remove_leftovers
+from lop.common.locks import is_locked
+from lop.common.paths import CONFIG, PROJECT, shown
+from lop.common.ranges import ranges
+from lop.data.sets import SOURCES, Images
+from lop.figures.registry import Figure, figure_names, load_figure
+from lop.figures.runs import shown_runs, table_path
+from lop.problems import PROBLEMS, first_run
+from lop.runs.configured import configured
+from lop.runs.identity import differences
+from lop.runs.metrics import read_about
+from lop.runs.progress import duration
+from lop.runs.provenance import changed_since
+from lop.runs.spec import CHECKPOINT, IDENTITY, Conditions
+
+HEAD = ("runs", "key", "seeds", "length", "state", "size", "age", "changed since", "wanted by")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one key: all seeds and lengths of one set of parameters."""
+
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        path = self.folder / IDENTITY
+        try:
+            return dict(json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise InputError(f"{shown(path)}: no such file") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{shown(path)}: cannot be read: {error}") from None
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder.parents[1].name}/{self.folder.parent.name}"
+
+    @cached_property
+    def metrics(self) -> list[Path]:
+        return sorted(self.folder.glob("seed-*/metrics-*.parquet"))
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        return sorted({int(folder.name.split("-")[1]) for folder in self.folder.glob("seed-*")})
+
+    @property
+    def changed_code(self) -> list[str]:
+        """The modules whose code is another one now."""
+        code = self.identity["code"]
+        now = sources.science(PROBLEMS[self.identity["problem"]].entry, *(name for name in code if "/" not in name))
+        return sorted(name for name in code.keys() | now.keys() if code.get(name) != now.get(name))
+
+    @property
+    def changed_versions(self) -> list[str]:
+        """The libraries of which another version is installed now."""
+        return sorted(changed_since(read_about(self.metrics[0]))) if self.metrics else []
+
+    @property
+    def lengths(self) -> list[int]:
+        return sorted({int(path.stem.rpartition("-")[2]) for path in self.metrics})
+
+    @property
+    def state(self) -> str:
+        """Count the seeds that are finished at some length, interrupted, and being trained."""
+        counts: Counter[str] = Counter()
+        for folder in self.folder.glob("seed-*"):
+            if is_locked(folder):
+                counts["running"] += 1
+            elif any(folder.glob("metrics-*.parquet")):
+                counts["finished"] += 1
+            elif (folder / CHECKPOINT).exists():
+                counts["interrupted"] += 1
+            else:
+                counts["empty"] += 1
+        return ", ".join(f"{n} {state}" for state, n in counts.items())
+
+    @property
+    def size(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def changed(self) -> float:
+        """When the newest file was written, in seconds since 1970."""
+        return max((path.stat().st_mtime for path in self.folder.rglob("*")), default=self.folder.stat().st_mtime)
+
+
+def wanted_figures() -> list[tuple[Figure, Conditions]]:
+    """Return every figure at every scale, on each kind of device and with each source of images.
+
+    Raises:
+        InputError: a configuration is wrong.
+    """
+    scales = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
+    images = [Images(source, configured().data.seed) for source in SOURCES]
+    figures = [load_figure(name, scale) for scale in scales for name in figure_names()]
+    return [(figure, Conditions(one, kind)) for figure in figures for one in images for kind in ("cpu", "cuda")]
+
+
+def wanted_keys() -> dict[str, set[str]]:
+    """Return the figures that want the runs of a key."""
+    keys: dict[str, set[str]] = {}
+    for figure, conditions in wanted_figures():
+        for panel in figure.curve_panels.values():
+            for source in panel.curves.values():
+                run = first_run(source.problem, source.config, figure.scale, source.setting, conditions)
+                keys.setdefault(run.key, set()).add(figure.name)
+    return keys
+
+
+def groups(results: Path) -> list[Group]:
+    """Return all runs in a results folder."""
+    return [Group(path.parent) for problem in PROBLEMS for path in sorted(results.glob(f"{problem}/*/*/{IDENTITY}"))]
+
+
+def find(name: str, results: Path) -> Group:
+    """Return the runs that a key, its beginning, or a path names.
+
+    Raises:
+        InputError: none or several are meant.
+    """
+    path = Path(name).absolute()
+    for folder in (path, *path.parents):
+        if (folder / IDENTITY).is_file():
+            return Group(folder)
+    found = [group for group in groups(results) if group.key.startswith(name)]
+    if len(found) != 1:
+        there = ", ".join(group.key for group in found) or "none"
+        raise InputError(f"run: found {name!r}, which names {there}; allowed: a key in {shown(results)}, or a path")
+    return found[0]
+
+
+def rows(found: Iterable[Group], figures: dict[str, set[str]]) -> list[tuple[str, ...]]:
+    """Return a row of cells, under `HEAD`, for each group."""
+    return [
+        (
+            group.name,
+            group.key,
+            ranges(group.seeds),
+            ", ".join(f"{length:,}" for length in group.lengths) or "-",
+            group.state,
+            size_text(group.size),
+            duration(time.time() - group.changed),
+            ", ".join([*group.changed_code, *group.changed_versions]) or "nothing",
+            ", ".join(sorted(figures.get(group.key, ()))) or "nothing",
+        )
+        for group in found
+    ]
+
+
+def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
+    """Return lines with everything that is known about the runs of a group."""
+    lines = [
+        f"{shown(group.folder)}",
+        f"wanted by: {', '.join(sorted(figures.get(group.key, ()))) or 'nothing'}",
+        f"size: {size_text(group.size)}",
+        json.dumps({key: value for key, value in group.identity.items() if key != "code"}, indent=1, sort_keys=True),
+        "code: " + ", ".join(f"{module} {digest[:8]}" for module, digest in sorted(group.identity["code"].items())),
+    ]
+    for path in group.metrics:
+        about = read_about(path)
+        changed = "".join(f", {name} {then} (now {now})" for name, (then, now) in changed_since(about).items())
+        lines.append(
+            f"{path.parent.name}: {about['horizon']:,}, {duration(about['seconds'])}, "
+            f"resumed {about['resumed']} times, ended {about['ended']} on {about['machine']['node']}{changed}"
+        )
+    lines += [
+        f"{folder.name}: interrupted, no metrics yet"
+        for folder in sorted(group.folder.glob("seed-*"))
+        if (folder / CHECKPOINT).exists() and not any(folder.glob("metrics-*.parquet"))
+    ]
+    return lines
+
+
+def compare(first: Group, second: Group) -> list[str]:
+    """Return lines that say in what two groups differ."""
+    found = differences(first.identity, second.identity)
+    lines = [f"{name}: {one!r}, {other!r}" for name, (one, other) in found.facts.items()]
+    lines += [f"code: {module}" for module in found.modules]
+    versions = [read_about(group.metrics[0])["versions"] if group.metrics else {} for group in (first, second)]
+    for name in sorted(versions[0].keys() & versions[1].keys()):
+        if versions[0][name] != versions[1][name]:
+            lines.append(f"version of {name}: {versions[0][name]}, {versions[1][name]}")
+    return lines or ["no difference"]
+
+
+def unwanted(results: Path) -> list[Path]:
+    """Return the folders of runs, and the tables, that no figure wants and no process is working on."""
+    keys = wanted_keys()
+    runs = [group for group in groups(results) if group.key not in keys]
+    free = [group.folder for group in runs if not any(map(is_locked, group.folder.glob("seed-*")))]
+    wanted = {results / table_path(figure, shown_runs(figure, conditions)) for figure, conditions in wanted_figures()}
+    return free + sorted(set(results.glob("tables/*/*.parquet")) - wanted)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        else:
+            remove_leftovers(path.parent, path.name)
+            path.with_suffix(".log").unlink(missing_ok=True)
+            path.unlink()
+
+
+def size_text(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    with told_in_one_line():
+        options = _parser().parse_args(argv)
+        results = options.results
+        if options.command == "compare":
+            print("\n".join(compare(find(options.first, results), find(options.second, results))))
+            return
+        if options.command == "show":
+            print("\n".join(describe(find(options.run, results), wanted_keys())))
+        elif options.command == "remove":
+            _remove(unwanted(results), options.delete)
+        else:
+            table = [HEAD, *rows(groups(results), wanted_keys())]
+            widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
+            for row in table:
+                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _remove(paths: Sequence[Path], delete: bool) -> None:
+    total = 0
+    for path in paths:
+        size = Group(path).size if path.is_dir() else path.stat().st_size
+        total += size
+        print(f"{size_text(size):>8}  {shown(path)}")
+    if delete:
+        remove(paths)
+    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted; --delete does"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lop.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    results = PROJECT / configured().results
+    parser.add_argument("--results", type=Path, default=results, help="folder of all results (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("list", help="list all runs (default)")
+    show = commands.add_parser("show", help="show everything about one run")
+    show.add_argument("run", metavar="RUN")
+    comparison = commands.add_parser("compare", help="say in what two runs differ")
+    comparison.add_argument("first", metavar="RUN")
+    comparison.add_argument("second", metavar="RUN")
+    removal = commands.add_parser("remove", help="name the runs and tables that no figure wants")
+    removal.add_argument("--delete", action="store_true", help="delete them")
+    return parser

@@ -1,0 +1,50 @@
+"""What an experiment sees of its run.
+
+An experiment is a function `train(run)`. It names what its state is and loops over steps::
+
+    run.track(learner=learner, environment=environment)       # objects with state_dict and load_state_dict
+    for step in run.steps(parameters.n_steps, unit="steps"):   # from 0, or from where the run was interrupted
+        ...
+        run.log("return", step + 1, value)
+
+The run is saved between two steps of that loop and nowhere else, so that a run that is killed and resumed any number of
+times gives results bit-identical to those of an uninterrupted one on the same kind of machine.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+class Run(Protocol):
+    """A run of one problem with one seed."""
+
+    parameters: Any  # the problem's
+    seed: int
+    device: str  # where tensors are: "cpu", "cuda", "cuda:1"
+    inputs: Mapping[str, list[float]]  # see `lop.runs.parameters.Parameters.inputs`
+    facts: Callable[[], str]  # returns what the progress line says about the results so far
+
+    @property
+    def images(self) -> Path:
+        """The folder of the images that the problem learns from, for `lop.data.load`."""
+
+    def track(self, **objects: Stateful) -> None:
+        """Name all objects whose state the rest of the run depends on; torch's generators are always saved."""
+
+    def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
+        """Yield the numbers of the steps that are left of n, every `stride`-th of them (a divisor of n).
+
+        Write the metrics after the last one. What counts as a step here may differ from the unit of the run's length.
+        """
+
+    def log(self, metric: str, step: int, value: float, layer: int = ...) -> None:
+        """Log one value of a metric, of a layer or of the whole network."""
+
+    def recent(self, metric: str, n: int) -> list[float]:
+        """Return about the last n values of a metric, newest first."""

@@ -1,0 +1,101 @@
+"""Where and with what a run was made: recorded with its metrics, but no part of its identity."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas", "lop")
+
+
+class History:
+    """What happened to a run so far; part of its checkpoints.
+
+    Each mark says how far the run was when: its step, its seconds of computing, the time of day, and how often it had
+    been resumed. A shorter run that is cut from a longer one gets its own times from them.
+    """
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self.seconds = 0.0
+        self.resumed = 0
+        self.marks: list[list[float]] = []
+        self.made_on = {"machine": machine(), "versions": versions()}
+
+    def mark(self, step: int) -> None:
+        """Note how far the run is now."""
+        self.marks.append([step, self.seconds, time.time(), self.resumed])
+
+    def cut(self, step: int) -> None:
+        """Go back to when the run was at `step`; between two marks, times are interpolated."""
+        before = [0, 0.0, self.started, 0]
+        for mark in self.marks:
+            if mark[0] >= step:
+                part = (step - before[0]) / (mark[0] - before[0]) if mark[0] > before[0] else 1.0
+                seconds, ended = (before[i] + part * (mark[i] - before[i]) for i in (1, 2))
+                self.seconds, self.resumed = seconds, int(mark[3])
+                self.marks = [one for one in self.marks if one[0] < step] + [[step, seconds, ended, mark[3]]]
+                return
+            before = mark
+
+    def about(self, step: int) -> dict[str, Any]:
+        """Return plain JSON values for the metadata of metrics; the last mark is the end."""
+        ended = self.marks[-1][2] if self.marks else self.started
+        return {
+            "started": _text(self.started),
+            "ended": _text(ended),
+            "seconds": self.seconds,
+            "steps_per_second": step / self.seconds if self.seconds else None,
+            "resumed": self.resumed,
+            **self.made_on,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+@cache
+def machine() -> dict[str, Any]:
+    return {
+        "node": platform.node(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of Python, the libraries and lop itself."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def changed_since(about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return {name: (then, now)} of the versions that differ from those that a run was made with."""
+    then, now = about.get("versions") or {}, versions()
+    return {name: (then[name], now[name]) for name in sorted(then.keys() & now.keys()) if then[name] != now[name]}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
