@@ -13,17 +13,28 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from lop.common.paths import RESULTS, ROOT
+from lop.common.paths import PROJECT, ROOT
+from lop.problems import PROBLEMS
+from lop.runs.configured import configured
 from lop.runs.metrics import read_table
+from lop.runs.spec import resolve
 
 BIN = 50_000
-OURS = "paper/rl/hopper/{}/seed-*/metrics.parquet"
+
+
+def ours(config: str, **overrides: str) -> str:
+    """Where the runs of a config lie in the results."""
+    changes = {"n_steps": 1_000_000, **overrides}
+    spec = resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", overrides=changes)
+    return f"{spec.group}/seed-*/{spec.path.name}"
+
+
 RUNS = {  # label -> where its runs lie in the results
     "Stable-Baselines3, its defaults": "sb3/Hopper-v3/seed-*.parquet",
-    "ours, standard PPO as published": OURS.format("std/n_steps=1000000"),
-    "ours, standard PPO, orthogonal weights": OURS.format("std/n_steps=1000000,init=orthogonal"),
-    "ours, continual backpropagation as published": OURS.format("cbp/n_steps=1000000"),
-    "ours, continual backpropagation, orthogonal weights": OURS.format("cbp/n_steps=1000000,init=orthogonal"),
+    "ours, standard PPO as published": ours("std"),
+    "ours, standard PPO, orthogonal weights": ours("std", init="orthogonal"),
+    "ours, continual backpropagation as published": ours("cbp"),
+    "ours, continual backpropagation, orthogonal weights": ours("cbp", init="orthogonal"),
 }
 
 
@@ -35,8 +46,9 @@ def returns(path: Path) -> pd.Series:
 
 def main() -> None:
     fig, ax = plt.subplots(figsize=(7.5, 4.5))
+    results = PROJECT / configured().results
     for number, (label, pattern) in enumerate(RUNS.items()):
-        runs = [returns(path) for path in sorted(RESULTS.glob(pattern))]
+        runs = [returns(path) for path in sorted(results.glob(pattern))]
         if not runs:
             continue
         print(f"{label}: {', '.join(f'{run.tail(100).mean():,.0f}' for run in runs)}")

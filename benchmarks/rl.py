@@ -60,7 +60,7 @@ def training(config: str, steps: int, *more: str) -> float:
         if config.endswith("cbp"):
             command += ["--mt", "100"]  # so that units mature, and replacement is measured too
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        return read_about(next(Path(results).glob("paper/**/metrics.parquet")))["steps_per_second"]
+        return read_about(next(Path(results).glob("rl/*/*/*/metrics-*.parquet")))["steps_per_second"]
 
 
 def cost_of_logging(steps: int, rounds: int) -> float:

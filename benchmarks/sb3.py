@@ -19,7 +19,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 import lop.envs  # registers the environments
-from lop.common.paths import RESULTS
+from lop.common.paths import PROJECT
+from lop.runs.configured import configured
 from lop.runs.metrics import MetricsLog, write_metrics
 
 
@@ -71,7 +72,8 @@ def train(env_name: str, seed: int, steps: int, as_published: bool) -> None:
         learner.policy.apply(lecun)
     episodes = Episodes()
     learner.learn(steps, callback=episodes)
-    path = RESULTS / ("sb3_as_published" if as_published else "sb3") / env_name / f"seed-{seed}.parquet"
+    results = PROJECT / configured().results / ("sb3_as_published" if as_published else "sb3")
+    path = results / env_name / f"seed-{seed}.parquet"
     write_metrics(path, episodes.log, {"name": f"Stable-Baselines3 PPO {env_name} seed {seed}", "horizon": steps})
     print(f"{path}: last 100 episodes {np.mean(episodes.log.recent('return', 100)):.0f}", flush=True)
 

@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lop.plan.wanted import wanted_runs
-
 from lop.common.paths import ROOT
-from lop.data.sets import Images
 from lop.figures.registry import load_figure
+from lop.figures.runs import by_path, shown_runs
 from lop.runs.metrics import MetricsLog, write_metrics
+from lop.runs.spec import Conditions
 
 CEILINGS = {"dry run": 40.0, "dry run, MB": 2048.0, "a run beyond its work": 1.5, "collect, memory of ten times": 1.2}
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--quiet", "--cores", "1")
@@ -33,13 +32,20 @@ SCALE = """runs:
   rl/*: {n_steps: 10}
   slowly_changing_regression/*: {num_data_points: 10_000}
 """
+PATHS = """
+import sys
+from lop.problems import first_run
+first = first_run(*sys.argv[1:])
+print(*(f"results/{first.with_seed(seed).path}" for seed in range(50)), sep="\\n")
+"""
 COLLECT = """
-from functools import partial
 from pathlib import Path
-from lop.data.sets import Images
-from lop.figures.collect import as_configured, collect
+from lop.figures.collect import collect
 from lop.figures.registry import load_figure
-table = collect(load_figure("ed2b", "paper"), Path("results"), partial(as_configured, images=Images("glyphs", 0)))
+from lop.figures.runs import shown_runs
+from lop.runs.spec import Conditions
+figure = load_figure("ed2b", "paper")
+table = collect(figure, shown_runs(figure, Conditions()), Path("results"))
 assert table["seed"].nunique() == 100 and table.groupby(["panel", "curve"]).ngroups == 24, table
 """
 
@@ -72,7 +78,9 @@ def main() -> None:
 def jobs(project: Path, problem: str) -> float:
     """Seconds that one more run of a problem takes in the workflow, which does next to nothing itself."""
     config, setting = {"rl": ("ant/std", "default")}.get(problem, ("flip_one/relu", "step_size=0.01"))
-    files = [f"results/tiny/{problem}/{config}/{setting}/seed-{seed}/metrics.parquet" for seed in range(50)]
+    names = [sys.executable, "-c", PATHS, problem, config, "tiny", setting]
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    files = subprocess.check_output(names, cwd=project, env=environment, text=True).splitlines()
     few, many = SLOPE
     took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", files[49])  # what is compiled once
     seconds = [
@@ -108,12 +116,11 @@ def fill(results: Path, rows: int) -> None:
     """The runs of `ed2b`, with this many values each."""
     figure = load_figure("ed2b", "paper")
     panel = next(iter(figure.curve_panels.values()))
-    for path, spec in wanted_runs("ed2b", "paper", Images("glyphs", 0)).items():
+    for path, spec in by_path(shown_runs(figure, Conditions())).items():
         log = MetricsLog()
-        about = {"seed": spec.seed, "parameters": spec.identity, "code_digest": spec.code_digest}
         for row in range(1, rows + 1):
             log.log(panel.metric, row * panel.to // rows, 1.0)
-        write_metrics(results / path, log, about)
+        write_metrics(results / path, log, {"origin": spec.origin, "horizon": spec.horizon})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import torch
 from lop.algos.recorded import Recording
 from lop.common.locks import locked
 from lop.data.prepare import prepare
-from lop.data.sets import files
+from lop.data.sets import Images
 from lop.runs.command_line import main
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,8 +47,8 @@ def data(tmp_path_factory, worker_id):
     folder = (base if worker_id == "master" else base.parent) / "data"
     folder.mkdir(exist_ok=True)
     with locked(folder / "mnist"):
-        if not all(path.exists() for path in files("mnist", "glyphs", data=folder)):
-            prepare("mnist", "glyphs", data=folder)
+        if not all(path.exists() for path in Images().files("mnist", data=folder)):
+            prepare("mnist", Images(), data=folder)
     return folder
 
 

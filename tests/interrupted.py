@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from lop.runs import checkpoint
-from lop.runs.runner import Run
+from lop.runs.runner import Runner
 
 
 class PowerCut(Exception):
     pass
 
 
-class InterruptedRun(Run):
+class InterruptedRun(Runner):
     """Saves before one of its steps, and ends some steps later, all that it has done since then lost."""
 
     saved_at = 10**9
@@ -32,7 +32,7 @@ class InterruptedRun(Run):
 def finished(train, run):
     """The table of a run, and all of its state at its end."""
     run.execute(train)
-    return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec)["tracked"]
+    return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec.origin)["tracked"]
 
 
 def left_behind(train, module, run_in, monkeypatch):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lop.common.paths import above
-from lop.data.sets import data_above, files
+from lop.data.sets import Images
 
 
 def test_the_folder_in_which_a_file_lies():
@@ -16,7 +16,8 @@ def test_the_folder_in_which_a_file_lies():
 @pytest.mark.parametrize("name", ["mnist", "cifar-100", "imagenet"])
 @pytest.mark.parametrize("data", [Path("/disk/glyphs/mnist"), Path("data"), Path(".storage/s3/bucket/data")])
 def test_the_folder_of_all_sets_from_any_file_of_one(name, data):
-    for path in files(name, "glyphs", range(12), data):
-        assert data_above(path, name, "glyphs") == data
-        with pytest.raises(ValueError, match="Invalid path"):
-            data_above(path, name, "original")
+    for path in Images().files(name, range(12), data):
+        assert Images().data_above(path, name) == data
+        for other in (Images("original"), Images(seed=1)):
+            with pytest.raises(ValueError, match="Invalid path"):
+                other.data_above(path, name)

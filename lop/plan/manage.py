@@ -217,8 +217,12 @@ def unwanted(results: Path) -> list[Path]:
     keys = wanted_keys()
     runs = [group for group in groups(results) if group.key not in keys]
     free = [group.folder for group in runs if not any(map(is_locked, group.folder.glob("seed-*")))]
-    wanted = {results / table_path(figure, shown_runs(figure, conditions)) for figure, conditions in wanted_figures()}
-    return free + sorted(set(results.glob("tables/*/*.parquet")) - wanted)
+    tables = set(results.glob("tables/*/*.parquet"))
+    drawn = {table.parent.name for table in tables}
+    for figure, conditions in wanted_figures():
+        if figure.name in drawn:
+            tables.discard(results / table_path(figure, shown_runs(figure, conditions)))
+    return free + sorted(tables)
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -5,19 +5,20 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from lop.plan.wanted import wanted_runs
+from written import write_run
 
 from lop.claims.basis import Setting, judged_from, setting_of
 from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
-from lop.claims.table import as_markdown, judged, judged_by_runs, read, write
+from lop.claims.table import as_markdown, judged, judged_by_runs, write
 from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
-from lop.runs.metrics import MetricsLog, write_metrics
+from lop.figures.runs import shown_runs
+from lop.runs.spec import Conditions
 
 FIGURE = load_figure("fig4a", "paper")
 PANEL = FIGURE.panels[0]
@@ -215,21 +216,22 @@ def test_mistakes_are_one_line(tmp_path, text, message):
     assert "\n" not in str(told.value)
 
 
-def test_table_survives_its_file(tmp_path):
+def test_both_forms_of_the_table_tell_every_claim(tmp_path):
     table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), Images())
+    assert len(table) == len(load_claims("fig4a"))
+    assert set(table["verdict"]) == {UNDECIDED}  # 50 million steps by their number, yet of curves that have no values
     write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
-    again = read([tmp_path / "claims.csv"])
-    assert as_markdown(again) == (tmp_path / "claims.md").read_text()
-    assert len(again) == len(load_claims("fig4a"))
-    assert set(again["verdict"]) == {UNDECIDED}  # 50 million steps by their number, yet of curves that have no values
-    assert "| fig4a (laptop) | Standard PPO loses" in as_markdown(again)
+    assert pd.read_csv(tmp_path / "claims.csv")["claim"].tolist() == table["claim"].tolist()
+    told = (tmp_path / "claims.md").read_text()
+    assert told == as_markdown(table)
+    assert all(f"| fig4a (laptop) | {claim} |" in told for claim in table["claim"])
 
 
 def test_by_hand_without_runs(tmp_path):
     command = [sys.executable, "-m", "lop.claims", "fig4a", "--results", str(tmp_path)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 2
-    assert ran.stderr.startswith("error: no runs in")
+    assert ran.stderr.startswith("error: no runs of these figures")
     assert ran.stderr.count("\n") == 1
 
 
@@ -248,28 +250,26 @@ def test_a_verdict_depends_on_more_than_the_table():
     assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # which it does not need
 
 
-def test_runs_that_are_not_those_wanted_are_left_out(tmp_path):
-    """Of other code, of other parameters, or damaged: no verdict is by them."""
-    figure, runs = load_figure("fig4a", "smoke"), wanted_runs("fig4a", "smoke", Images())
-    for path, spec in runs.items():
-        log = MetricsLog()
-        for step in range(1_024, 10_241, 1_024):
-            log.log("return", step, {"ant/std": 10_240 - step, "ant/cbp": step}.get(spec.config, 0) + spec.seed**2)
-        about = {"seed": spec.seed, "parameters": spec.identity, "code_digest": spec.code_digest}
-        if (spec.config, spec.seed) == ("ant/std", 0):
-            about["parameters"] = spec.identity | {"lr": 1.0}
-        if (spec.config, spec.seed) == ("ant/ns", 0):
-            about["code_digest"] = "0"
-        write_metrics(tmp_path / path, log, about)
-    damaged = next(path for path, spec in runs.items() if (spec.config, spec.seed) == ("ant/l2", 0))
-    (tmp_path / damaged).write_bytes(b"PAR1")
-    rows = judged_by_runs(figure, tmp_path, Images())
+def test_verdicts_are_by_the_runs_that_exist(tmp_path):
+    """Those that are missing are left out; a damaged one is told, and nothing is judged."""
+    figure, conditions = load_figure("fig4a", "smoke"), Conditions()
+    assert judged_by_runs(figure, tmp_path, conditions).empty
+    files = {}
+    for spec in (run.spec for run in shown_runs(figure, conditions)):
+        slopes = {"ant/std": lambda step: 10_240 - step, "ant/cbp": lambda step: step}
+        value = slopes.get(spec.config, lambda step: 0)
+        rows = [("return", step, None, value(step) + spec.seed**2) for step in range(1_024, 10_241, 1_024)]
+        files[spec.config, spec.seed] = write_run(tmp_path, spec, rows)
+    files["ant/std", 0].unlink()
+    assert judged_by_runs(figure, tmp_path, Conditions(device="cuda")).empty
+    rows = judged_by_runs(figure, tmp_path, conditions)
     assert rows[rows["claim"].str.contains("Standard PPO loses")]["n"].tolist() == [1]
+
     command = [sys.executable, "-m", "lop.claims", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
-    ran = subprocess.run([*command, "--data-source", "original"], cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 0
-    assert sorted(ran.stderr.splitlines()) == [
-        "left out: 1 of rl/ant/l2, damaged",
-        "left out: 1 of rl/ant/ns, of other code",
-        "left out: 1 of rl/ant/std, of another lr",
-    ]
+    ran = subprocess.run([*command, "--data-source", "original"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == as_markdown(rows).strip()
+    files["ant/l2", 0].write_bytes(b"PAR1")
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert str(files["ant/l2", 0]) in ran.stderr
+    assert ran.stderr.count("\n") == 1

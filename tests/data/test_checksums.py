@@ -9,7 +9,7 @@ import pytest
 from lop.common.errors import InputError
 from lop.data import checksums
 from lop.data.checksums import Checksums, content_digest
-from lop.data.sets import DATA, Images, files
+from lop.data.sets import DATA, Images
 
 
 def test_content_counts_and_packing_does_not(tmp_path):
@@ -80,10 +80,10 @@ def test_a_negative_seed_is_refused():
 
 def test_files_of_a_set():
     folder = DATA / "original" / "cifar-100"
-    assert files("cifar-100", "original") == [folder / "train.bin", folder / "test.bin"]
-    assert [path.name for path in files("imagenet", "glyphs", classes=[3, 999])] == ["3.npy", "999.npy"]
-    assert len(files("mnist", "glyphs")) == 4
+    assert Images("original", 5).files("cifar-100") == [folder / "train.bin", folder / "test.bin"]
+    assert [path.name for path in Images().files("imagenet", classes=[3, 999])] == ["3.npy", "999.npy"]
+    assert len(Images().files("mnist")) == 4
     with pytest.raises(InputError, match="set of data: found 'minst', allowed: mnist, cifar-100, imagenet"):
-        files("minst", "glyphs")
+        Images().files("minst")
     with pytest.raises(InputError, match="source of data: found 'here', allowed: glyphs, original"):
-        files("mnist", "here")
+        Images("here")

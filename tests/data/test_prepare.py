@@ -1,21 +1,18 @@
-"""What files are made of is written down beside them; what is not as it should be is told with what makes it."""
+"""Where the files of a set lie, by what makes them; and what is missing is told with the command that makes it."""
 
 import re
-import shutil
 
 import pytest
 
 from lop.common.errors import InputError
 from lop.data import built_in, sets
-from lop.data.prepare import MADE, prepare
-from lop.data.sets import Images, must_be_there
-
-UNKNOWN = "found images of which it is not known what made them"
+from lop.data.prepare import prepare
+from lop.data.sets import Images
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Files that begin with their seed, and hold nothing else."""
+    """Files that hold nothing but their seed."""
     monkeypatch.setattr(
         built_in, "write_cifar100", lambda folder, seed: put(seed, folder / "train.bin", folder / "test.bin")
     )
@@ -30,79 +27,46 @@ def put(seed, *paths):
         path.write_text(f"{seed}")
 
 
-def refused(told, *arguments):
+def refused(told, images, *arguments):
     with pytest.raises(InputError, match=re.escape(told)):
-        must_be_there(*arguments)
+        images.must_exist(*arguments)
 
 
-def test_what_is_not_there_is_told_with_the_command_that_makes_it(tmp_path):
+def test_what_is_missing_is_told_with_the_command_that_makes_it(tmp_path):
     data = tmp_path / "of all"
-    prepare("cifar-100", "glyphs", 3, data=data)
-    must_be_there("cifar-100", Images("glyphs", 3), [], data)
-    (data / "glyphs/cifar-100/test.bin").unlink()
+    made = prepare("cifar-100", Images(seed=3), data=data)
+    Images(seed=3).must_exist("cifar-100", [], data)
+    made[1].unlink()
     told = f"test.bin: no such file; `python -m lop.data cifar-100 --seed 3 --data '{data}'` makes it"
-    refused(told, "cifar-100", Images("glyphs", 3), [], data)
+    refused(told, Images(seed=3), "cifar-100", [], data)
 
 
 def test_the_command_names_the_classes_that_are_lacking(tmp_path):
-    data = tmp_path / "data"
-    prepare("imagenet", "glyphs", classes=[1], data=data)
-    refused(" --classes 0,2-3,900` makes it", "imagenet", Images(), [0, 1, 2, 3, 900], data)
-    refused(" --classes 0-998` makes it", "imagenet", Images(), range(0, 1000, 2), data)
-    refused(f"`python -m lop.data imagenet --data {data}` makes it", "imagenet", Images(), range(1000), data)
+    prepare("imagenet", Images(), [1], data=tmp_path)
+    refused(" --classes 0,2-3,900` makes it", Images(), "imagenet", [0, 1, 2, 3, 900], tmp_path)
+    refused(" --classes 0-998` makes it", Images(), "imagenet", range(0, 1000, 2), tmp_path)
+    refused(f"`python -m lop.data imagenet --data {tmp_path}` makes it", Images(), "imagenet", range(1000), tmp_path)
 
 
-def test_images_of_another_seed_are_refused(tmp_path):
-    prepare("cifar-100", "glyphs", 7, data=tmp_path)
-    told = "train.bin: found images of data.seed 7, allowed: 0; `python -m lop.data cifar-100 --data "
-    refused(told, "cifar-100", Images("glyphs", 0), [], tmp_path)
-    prepare("imagenet", "glyphs", 0, [1], data=tmp_path)
-    prepare("imagenet", "glyphs", 7, [2], data=tmp_path)
-    refused("2.npy: found images of data.seed 7, allowed: 0", "imagenet", Images(), [1, 2], tmp_path)
-    prepare("imagenet", "glyphs", 0, [2], data=tmp_path)
-    must_be_there("imagenet", Images("glyphs", 0), [1, 2], tmp_path)
-
-
-def test_images_drawn_by_other_code_are_refused(tmp_path, monkeypatch):
-    prepare("cifar-100", "glyphs", data=tmp_path)
-    monkeypatch.setattr(sets, "_drawn_by", lambda: "another")
-    refused("found images that other code has drawn", "cifar-100", Images(), [], tmp_path)
-
-
-@pytest.mark.parametrize("change", ["record", "spoilt record", "file"])
-def test_images_of_which_nothing_is_known(change, tmp_path):
-    """Of before there were records, or put in the place of recorded ones; a storage's are as the workflow made them."""
-    for path in prepare("cifar-100", "glyphs", data=tmp_path):
-        beside = path.with_name(f".{path.name}.made_of.json")
-        if change == "record":
-            beside.unlink()
-        elif change == "spoilt record":
-            beside.write_text("{")
-        else:
-            path.write_bytes(b"another")
-    refused(UNKNOWN, "cifar-100", Images(), [], tmp_path)
-    must_be_there("cifar-100", Images(from_storage=True), [], tmp_path)
-
-
-def test_a_record_of_another_seed_counts_in_a_storage_too(tmp_path):
-    prepare("cifar-100", "glyphs", 7, data=tmp_path)
-    refused("found images of data.seed 7", "cifar-100", Images(from_storage=True), [], tmp_path)
-
-
-def test_records_go_with_files_and_do_not_depend_on_their_time(tmp_path):
-    for path in prepare("cifar-100", "glyphs", data=tmp_path / "a"):
-        path.touch()  # as Snakemake does
-    shutil.copytree(tmp_path / "a", tmp_path / "copy", copy_function=shutil.copyfile)
-    must_be_there("cifar-100", Images(), [], tmp_path / "copy")
+@pytest.mark.parametrize(("name", "classes"), [("cifar-100", []), ("imagenet", [1, 2])])
+def test_another_seed_or_other_drawing_code_leads_to_another_folder(name, classes, tmp_path, monkeypatch):
+    """Images of all of them lie side by side, and none is taken for another."""
+    made = {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
+    refused("no such file", Images(seed=7), name, classes, tmp_path)
+    made |= {path: "7" for path in prepare(name, Images(seed=7), classes, data=tmp_path)}
+    monkeypatch.setattr(sets, "_drawing_code", lambda: "another")
+    refused("no such file", Images(), name, classes, tmp_path)
+    made |= {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
+    assert len(made) == 6
+    assert {path: path.read_text() for path in made} == made
 
 
 def test_files_put_there_by_hand_are_taken_as_they_are(tmp_path):
     classes = [tmp_path / f"original/imagenet/classes/{number}.npy" for number in range(1000)]
     put(0, *classes)
     before = classes[0].stat()
-    assert prepare("imagenet", "original", data=tmp_path) == classes
+    assert prepare("imagenet", Images("original"), data=tmp_path) == classes
     assert classes[0].stat() == before
-    must_be_there("imagenet", Images("original", 3), range(1000), tmp_path)
 
 
 def test_the_users_own_files_keep_their_time(tmp_path, monkeypatch):
@@ -110,15 +74,17 @@ def test_the_users_own_files_keep_their_time(tmp_path, monkeypatch):
     put(0, *mine)
     monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
     before = [path.stat() for path in mine]
-    made = prepare("cifar-100", "original", supplied=tmp_path / "mine", data=tmp_path / "data")
+    made = prepare("cifar-100", Images("original"), supplied=tmp_path / "mine", data=tmp_path / "data")
     assert [path.stat() for path in mine] == before
-    assert {path.lstat().st_mtime for path in made} == {MADE}
-    must_be_there("cifar-100", Images("original"), [], tmp_path / "data")
+    assert [path.resolve() for path in made] == mine
 
 
 def test_the_seed_chooses_from_the_official_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr("lop.data.originals.imagenet", lambda folder, origin, seed: put(0, *wanted))
-    wanted = sets.files("imagenet", "original", data=tmp_path)
-    prepare("imagenet", "original", 1, supplied=tmp_path / "mine", data=tmp_path)
-    must_be_there("imagenet", Images("original", 1), [0], tmp_path)
-    refused("found images of data.seed 1, allowed: 0", "imagenet", Images("original", 0), [0], tmp_path)
+    """Images of another choice have a folder of their own."""
+    monkeypatch.setattr(
+        "lop.data.originals.imagenet", lambda folder, origin, seed: put(seed, folder / "classes" / "0.npy")
+    )
+    first, *_ = prepare("imagenet", Images("original", 1), supplied=tmp_path / "mine", data=tmp_path)
+    assert first.read_text() == "1"
+    Images("original", 1).must_exist("imagenet", [0], tmp_path)
+    refused("no such file", Images("original"), "imagenet", [0], tmp_path)

@@ -51,7 +51,7 @@ def test_an_unknown_backend_is_told():
 
 def test_only_a_run_on_the_original_depends_on_its_code():
     ours, theirs = (
-        resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", overrides={"backend": backend}).sources
+        resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", overrides={"backend": backend}).identity["code"]
         for backend in ("mujoco", "mujoco-py")
     )
     assert theirs.keys() - ours.keys() == {"lop.envs.original", "lop.envs.original_worker"}
@@ -220,7 +220,7 @@ def test_a_run_on_the_original_begins_as_on_ours(original, tmp_path):
         command = ["-m", "lop.rl.run_ppo", "-c", str(ROOT / "lop/rl/cfg/sant/std.yml"), "--backend", backend]
         command += ["--n_steps", "1000", "--results", str(tmp_path / backend)]
         subprocess.run([sys.executable, *command], check=True, capture_output=True)
-        (path,) = (tmp_path / backend).glob("paper/**/metrics.parquet")
+        (path,) = (tmp_path / backend).glob("rl/**/metrics-*.parquet")
         table = pq.read_table(path).to_pandas()
         returns.append(table[table["metric"] == "return"]["value"].to_numpy())
     np.testing.assert_allclose(*(found[:1] for found in returns), rtol=1e-6)

@@ -1,21 +1,15 @@
-"""Small metrics files and figures made by hand."""
+"""Small figures made by hand, and their runs."""
 
-import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
+from written import write_run
 
+from lop.figures.collect import collect
 from lop.figures.registry import Figure
+from lop.figures.runs import Shown, shown_runs
+from lop.runs.spec import Conditions
 
-SCHEMA = pa.schema(
-    [
-        ("metric", pa.dictionary(pa.int32(), pa.string())),
-        ("step", pa.int64()),
-        ("layer", pa.int16()),
-        ("value", pa.float64()),
-    ]
-)
 METHODS = {
     "std": {"label": "Standard PPO", "colour": "C3", "line": "dashed", "marker": "square"},
     "cbp": {"label": "PPO + CBP + L2", "colour": "C0", "line": "solid"},
@@ -37,24 +31,21 @@ def figure(*panels: dict, scale: str = "laptop") -> Figure:
     return Figure(name="fig4a", scale=scale, caption="Returns.", panels=panels, methods=METHODS)
 
 
-def write_run(path: Path, rows: list[tuple], seed: int = 0, parameters: dict | None = None, code: str = "0") -> Path:
-    """A metrics file of rows (metric, step, layer, value)."""
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    about = {"seed": seed, "parameters": parameters or {}, "scale": "laptop", "code_digest": code}
-    table = pa.Table.from_arrays(arrays, schema=SCHEMA.with_metadata({b"lop": json.dumps(about)}))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
-    return path
+def runs_of(figure: Figure) -> list[Shown]:
+    return shown_runs(figure, Conditions())
 
 
-def write_runs(results: Path, figure: Figure, **more) -> None:
+def collected(figure: Figure, results: Path) -> pd.DataFrame:
+    return collect(figure, runs_of(figure), results)
+
+
+def write_runs(results: Path, figure: Figure) -> None:
     """Every run of a figure, with returns that tell its curve, seed and step."""
-    for panel in figure.panels:
-        for run in figure.runs(panel):
-            high = 100.0 * list(panel.curves).index(run.curve)
-            rows = [
-                (panel.metric, step, None, high + 10.0 * run.seed + step % 7 + step / 10)
-                for step in range(5, panel.to + 1, max(5, panel.to // 100))
-            ]
-            write_run(results / run.path, rows, run.seed, **more)
+    for run in runs_of(figure):
+        panel = figure.panels[run.panel]
+        high = 100.0 * list(panel.curves).index(run.curve)
+        rows = [
+            (panel.metric, step, None, high + 10.0 * run.spec.seed + step % 7 + step / 10)
+            for step in range(5, panel.to + 1, max(5, panel.to // 100))
+        ]
+        write_run(results, run.spec, rows)

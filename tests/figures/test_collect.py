@@ -1,5 +1,6 @@
 import json
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import PANEL, SCHEMA, figure, write_run, write_runs
+from synthetic import PANEL, collected, figure, runs_of, write_runs
+from written import about, write_run
 
 from lop.common.errors import InputError
-from lop.figures.collect import binned, collect, differs, read_collected, read_metric, write_collected
+from lop.figures.collect import binned, collect, read_collected, read_metric, write_collected
 from lop.figures.registry import Panel
+from lop.figures.runs import by_path, table_path
+from lop.runs.metrics import FORMAT, SCHEMA
 
 STD = {"curves": {"std": {"runs": "rl/ant/std"}}, "seeds": [0]}
+RUN = runs_of(figure(STD))[0].spec  # the only one of a figure of that panel
 
 
 def rows(*values: tuple) -> pa.Table:
@@ -72,7 +77,7 @@ def test_values_that_are_not_numbers_stay_so():
 
 def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
     values = [("return", 10, None, 1.0), ("rank", 5, 0, 2.0), ("rank", 40, 1, 3.0), ("rank", 41, 1, 4.0)]
-    path = write_run(tmp_path / "metrics.parquet", values)
+    path = write_run(tmp_path, RUN, values)
     ranks = Panel(**PANEL | {"metric": "rank"})
     assert read_metric(path, Panel(**PANEL), to=40)["value"].to_pylist() == [1.0]
     assert read_metric(path, ranks, to=40)["value"].to_pylist() == [2.0, 3.0]
@@ -83,16 +88,16 @@ def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
 def test_a_level_is_the_mean_of_a_whole_run_and_of_its_layers_apart(tmp_path):
     """The run goes on behind the panel's last step, 40."""
     values = [("return", step, layer, float(step + layer)) for layer in (0, 1) for step in (10, 40, 100)]
-    write_run(tmp_path / "laptop/rl/ant/std/default/seed-0/metrics.parquet", values)
+    write_run(tmp_path, RUN, values)
     curves = {"std": {"runs": "rl/ant/std", "level": True}}
-    table = collect(figure({"curves": curves, "seeds": 1}), tmp_path)
+    table = collected(figure({"curves": curves, "seeds": 1}), tmp_path)
     assert table[["layer", "bin", "value", "count"]].to_numpy().tolist() == [[0, 40, 50.0, 3], [1, 40, 51.0, 3]]
 
 
 def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):
     two = figure({}, {"metric": "return", "curves": {"cbp": {"runs": "rl/ant/cbp"}}, "bin": 20})
     write_runs(tmp_path, figure())
-    table = collect(two, tmp_path)
+    table = collected(two, tmp_path)
     assert list(table) == ["panel", "curve", "seed", "layer", "bin", "value", "count"]
     first = table.iloc[0]
     assert first[["panel", "curve", "seed", "bin", "count"]].tolist() == [0, "std", 0, 10, 2]
@@ -104,40 +109,58 @@ def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):
 
 def test_a_collected_table_is_read_as_it_was_written(tmp_path):
     write_runs(tmp_path, figure())
-    table = collect(figure(), tmp_path)
-    write_collected(table, tmp_path / "a" / "fig4a.parquet", {"scale": "laptop"})
+    table = collected(figure(), tmp_path)
+    write_collected(table, tmp_path / "a" / "fig4a.parquet")
     pd.testing.assert_frame_equal(read_collected(tmp_path / "a" / "fig4a.parquet"), table)
-    about = pq.read_schema(tmp_path / "a" / "fig4a.parquet").metadata[b"lop"]
-    assert json.loads(about) == {"scale": "laptop"}
-    write_collected(table, tmp_path / "b.parquet", {"scale": "laptop"})
+    write_collected(table, tmp_path / "b.parquet")
     assert (tmp_path / "a" / "fig4a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["fig4a.parquet"]
 
 
 def test_missing_runs_are_refused_or_left_out(tmp_path):
     write_runs(tmp_path, figure())
-    missing = tmp_path / figure().files()[1]
-    missing.unlink()
-    with pytest.raises(InputError, match=r"seed-1/metrics\.parquet: no such file"):
-        collect(figure(), tmp_path)
-    table = collect(figure(), tmp_path, only={path for path in figure().files() if path != figure().files()[1]})
+    runs = runs_of(figure())
+    (tmp_path / runs[1].spec.path).unlink()
+    with pytest.raises(InputError, match=r"seed-1/metrics-\d+\.parquet: no such file"):
+        collect(figure(), runs, tmp_path)
+    table = collect(figure(), [runs[0], *runs[2:]], tmp_path)
     assert table[["curve", "seed"]].drop_duplicates()["seed"].tolist() == [0, 2, 0, 1, 2]
 
 
-def test_a_run_has_to_be_the_one_expected(tmp_path):
-    write_runs(tmp_path, figure(STD), parameters={"wd": 0.001, "h_dim": [256, 256]})
-    path = tmp_path / figure(STD).files()[0]
-    assert differs(path, {"seed": 0, "parameters": {"wd": 0.001, "h_dim": [256, 256]}}) == ""
-    assert differs(path, {"parameters": {"wd": 0.001}}) == "parameters.h_dim: found [256, 256], expected None"
-    with pytest.raises(InputError, match=r"parameters\.wd: found 0\.001, expected 0\.0; not the run") as error:
-        collect(figure(STD), tmp_path, expected=lambda run: {"parameters": {"wd": 0.0, "h_dim": [256, 256]}})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"origin": RUN.origin | {"parameters": RUN.identity["parameters"] | {"wd": 7.0}}}, "wd was 7.0, is 0.0"),
+        ({"origin": RUN.origin | {"seed": 5}}, "seed was 5, is 0"),
+        (
+            {"origin": RUN.origin | {"code": RUN.identity["code"] | {"lop.envs": "0"}}},
+            "code differs in lop.envs",
+        ),
+        ({"horizon": 3}, "n_steps was 3, is "),
+    ],
+)
+def test_another_run_in_the_place_of_one_is_refused(tmp_path, changes, message):
+    write_run(tmp_path, RUN, [("return", 1, None, 1.0)], **changes)
+    with pytest.raises(InputError, match=message) as error:
+        collected(figure(STD), tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_a_run_in_another_seeds_folder_is_refused(tmp_path):
-    write_run(tmp_path / figure(STD).files()[0], [("return", 1, None, 1.0)], seed=5)
-    with pytest.raises(InputError, match="seed: found 5, expected 0"):
-        collect(figure(STD), tmp_path)
+def test_a_run_that_several_curves_show_is_one_file():
+    twice = figure({}, {"metric": "stable_rank", "seeds": 2})
+    assert [(run.panel, run.spec.seed) for run in runs_of(twice)] == [(0, 0), (0, 1), (0, 2)] * 2 + [(1, 0), (1, 1)] * 2
+    assert by_path(runs_of(twice)) == by_path(runs_of(figure()))
+
+
+def test_a_table_is_named_by_its_runs_and_by_how_they_are_collected():
+    def path(shown, runs=None):
+        return table_path(shown, runs_of(shown) if runs is None else runs)
+
+    assert path(figure({"y_label": "other", "band": "standard_error"})) == path(figure())
+    renamed = [replace(run, spec=replace(run.spec, config="x", scale="y")) for run in runs_of(figure())]
+    assert path(figure(), renamed) == path(figure())
+    others = [figure({"bin": 20}), figure({"seeds": 2}), figure({"metric": "stable_rank"}), figure(scale="smoke")]
+    assert len({path(one) for one in [*others, figure()]}) == 5
 
 
 def truncated(path):
@@ -182,27 +205,27 @@ BAD_FILES = {
 @pytest.mark.parametrize(("damage", "message"), BAD_FILES.items())
 def test_a_damaged_file_is_told_in_one_line_that_names_it(tmp_path, damage, message):
     write_runs(tmp_path, figure(STD))
-    path = tmp_path / figure(STD).files()[0]
+    path = tmp_path / RUN.path
     damage(path)
     with pytest.raises(InputError, match=message) as error:
-        collect(figure(STD), tmp_path)
+        collected(figure(STD), tmp_path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
 
 
 def test_a_metric_that_the_run_does_not_have_is_told(tmp_path):
-    write_run(tmp_path / figure(STD).files()[0], [("return", 1, None, 1.0), ("length", 1, None, 1.0)])
+    write_run(tmp_path, RUN, [("return", 1, None, 1.0), ("length", 1, None, 1.0)])
     with pytest.raises(InputError, match="metric: found length, return, wanted: reward"):
-        collect(figure(STD | {"metric": "reward"}), tmp_path)
+        collected(figure(STD | {"metric": "reward"}), tmp_path)
 
 
 def test_a_metric_without_values_in_reach_is_no_error(tmp_path):
-    write_run(tmp_path / figure(STD).files()[0], [("return", 1000, None, 1.0)])
-    assert collect(figure(STD), tmp_path).empty
+    write_run(tmp_path, RUN, [("return", 1000, None, 1.0)])
+    assert collected(figure(STD), tmp_path).empty
 
 
 def test_another_parquet_file_is_no_collected_table(tmp_path):
-    path = write_run(tmp_path / "metrics.parquet", [("return", 1, None, 1.0)])
+    path = write_run(tmp_path, RUN, [("return", 1, None, 1.0)])
     with pytest.raises(InputError, match="columns: found metric, step, layer, value, allowed: panel, curve"):
         read_collected(path)
     with pytest.raises(InputError, match="no such file"):
@@ -213,10 +236,10 @@ def test_a_long_run_takes_little_memory(tmp_path):
     n = 2_000_000
     names = pa.DictionaryArray.from_arrays(pa.array(np.arange(n) % 20 > 0, pa.int32()), ["return", "other"])
     columns = [names, pa.array(np.arange(n)), pa.nulls(n, pa.int16()), pa.array(np.ones(n))]
-    about = {b"lop": json.dumps({"seed": 0})}
-    path = tmp_path / figure(STD).files()[0]
+    metadata = {b"lop": json.dumps({"format": FORMAT, **about(RUN)})}
+    path = tmp_path / RUN.path
     path.parent.mkdir(parents=True)
-    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(about)), path)
+    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(metadata)), path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert collect(figure(STD | {"to": n, "bin": n // 10}), tmp_path)["count"].sum() == n / 20
+    assert collected(figure(STD | {"to": n, "bin": n // 10}), tmp_path)["count"].sum() == n / 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

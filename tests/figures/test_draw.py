@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
-from synthetic import METHODS, PANEL, figure, write_runs
+from synthetic import METHODS, PANEL, collected, figure, runs_of, write_runs
 
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
-from lop.figures.collect import collect, write_collected
+from lop.figures.collect import write_collected
 from lop.figures.draw import _page, conditions, draw, plotted_numbers
 from lop.figures.plotting import STYLE
 from lop.figures.registry import Figure
@@ -24,7 +24,7 @@ from lop.figures.registry import Figure
 def table(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     write_runs(results, figure())
-    return collect(figure(), results)
+    return collected(figure(), results)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,11 @@ def test_the_same_table_gives_the_same_bytes_in_another_process(table, drawn, tm
         "draw(read_collected(Path('table.parquet')), figure(), Path('.'))"
     )
     different = {"PYTHONHASHSEED": "7", "MPLBACKEND": "svg", "TZ": "Asia/Tokyo"}
-    environment = os.environ | different | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'figures'}"}
+    environment = (
+        os.environ
+        | different
+        | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests/figures")))}
+    )
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 9\n")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
     for path in drawn:
@@ -208,9 +212,9 @@ def crosses(ax):
 def test_a_picture_needs_no_runs_and_joins_curves(table, tmp_path, monkeypatch):
     monkeypatch.setattr("lop.rl.pictures.ant", crosses)
     alone = Figure(name="fig3a", scale="laptop", caption="", panels=({"picture": "lop.rl.pictures:ant"},), methods={})
-    assert alone.files() == []
+    assert runs_of(alone) == []
     assert [picture.module for picture in alone.pictures] == ["lop.rl.pictures"]
-    pdf, png, csv = draw(collect(alone, tmp_path), alone, tmp_path)
+    pdf, png, csv = draw(collected(alone, tmp_path), alone, tmp_path)
     assert pdf.stat().st_size > 0
     assert png.stat().st_size > 0
     assert csv.read_text() == "curve,label,step,mean,low,high,n\n"

@@ -1,8 +1,6 @@
-from pathlib import Path
-
 import pytest
 import yaml
-from synthetic import METHODS, PANEL
+from synthetic import METHODS, PANEL, runs_of
 
 import lop.runs.scale
 from lop.common.errors import InputError
@@ -34,7 +32,7 @@ def changed(**values):
 def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
     for name in figure_names():
         figure = load_figure(name, scale)
-        assert figure.files() or figure.pictures
+        assert runs_of(figure) or figure.pictures
 
 
 def test_every_figure_of_a_problem_can_be_drawn_by_hand():
@@ -51,7 +49,7 @@ def test_figure_4a_is_that_of_the_paper():
     assert (panel.metric, panel.to, panel.bin, panel.band) == ("return", 50_000_000, 250_000, "bootstrap")
     assert panel.seeds == tuple(range(30))
     assert panel.y_limits == (0, 5500)
-    assert figure.files()[31] == Path("paper/rl/ant/ns/default/seed-1/metrics.parquet")
+    assert runs_of(figure)[31].spec.name == "rl/ant/ns seed 1"
 
 
 def test_methods_differ_without_colour_too():
@@ -69,7 +67,7 @@ def test_a_scale_replaces_keys(config):
     figure = config(changes={"fig4a": {"seeds": [4, 2], "to": 20}})
     (panel,) = figure.panels
     assert (panel.seeds, panel.to, panel.bin) == ((4, 2), 20, 10)
-    assert [run.seed for run in figure.runs(panel)] == [2, 4, 2, 4]
+    assert [run.spec.seed for run in runs_of(figure)] == [2, 4, 2, 4]
     assert figure.scale == "tiny"
 
 
@@ -94,7 +92,7 @@ def test_panels_may_be_other_figures(config):
     figure = config("fig4", figures, {"fig4b": {"seeds": 2}, "fig4": {"to": 20}})
     shown = [(panel.metric, len(panel.seeds), panel.to) for panel in figure.panels]
     assert shown == [("return", 3, 20), ("stable_rank", 2, 20)]
-    assert len(figure.files()) == 6
+    assert len({run.spec.path for run in runs_of(figure)}) == 6
 
 
 PICTURE = {"picture": "lop.rl.pictures:ant"}
@@ -134,16 +132,8 @@ def test_a_key_that_no_panel_has_is_refused(config, figures, changes, message):
 def test_a_point_of_a_sweep(config):
     curves = {"std": {"runs": "slowly_changing_regression/flip_one/relu", "setting": "step_size=0.01"}}
     figure = config(figures=changed(curves=curves, seeds=[7]))
-    assert figure.files() == [
-        Path("tiny", "slowly_changing_regression/flip_one/relu/step_size=0.01/seed-7/metrics.parquet")
-    ]
-    assert figure.runs(figure.panels[0])[0].name == "slowly_changing_regression/flip_one/relu step_size=0.01"
-
-
-def test_labels_do_not_make_the_collected_table_stale(config):
-    before = config().collected_from()
-    assert config(figures=changed(y_label="other", band="standard_error")).collected_from() == before
-    assert config(figures=changed(bin=20)).collected_from() != before
+    (run,) = runs_of(figure)
+    assert run.spec.name == "slowly_changing_regression/flip_one/relu step_size=0.01 seed 7"
 
 
 BAD_ENTRIES = {

@@ -16,7 +16,7 @@ from lop.imagenet.problem import Tasks
 from lop.imagenet.run_imagenet import accuracy, train
 from lop.nets.conv_net import ConvNet
 from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.runs.spec import Conditions, resolve
 
 SMALL = {
     "num_tasks": 3,
@@ -53,7 +53,8 @@ def images(tmp_path_factory):
 
 
 def run_of(results, images, config="cbp", device="cpu", **overrides):
-    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, images=Images("original"))
+    conditions = Conditions(Images("original"), device)
+    spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, conditions=conditions)
     return InterruptedRun(spec, results, device, data=images.parents[1])
 
 

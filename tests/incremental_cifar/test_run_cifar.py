@@ -17,7 +17,7 @@ from lop.incremental_cifar.problem import Increments, augmented, class_order, cr
 from lop.incremental_cifar.run_cifar import make_network, train
 from lop.nets.torchvision_modified_resnet import ResNet
 from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.runs.spec import Conditions, resolve
 
 SMALL = {
     "total_classes": 6,
@@ -57,14 +57,13 @@ def images(tmp_path_factory):
     return folder
 
 
-def spec_of(config="base_deep_learning_system", seed=0, **overrides):
-    return resolve(
-        PROBLEMS["incremental_cifar"], config, seed, "paper", overrides=SMALL | overrides, images=Sets("original")
-    )
+def spec_of(config="base_deep_learning_system", device="cpu", **overrides):
+    conditions, overrides = Conditions(Sets("original"), device), SMALL | overrides
+    return resolve(PROBLEMS["incremental_cifar"], config, 0, "paper", overrides=overrides, conditions=conditions)
 
 
 def run_of(results, images, config="base_deep_learning_system", device="cpu", **overrides):
-    return InterruptedRun(spec_of(config, **overrides), results, device, data=images.parents[1])
+    return InterruptedRun(spec_of(config, device, **overrides), results, device, data=images.parents[1])
 
 
 def values(table, metric):

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 
 from lop.data import load
+from lop.data.sets import Images
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
 from lop.permuted_mnist.pictures import DIGITS, TASKS, permutations
@@ -10,9 +11,10 @@ from lop.permuted_mnist.pictures import DIGITS, TASKS, permutations
 
 def test_digits_and_their_permutations(data):
     ax = matplotlib.figure.Figure().subplots()
-    permutations(ax, data / "glyphs" / "mnist")
+    folder = Images().folder("mnist", data)
+    permutations(ax, folder)
     shown = np.array([image.get_array() for image in ax.images]).reshape(TASKS + 1, DIGITS, 28, 28)
-    train = load.mnist(data / "glyphs" / "mnist").train
+    train = load.mnist(folder).train
     for digit, image in enumerate(shown[0]):
         assert (train.images[train.labels == digit] == image).all((1, 2)).any()
     for task in shown[1:]:
@@ -22,6 +24,6 @@ def test_digits_and_their_permutations(data):
 
 def test_the_figure_is_drawn_from_the_folder_of_the_source(data, tmp_path):
     figure = load_figure("ed3a", "laptop")
-    pdf, png, _ = draw(pd.DataFrame(columns=["panel", "curve"]), figure, tmp_path, data / "glyphs")
+    pdf, png, _ = draw(pd.DataFrame(columns=["panel", "curve"]), figure, tmp_path, data=data)
     assert pdf.stat().st_size > 5000
     assert png.stat().st_size > 5000

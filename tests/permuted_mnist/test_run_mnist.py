@@ -18,9 +18,11 @@ from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.common.paths import ROOT
 from lop.data import load
+from lop.data.sets import Images
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
+from lop.online.settings import learner_settings
 from lop.permuted_mnist import run_mnist
 from lop.permuted_mnist.problem import Stream
 from lop.permuted_mnist.run_mnist import initial_network
@@ -73,14 +75,14 @@ def run(results, data, *more, **which):
 
 
 def metrics(results):
-    (path,) = results.glob("paper/**/seed-0/metrics.parquet")
+    (path,) = results.glob("permuted_mnist/*/*/seed-0/metrics-*.parquet")
     return path
 
 
 @pytest.mark.parametrize("config", PROBLEM.configs())
 def test_every_cfg_file_is_valid(config):
     for setting in settings(PROBLEM, config, "paper"):
-        assert resolve(PROBLEM, config, 0, "paper", setting).parameters.learner_settings()
+        assert learner_settings(resolve(PROBLEM, config, 0, "paper", setting).parameters)
 
 
 @pytest.mark.parametrize("config", PUBLISHED)
@@ -107,7 +109,7 @@ def test_answers_and_measures_are_those_of_torchs_learners(agent, tmp_path, data
     found = pq.read_table(metrics(tmp_path)).to_pandas()
 
     stream_seed, learner_seed = np.random.SeedSequence(0).spawn(2)
-    stream = Stream(stream_seed, load.mnist(data / "glyphs" / "mnist").train, 2000)
+    stream = Stream(stream_seed, load.mnist(Images().folder("mnist", data)).train, 2000)
     torch.manual_seed(int(learner_seed.generate_state(1)[0]))
     net = MyLinear(784, 10) if agent == "linear" else DeepFFNN(784, 30, 10, 3, act_type="tanh")
     if agent == "cbp":
@@ -172,9 +174,9 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, data):
     while True:
         process = subprocess.Popen(command(killed, data, *more, **which), cwd=FOLDER, stderr=subprocess.PIPE)
         if kills < 3:
-            saved = [path.stat().st_mtime for path in killed.glob("paper/**/checkpoint.pt")]
+            saved = [path.stat().st_mtime for path in killed.glob("**/checkpoint.pt")]
             while process.poll() is None and saved == [
-                path.stat().st_mtime for path in killed.glob("paper/**/checkpoint.pt")
+                path.stat().st_mtime for path in killed.glob("**/checkpoint.pt")
             ]:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.3))
@@ -191,8 +193,7 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path, data):
 def test_a_run_tells_which_images_it_read(tmp_path, data):
     run(tmp_path, data)
     about = read_about(metrics(tmp_path))
-    assert about["parameters"]["data"]["source"] == "glyphs"
-    assert about["parameters"]["data"]["seed"] == 0
+    assert about["origin"]["images"] == Images().identity("mnist")
     assert len(about["images"]) == 64
     assert "already done" in run(tmp_path, data)
 
@@ -209,7 +210,7 @@ def test_a_run_tells_which_images_it_read(tmp_path, data):
             ["--data", "nowhere"],
             "train-images-idx3-ubyte.gz: no such file; `python -m lop.data mnist --data nowhere` makes",
         ),
-        (["--data-seed", "7"], "train-images-idx3-ubyte.gz: found images of data.seed 0, allowed: 7"),
+        (["--data-seed", "7"], "train-images-idx3-ubyte.gz: no such file; `python -m lop.data mnist --seed 7"),
         (["--data-seed", "-1"], "seed of data: found -1, allowed: 0 or more"),
     ],
 )

@@ -3,75 +3,90 @@ import platform
 import subprocess
 import sys
 
-import pyarrow.parquet as pq
 import pytest
-from lop.plan.wanted import wanted_runs
-from lop.runs.store import Store
+import torch
 
 from lop.common.paths import ROOT
-from lop.data.sets import Images
+from lop.figures.registry import load_figure
+from lop.figures.runs import by_path, shown_runs
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
-from lop.plan.state import state
+from lop.plan.state import states
 from lop.plan.table import hours_text, table
 from lop.problems import PROBLEMS
-from lop.runs.metrics import SCHEMA
-from lop.runs.spec import resolve
+from lop.runs.metrics import MetricsLog, write_metrics
+from lop.runs.spec import IDENTITY, Conditions, resolve
 
 
-def spec(seed=0, config="ant/std", scale="smoke", **overrides):
-    return resolve(PROBLEMS["rl"], config, seed, scale, overrides=overrides)
+def spec(seed=0, config="ant/std", scale="smoke", conditions=Conditions(), **overrides):
+    return resolve(PROBLEMS["rl"], config, seed, scale, overrides=overrides, conditions=conditions)
 
 
-def made(results, spec, seconds=10.0, **changed):
+def made(results, spec, seconds=10.0, node=None, versions=None):
     """A metrics file as the run would have left it."""
     about = {
-        "problem": spec.problem.name,
         "config": spec.config,
-        "seed": spec.seed,
-        "parameters": spec.identity,
-        "code_digest": spec.code_digest,
-        "machine": {"node": platform.node()},
-        "device": "cpu",
+        "origin": spec.origin,
+        "horizon": spec.horizon,
+        "machine": {"node": node or platform.node()},
+        "versions": versions or {},
         "seconds": seconds,
-    } | changed
-    path = results / spec.folder / "metrics.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = SCHEMA.empty_table().replace_schema_metadata({b"lop": json.dumps(about).encode()})
-    pq.write_table(table, path)
+        "resumed": 0,
+        "ended": "2026-01-01T00:00:00+00:00",
+    }
+    path = results / spec.path
+    write_metrics(path, MetricsLog(), about)
+    (results / spec.group / IDENTITY).write_text(json.dumps(spec.identity))
     return path
 
 
-def test_a_run_as_it_is_wanted_is_there(tmp_path):
-    assert state(spec(), tmp_path) == "missing"
+def why(spec, results, *others):
+    """Why a run has to be made, while others are wanted too."""
+    return states([spec, *others], results)[spec.path].why
+
+
+def test_a_run_as_it_is_wanted_exists(tmp_path):
+    assert why(spec(), tmp_path) == "missing"
     made(tmp_path, spec())
-    assert state(spec(), tmp_path) == ""
+    assert why(spec(), tmp_path) == ""
+
+
+def changed_code(**overrides):
+    other = spec(**overrides)
+    other.__dict__["identity"] = {**other.identity, "code": {"lop.algos.rl.ppo": "0"}}
+    return other
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("other", "reason"),
     [
-        ({"seed": 1}, "of another seed"),
-        ({"code_digest": "0"}, "of other code"),
-        ({"parameters": spec().identity | {"lr": 1.0}}, "of another lr"),
-        ({"parameters": spec().identity | {"gone": 1}}, "of another gone"),
+        (spec(lr=1.0), "of another lr"),
+        (spec(conditions=Conditions(device="cuda")), "of another device"),
+        (changed_code(), "of other code"),
+        (changed_code(lr=1.0), "of another lr"),
+        (spec(n_steps=100), "longer than before"),
+        (spec(n_steps=10**6), "shorter than before"),
+        (spec(lr=1.0, g=0.5, lm=0.5, bs=32, wd=1.0), "missing"),
+        (spec(seed=1, lr=1.0), "missing"),
     ],
 )
-def test_why_a_run_is_stale(changed, why, tmp_path):
-    made(tmp_path, spec(), **changed)
-    assert state(spec(), tmp_path) == why
+def test_why_a_run_has_to_be_made(other, reason, tmp_path):
+    made(tmp_path, other)
+    assert why(spec(), tmp_path) == reason
 
 
-def test_damaged_runs_are_told_and_kept_ones_come_back(tmp_path):
+def test_runs_that_are_wanted_too_are_no_reason(tmp_path):
+    made(tmp_path, spec(lr=1.0))
+    assert why(spec(), tmp_path, spec(lr=1.0)) == "missing"
+
+
+def test_interrupted_and_damaged_runs(tmp_path):
+    folder = tmp_path / spec().folder
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.pt").touch()
+    assert why(spec(), tmp_path) == "interrupted"
     path = made(tmp_path, spec())
-    whole = path.read_bytes()
-    path.write_bytes(whole[:100])
-    assert state(spec(), tmp_path) == "damaged"
-    kept = Store(tmp_path).metrics(spec())
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(whole)
-    assert state(spec(), tmp_path) == "damaged"  # collecting stops there
-    path.unlink()
-    assert state(spec(), tmp_path) == ""
+    path.write_bytes(path.read_bytes()[:100])
+    assert why(spec(), tmp_path) == "damaged"
 
 
 def test_estimates_are_by_the_records_most_like_the_run(tmp_path):
@@ -90,9 +105,11 @@ def test_estimates_are_by_the_records_most_like_the_run(tmp_path):
 
 
 def test_runs_of_other_machines_are_no_records(tmp_path):
-    made(tmp_path, spec(), machine={"node": "elsewhere"})
-    made(tmp_path, spec(seed=1), device="cuda")
-    made(tmp_path, spec(seed=2), parameters={"gone": 1})
+    made(tmp_path, spec(), node="elsewhere")
+    made(tmp_path, spec(seed=1, conditions=Conditions(device="cuda")))
+    unknown = spec(seed=2, lr=0.5)
+    unknown.__dict__["identity"] = {**unknown.identity, "problem": "gone"}
+    made(tmp_path, unknown)
     assert read_records(tmp_path) == []
 
 
@@ -147,9 +164,16 @@ def test_by_hand(tmp_path):
     assert wrong.stderr.count("\n") == 1
 
 
+def test_other_versions_are_named(tmp_path):
+    for path, run in by_path(shown_runs(load_figure("fig4a", "smoke"), Conditions())).items():
+        assert path == made(tmp_path, run, versions={"torch": "0.1"}).relative_to(tmp_path)
+    command = [sys.executable, "-m", "lop.plan", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"8 runs were made with another version: torch 0.1, now {torch.__version__}" in told
+
+
 def test_the_runs_of_a_figure_are_those_that_each_resolves_to():
-    images = Images("glyphs", 0)
     for figure in ("fig3b", "fig4a", "ed2b", "fig1c"):
-        for path, spec in wanted_runs(figure, "smoke", images).items():
-            assert spec == resolve(spec.problem, spec.config, spec.seed, "smoke", spec.setting, images=images)
-            assert path == spec.folder / "metrics.parquet"
+        for path, spec in by_path(shown_runs(load_figure(figure, "smoke"), Conditions())).items():
+            assert spec == resolve(spec.problem, spec.config, spec.seed, "smoke", spec.setting)
+            assert path == spec.path

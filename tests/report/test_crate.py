@@ -2,33 +2,35 @@
 
 import json
 import zipfile
+from urllib.parse import quote
 
 import pytest
-from lop.plan.wanted import wanted_runs
-from test_report import IMAGES, about
+from written import write_run
 
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
+from lop.figures.runs import shown_runs, table_path
 from lop.report.crate import write_crate
-from lop.runs.metrics import MetricsLog, write_metrics
+from lop.runs.spec import Conditions
+
+CONDITIONS = Conditions()
+FIGURE = load_figure("fig4a", "smoke")
+RUNS = shown_runs(FIGURE, CONDITIONS)
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """Results and figures with what figure 4a is made of."""
     results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
-    for path, spec in wanted_runs("fig4a", "smoke", IMAGES).items():
-        log = MetricsLog()
-        for step in range(2_048, 10_241, 2_048):
-            log.log("return", step, step / 100 + spec.seed)
-        write_metrics(results / path, log, about(spec))
-    figure = load_figure("fig4a", "smoke")
-    table = collect(figure, results)
-    write_collected(table, results / "smoke/collected/fig4a.parquet")
-    draw(table, figure, figures)
+    for spec in (run.spec for run in RUNS):
+        rows = [("return", step, None, step / 100 + spec.seed) for step in range(2_048, 10_241, 2_048)]
+        write_run(results, spec, rows)
+    table = collect(FIGURE, RUNS, results)
+    write_collected(table, results / table_path(FIGURE, RUNS))
+    draw(table, FIGURE, figures)
     return results, figures
 
 
@@ -44,7 +46,7 @@ def references(value):
 
 def test_every_file_and_how_it_came_about(drawn, tmp_path):
     results, figures = drawn
-    assert write_crate("fig4a", "smoke", results, figures, IMAGES, tmp_path / "fig4a.zip") == 8
+    assert write_crate("fig4a", "smoke", results, figures, CONDITIONS, tmp_path / "fig4a.zip") == 8
     with zipfile.ZipFile(tmp_path / "fig4a.zip") as crate:
         assert crate.testzip() is None
         names = set(crate.namelist())
@@ -54,35 +56,41 @@ def test_every_file_and_how_it_came_about(drawn, tmp_path):
     assert {"config/scales/smoke.yaml", "config/figures.yaml", "lop/algos/rl/ppo.py", "lop/figures/draw.py"} <= names
     assert set(references(list(graph.values()))) <= graph.keys() | {"https://w3id.org/ro/crate/1.1"}
     files = {name for name, thing in graph.items() if "File" in thing["@type"]}
-    assert files == names - {"ro-crate-metadata.json"}
+    assert files == {quote(name) for name in names} - {"ro-crate-metadata.json"}
 
     made = {result: action for action in graph.values() for result in references(action.get("result", []))}
     assert {name for name in files if name.startswith(("results/", "figures/"))} == set(made)
-    run = made["results/smoke/rl/ant/cbp/default/seed-1/metrics.parquet"]
+    assert f"results/{table_path(FIGURE, RUNS)}" in made
+    (cbp,) = (run.spec for run in RUNS if run.spec.name == "rl/ant/cbp seed 1")
+    run = made[quote(f"results/{cbp.path}")]
     assert run["@type"] == "CreateAction"
     assert (run["startTime"], run["endTime"]) == ("2026-01-02T02:34:05", "2026-01-02T03:04:05")
     assert "here" in run["description"]
     values = {one["name"]: one["value"] for one in map(graph.get, references(run["object"])) if "value" in one}
     assert (values["seed"], values["rr"], values["h_dim"]) == (1, 0.0001, "[256, 256]")
+    assert values["n_steps"] == cbp.horizon
     program = graph[run["instrument"]["@id"]]
     assert program["name"] == "lop.rl.run_ppo"
     assert "lop/algos/rl/ppo.py" in references(program["hasPart"])
     packages = map(graph.get, references(program["softwareRequirements"]))
     assert {(one["name"], one["softwareVersion"]) for one in packages} == {("python", "3.11"), ("torch", "2")}
     drawing = made["figures/fig4a.pdf"]
-    assert {one for one in references(drawing["object"]) if one.endswith("metrics.parquet")} == {
-        name for name in files if name.endswith("metrics.parquet")
-    }
+    assert {quote(f"results/{run.spec.path}") for run in RUNS} <= set(references(drawing["object"]))
 
 
-def test_what_is_not_there_or_of_other_code_is_told(drawn, tmp_path):
+def test_a_missing_figure_or_table_and_another_run_are_told(drawn, tmp_path):
     results, figures = drawn
     with pytest.raises(InputError, match=r"fig4a\.pdf: no such file"):
-        write_crate("fig4a", "smoke", results, tmp_path, IMAGES, tmp_path / "x.zip")
-    path, spec = next(iter(wanted_runs("fig4a", "smoke", IMAGES).items()))
-    before = (results / path).read_bytes()
-    write_metrics(results / path, MetricsLog(), about(spec, code_digest="0123"))
-    with pytest.raises(InputError, match="found a run of other code"):
-        write_crate("fig4a", "smoke", results, figures, IMAGES, tmp_path / "x.zip")
+        write_crate("fig4a", "smoke", results, tmp_path, CONDITIONS, tmp_path / "x.zip")
+    path = results / RUNS[0].spec.path
+    before = path.read_bytes()
+    write_run(results, RUNS[0].spec, [], origin=RUNS[0].spec.origin | {"code": {}})
+    with pytest.raises(InputError, match="metrics of another run"):
+        write_crate("fig4a", "smoke", results, figures, CONDITIONS, tmp_path / "x.zip")
+    path.write_bytes(before)
+    table = results / table_path(FIGURE, RUNS)
+    table.rename(tmp_path / "table")
+    with pytest.raises(InputError, match=rf"{table.name}: no such file"):
+        write_crate("fig4a", "smoke", results, figures, CONDITIONS, tmp_path / "x.zip")
+    (tmp_path / "table").rename(table)
     assert list(tmp_path.iterdir()) == []
-    (results / path).write_bytes(before)

@@ -1,6 +1,7 @@
 """The page of what there is: from runs and figures made by hand, and as a browser sees it."""
 
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -9,45 +10,46 @@ from html.parser import HTMLParser
 from io import BytesIO
 
 import pytest
-from lop.plan.wanted import wanted_runs
 from PIL import Image
+from written import write_run
 
 from lop.common.paths import ROOT
-from lop.data.sets import Images
-from lop.figures.collect import collect, digest_of_runs, keys_of_runs
+from lop.common.sources import combined
+from lop.figures.collect import collect
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
+from lop.figures.runs import shown_runs, table_key
 from lop.report.gather import gather
 from lop.report.page import page, workflow
-from lop.runs.metrics import MetricsLog, write_metrics
+from lop.runs.spec import IDENTITY, Conditions
 
-IMAGES = Images("glyphs", 0)
+CONDITIONS = Conditions()
 NAMES = ["fig4a", "fig4b", "fig3a"]
+FIGURE = load_figure("fig4a", "smoke")
+RUNS = shown_runs(FIGURE, CONDITIONS)
+CBP = [run for run in RUNS if run.curve == "cbp"]
 
 
-def about(spec, **changes):
-    return {
-        "parameters": spec.identity, "seed": spec.seed, "code_digest": spec.code_digest, "seconds": 1800.0,
-        "resumed": 1, "device": "cpu", "started": "2026-01-02T02:34:05", "ended": "2026-01-02T03:04:05",
-        "versions": {"python": "3.11", "torch": "2"},
-        "machine": {"node": "here", "processor": "a <b>processor</b>", "system": "Linux", "cores": 2},
-        "problem": "rl", "config": spec.config,
-    } | changes  # fmt: skip
+def write_returns(results, spec, **changes):
+    rows = [("return", step, None, step / 100 + spec.seed) for step in range(2_048, 10_241, 2_048)]
+    return write_run(results, spec, rows, **changes)
 
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
-    """Two of eight runs, one of other code; one of three figures drawn."""
+    """Two of eight runs, and one of other code, where that code had it written; one of three figures drawn."""
     results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
-    runs = [(path, spec) for path, spec in wanted_runs("fig4a", "smoke", IMAGES).items() if spec.config == "ant/cbp"]
-    for (path, spec), changes in zip(runs, [{}, {"code_digest": "0123456789abcdef"}], strict=True):
-        log = MetricsLog()
-        for step in range(2_048, 10_241, 2_048):
-            log.log("return", step, step / 100 + spec.seed)
-        write_metrics(results / path, log, about(spec, **changes))
-    figure = load_figure("fig4a", "smoke")
-    draw(collect(figure, results, only={path for path, _ in runs}), figure, figures)
-    return gather("smoke", results, figures, IMAGES, NAMES)
+    for run in CBP:
+        write_returns(results, run.spec)
+    (std,) = (run.spec for run in RUNS if run.spec.name == "rl/ant/std seed 0")
+    earlier = std.identity | {"code": std.identity["code"] | {"lop.algos.adam": "0"}}
+    written = write_returns(results, std, origin=std.origin | earlier)
+    group = results / std.group.with_name("earlier")
+    (group / std.folder.name).mkdir(parents=True)
+    written.rename(group / std.folder.name / written.name)
+    (group / IDENTITY).write_text(json.dumps(earlier))
+    draw(collect(FIGURE, CBP, results), FIGURE, figures)
+    return gather("smoke", results, figures, CONDITIONS, NAMES)
 
 
 class Page(HTMLParser):
@@ -66,14 +68,15 @@ class Page(HTMLParser):
 def test_what_there_is_is_told(contents):
     drawn = {one.name: one for one in contents.figures}
     assert list(drawn) == NAMES
-    assert (drawn["fig4a"].wanted, drawn["fig4a"].ready) == (8, 1)
-    assert drawn["fig4a"].waits == {"missing": 6, "of other code": 1}
+    assert (drawn["fig4a"].wanted, drawn["fig4a"].ready) == (8, 2)
+    assert drawn["fig4a"].waits["of other code"] == 1
+    assert sum(drawn["fig4a"].waits.values()) == 6
     assert drawn["fig4a"].scale == "smoke"
     assert not drawn["fig4b"].picture
     assert drawn["fig3a"].wanted == 0
     (runs,) = contents.runs
     assert (runs.name, runs.seeds, runs.seconds, runs.resumed) == ("rl/ant/cbp", [0, 1], 3600.0, 2)
-    assert runs.states == {"as configured": 1, "of other code": 1}
+    assert [json.loads(one)["n_steps"] for one in runs.parameters] == [CBP[0].spec.horizon]
     assert contents.hours == 1
     assert contents.jobs == {"rl": 8}
 
@@ -102,32 +105,26 @@ def test_text_stays_text(contents):
 
 def test_changed_code_and_missing_figures_stand_out(contents):
     text = page(contents)
-    assert '<span class="not">1 of other code</span>' in text
+    assert "1 of other code" in text
     assert "Not drawn yet: <code>make figures/fig4b.pdf</code>" in text
-    assert "0123456789ab" in text
+    assert combined(CBP[0].spec.identity["code"])[:12] in text
 
 
-def test_a_run_that_tells_too_little_is_damaged(tmp_path):
-    path, spec = next(iter(wanted_runs("fig4a", "smoke", IMAGES).items()))
-    of_run = about(spec)
-    del of_run["seconds"]
-    write_metrics(tmp_path / path, MetricsLog(), of_run)
-    contents = gather("smoke", tmp_path, tmp_path, IMAGES, ["fig4a"])
+@pytest.mark.parametrize("changes", [{"format": 0}, {"origin": {}}, {"horizon": 3}])
+def test_a_file_of_another_format_or_run_is_damaged(tmp_path, changes):
+    write_returns(tmp_path, RUNS[0].spec, **changes)
+    contents = gather("smoke", tmp_path, tmp_path, CONDITIONS, ["fig4a"])
     assert contents.figures[0].waits == {"damaged": 1, "missing": 7}
     assert contents.runs == []
 
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_picture_of_earlier_runs_is_told(tmp_path, changed):
-    figure, runs = load_figure("fig4a", "smoke"), wanted_runs("fig4a", "smoke", IMAGES)
-    for path, spec in runs.items():
-        log = MetricsLog()
-        log.log("return", 2_048, 1.0)
-        write_metrics(tmp_path / path, log, about(spec, key="earlier" if changed and spec.seed else spec.key))
-    digest = digest_of_runs(keys_of_runs(figure, tmp_path))
-    draw(collect(figure, tmp_path), figure, tmp_path, runs=digest)
-    contents = gather("smoke", tmp_path, tmp_path, IMAGES, ["fig4a"])
-    assert contents.figures[0].ready == len(runs)
+    for run in RUNS:
+        write_returns(tmp_path, run.spec)
+    draw(collect(FIGURE, RUNS, tmp_path), FIGURE, tmp_path, table=table_key(FIGURE, CBP if changed else RUNS))
+    contents = gather("smoke", tmp_path, tmp_path, CONDITIONS, ["fig4a"])
+    assert contents.figures[0].ready == len(RUNS)
     assert contents.figures[0].of_earlier_runs == changed
     assert ("from earlier runs" in page(contents)) == changed
 

@@ -47,29 +47,27 @@ def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
 
 def test_a_file_gives_every_seed_its_line(tmp_path):
     (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n4\n")
-    assert read(tmp_path / "f.txt", 0, 2) == [0.1, 0.2]
+    assert read(tmp_path / "f.txt", 0, 2) == [0.1, 0.2, 0.3]
     assert read(tmp_path / "f.txt", 1, 0) == []
     assert read(tmp_path / "f.txt", 2, 1) == [4]
 
 
 @pytest.mark.parametrize(
     ("content", "same"),
-    [
-        ("0.1 0.2 0.3\n1 2 3\n", True),
-        ("0.1,0.2,0.3\n1,2,3\n9 9 9\n", True),
-        ("7\n1 2 3 4 5 slippery\n", True),
-        ("0.1 0.2 0.3\n1 2 4\n", False),
-    ],
+    [("7\n1,2,3\n9 9 9\n", True), ("0.1 0.2 0.3\n1 2 3 4\n", False), ("0.1 0.2 0.3\n1 2 4\n", False)],
 )
-def test_of_a_file_only_that_counts_which_the_run_can_take(tmp_path, content, same):
+def test_of_a_file_only_the_seeds_line_counts(tmp_path, content, same):
+    """All of that line: runs of the same parameters with another one have a folder of their own beside it."""
+
     def run_with(text):
         (tmp_path / "f.txt").write_text(text)
         overrides = {"n_steps": 20, "change_time": 9, "frictions_file": str(tmp_path / "f.txt")}
         return resolve(PROBLEMS["rl"], "sant/std", 1, "paper", overrides=overrides)
 
     before, after = run_with("0.1 0.2 0.3\n1 2 3\n"), run_with(content)
-    assert before.identity["frictions"] == [1, 2, 3]
-    assert (after.key == before.key) == (after.params() == before.params()) == same
+    assert before.inputs == before.origin["inputs"] == {"frictions": [1, 2, 3]}
+    assert (after.folder == before.folder) == (after.origin == before.origin) == same
+    assert (after.group, after.identity) == (before.group, before.identity)
 
 
 def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
@@ -81,14 +79,12 @@ def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
     cfg.write_text("env_name: SlipperyAnt-v3\nn_steps: 20\nchange_time: 10\nfrictions_file: sub, one.txt\n")
     monkeypatch.chdir(tmp_path / "here")
     run = partial(resolve, PROBLEMS["rl"], "mine", 0, "paper", cfg=Path("../there/mine.yml"))
-    assert run().taken == {"frictions": [2, 2]}
+    assert run().inputs == {"frictions": [2, 2]}
     assert run().setting == "default"
-    given = run(overrides={"frictions_file": "given.txt"})
-    assert given.taken == {"frictions": [1, 1]}
-    assert given.setting == "frictions_file=given.txt"
+    assert run(overrides={"frictions_file": "given.txt"}).inputs == {"frictions": [1, 1]}
     cfg.write_text(cfg.read_text().replace("sub, one.txt", "['sub, one.txt', ../here/given.txt]"))
-    assert run(setting="frictions_file=sub+one.txt").taken == {"frictions": [2, 2]}
-    assert run(setting="frictions_file=given.txt").taken == {"frictions": [1, 1]}
+    assert run(setting="frictions_file=sub+one.txt").inputs == {"frictions": [2, 2]}
+    assert run(setting="frictions_file=given.txt").inputs == {"frictions": [1, 1]}
     with pytest.raises(InputError, match="command line: key `frictions_file`: found 3, allowed: a valid path"):
         run(overrides={"frictions_file": 3})
 
@@ -104,23 +100,24 @@ def test_they_are_of_slippery_ant_alone(overrides, found):
     assert str(error.value).endswith(f"{found}, allowed: only with env_name SlipperyAnt-v3")
 
 
-def test_a_longer_run_goes_on_with_the_frictions_that_came_to_the_file(tmp_path):
-    """The first has 12,000 steps and 5 frictions, the second one more of both, in another folder."""
+def test_a_longer_run_goes_on_with_the_same_frictions_alone(tmp_path):
+    """Runs of 12,000 and of 12,600 steps need 5 and 6 frictions; another line starts a run of its own."""
     path = tmp_path / "f.txt"
 
     def run(steps, frictions):
-        path.write_text(f"\n{' '.join(map(str, frictions))}\n")
+        path.write_text(f"\n{frictions}\n")
         process = start(tmp_path, extra=[*SLIPPERY, "--frictions_file", str(path), "--n_steps", str(steps)])
         _, told = process.communicate()
-        return process.returncode, told
+        assert process.returncode == 0, told
+        return told
 
-    assert run(12_000, [0.1, 0.2, 0.4, 0.8, 1.6])[0] == 0
-    status, told = run(12_600, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 0.5])
-    assert status == 0
-    assert "goes on from 12,000" in told
-    status, told = run(12_600, [0.1, 0.3, 0.4, 0.8, 1.6, 2.0])
-    assert status == 2
-    assert "checkpoint of another run: number 2 of frictions was 0.2, is 0.3; undo that" in told
+    run(12_000, "0.1 0.2 0.4 0.8 1.6 2.0")
+    assert "goes on from 12,000" in run(12_600, "0.1 0.2 0.4 0.8 1.6 2.0")
+    assert "goes on" not in run(12_600, "0.1 0.3 0.4 0.8 1.6 2.0")
+    made = sorted(tmp_path.glob("rl/*/*/seed-1-*/metrics-*.parquet"))
+    assert len(made) == 3
+    assert len({file.parent for file in made}) == 2
+    assert len({file.parents[1] for file in made}) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_a_bad_file_is_told_in_one_line(tmp_path, content, message):
         path.write_bytes(content)
     parameters = PPOParameters(env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(path))
     with pytest.raises(InputError) as error:
-        parameters.taken(1)
+        parameters.inputs(1)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

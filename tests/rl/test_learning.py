@@ -16,7 +16,7 @@ def mean_returns(results, config, *extra) -> tuple[float, float]:
     cfg = str(ROOT / f"lop/rl/cfg/ant/{config}.yml")
     run = [sys.executable, "-m", "lop.rl.run_ppo", "-c", cfg, "--results", str(results), "--env_name", "Hopper-v3"]
     subprocess.run([*run, "--n_steps", str(STEPS), *extra], check=True, capture_output=True)
-    (path,) = results.glob("paper/rl/**/metrics.parquet")
+    (path,) = results.glob("rl/*/*/seed-0/metrics-*.parquet")
     table = pq.read_table(path).to_pandas().query("metric == 'return'")
     first, last = table[table.step <= STEPS / 4], table[table.step > 3 * STEPS / 4]
     return first.value.mean(), last.value.mean()

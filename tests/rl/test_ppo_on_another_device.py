@@ -6,7 +6,7 @@ from interrupted import InterruptedRun, finished, goes_on_after_a_cut
 
 from lop.problems import PROBLEMS
 from lop.rl.run_ppo import train
-from lop.runs.spec import resolve
+from lop.runs.spec import Conditions, resolve
 
 SMALL = {"n_steps": 1100, "bs": 256, "n_itrs": 2, "n_slices": 4, "h_dim": [16, 16]}
 METHODS = {
@@ -18,8 +18,8 @@ METHODS = {
 
 
 def run_of(results, config, device):
-    overrides = {**SMALL, **METHODS[config]}
-    return InterruptedRun(resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", overrides=overrides), results, device)
+    more = {"overrides": {**SMALL, **METHODS[config]}, "conditions": Conditions(device=device)}
+    return InterruptedRun(resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", **more), results, device)
 
 
 @pytest.mark.parametrize("config", METHODS)

@@ -33,7 +33,7 @@ def start(results: Path, **options) -> subprocess.Popen:
 
 
 def finished(results: Path) -> Path:
-    (path,) = results.glob("paper/rl/ant/*/*/seed-1/metrics.parquet")
+    (path,) = results.glob("rl/*/*/seed-1/metrics-*.parquet")
     return path
 
 
@@ -47,7 +47,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def last_save(results: Path) -> float:
-    return max((path.stat().st_mtime for path in results.glob("paper/**/checkpoint.pt")), default=0.0)
+    return max((path.stat().st_mtime for path in results.glob("rl/*/*/*/checkpoint.pt")), default=0.0)
 
 
 def run_under_fire(results: Path, most_kills: int, **options) -> int:
@@ -102,12 +102,12 @@ def test_asked_to_stop_it_saves_and_can_be_requeued(tmp_path, uninterrupted):
     checkpoint = None
     while checkpoint is None:
         time.sleep(0.1)
-        checkpoint = next(tmp_path.glob("paper/**/checkpoint.pt"), None)
+        checkpoint = next(tmp_path.glob("rl/*/*/*/checkpoint.pt"), None)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 75
     assert "stopped and saved at" in errors
-    assert not list(tmp_path.glob("paper/**/metrics.parquet"))
+    assert not list(tmp_path.glob("**/metrics-*.parquet"))
     process = start(tmp_path)
     _, errors = process.communicate()
     assert "goes on from" in errors
@@ -140,7 +140,7 @@ def test_a_run_tells_what_it_measured(uninterrupted):
 
 def test_a_seed_fixes_a_run_and_seeds_differ(tmp_path, uninterrupted):
     subprocess.run([*command(tmp_path), "-s", "2"], cwd=ROOT / "lop/rl", check=True, capture_output=True)
-    (path,) = tmp_path.glob("paper/rl/ant/*/*/seed-2/metrics.parquet")
+    (path,) = tmp_path.glob("rl/*/*/seed-2/metrics-*.parquet")
     assert not pq.read_table(path).equals(uninterrupted)
 
 
@@ -148,14 +148,15 @@ def test_what_made_a_run_is_written_into_it(tmp_path):
     process = start(tmp_path, extra=["--n_steps", "600", "--label", "mine"])
     assert process.wait() == 0
     about = read_about(finished(tmp_path))
-    assert about["parameters"]["n_steps"] == about["horizon"] == 600
-    assert about["parameters"]["h_dim"] == [32, 32]
-    assert about["seed"] == 1
-    assert about["scale"] == "paper"
+    origin = about["origin"]
+    assert about["horizon"] == 600
+    assert not {"n_steps", "label"} & origin["parameters"].keys()
+    assert origin["parameters"]["h_dim"] == [32, 32]
+    assert (origin["seed"], origin["device"], about["scale"]) == (1, "cpu", "paper")
     assert about["versions"]["mujoco"] == "3.4.0"
     assert about["steps_per_second"] > 0
-    assert "lop.algos.rl.ppo" in about["sources"]
-    assert not any("figures" in module for module in about["sources"])
+    assert "lop.algos.rl.ppo" in origin["code"]
+    assert not any(module.startswith(("lop.figures", "lop.runs", "lop.common")) for module in origin["code"])
 
 
 @pytest.mark.parametrize(
@@ -191,19 +192,19 @@ def test_a_cfg_of_ones_own_is_checked_and_named(tmp_path):
 
 
 def test_an_edited_cfg_does_not_take_up_the_old_checkpoint(tmp_path):
-    """By hand it is refused, and told how to go on; the workflow, with --fresh, sets it aside."""
+    """Its runs lie elsewhere, and those of before are left as they were."""
     cfg = tmp_path / "mine.yml"
     cfg.write_text((ROOT / "lop/rl/cfg/ant/std.yml").read_text())
     run = [sys.executable, "-m", "lop.rl.run_ppo", "-c", str(cfg), "--results", str(tmp_path / "results"), *SMALL]
-    run += ["--n_steps", "600"]
-    assert subprocess.run(run, capture_output=True).returncode == 0
+    subprocess.run([*run, "--n_steps", "600"], capture_output=True, check=True)
     cfg.write_text(cfg.read_text().replace("lr: 0.0001", "lr: 0.001"))
-    refused = subprocess.run(run, capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert "checkpoint of another run: lr was 0.0001, is 0.001" in refused.stderr
-    assert "--fresh" in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    assert subprocess.run([*run, "--fresh"], capture_output=True).returncode == 0
+    subprocess.run([*run, "--n_steps", "700"], capture_output=True, check=True)
+    made = {path.name: read_about(path) for path in tmp_path.glob("results/rl/*/*/seed-0/metrics-*.parquet")}
+    assert {name: about["origin"]["parameters"]["lr"] for name, about in made.items()} == {
+        "metrics-600.parquet": 0.0001,
+        "metrics-700.parquet": 0.001,
+    }
+    assert not any(about["resumed"] for about in made.values())
 
 
 class Fall(gymnasium.Wrapper):
@@ -226,16 +227,17 @@ def test_only_what_a_time_limit_cut_off_is_bootstrapped(tmp_path, monkeypatch, f
     monkeypatch.setattr(Fall, "falls", falls)
     tables = []
     for bootstrap in ("0", "1"):
-        run = ["-c", str(ROOT / "lop/rl/cfg/ant/std.yml"), *SMALL, "--n_steps", "1100", "--results", str(tmp_path)]
+        results = tmp_path / bootstrap
+        run = ["-c", str(ROOT / "lop/rl/cfg/ant/std.yml"), *SMALL, "--n_steps", "1100", "--results", str(results)]
         main(run_ppo.PROBLEM, "", run_ppo.train, [*run, "--bootstrap_time_limit", bootstrap])
-        (path,) = tmp_path.glob(f"**/*bootstrap_time_limit={bool(int(bootstrap))}*/seed-0/metrics.parquet")
+        (path,) = results.glob("rl/*/*/seed-0/metrics-1100.parquet")
         tables.append(pq.read_table(path))
     assert tables[0].equals(tables[1]) == falls
 
 
 def test_help_explains_every_key():
     text = subprocess.check_output([sys.executable, "-m", "lop.rl.run_ppo", "--help"], text=True)
-    for words in ("--lr VALUE", "step size of Adam", "(default 0.0001)", "--rr VALUE", "results/<scale>/rl"):
+    for words in ("--lr VALUE", "step size of Adam", "(default 0.0001)", "--rr VALUE", "results/rl"):
         assert words in text
 
 
@@ -244,7 +246,7 @@ def test_a_run_dies_with_what_started_it(tmp_path):
     run = command(tmp_path, extra=["--die-with-parent"])
     starter = f"import subprocess, time; subprocess.Popen({run!r}); time.sleep(99)"
     parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT / "lop/rl", stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("paper/**/checkpoint.pt")):
+    while not list(tmp_path.glob("rl/*/*/*/checkpoint.pt")):
         time.sleep(0.1)
     os.kill(parent.pid, signal.SIGKILL)
     assert "stopped and saved at" in parent.stderr.read()  # ends when the run has closed its end of the pipe

@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lop.common.errors import InputError
-from lop.runs.metrics import SCHEMA, MetricsLog, read_about, write_metrics
+from lop.runs.metrics import FORMAT, SCHEMA, MetricsLog, read_about, write_metrics
 
 
 def filled() -> MetricsLog:
@@ -26,7 +26,7 @@ def test_what_is_logged_is_what_is_written(tmp_path):
     table = pq.read_table(tmp_path / "metrics.parquet")
     assert table.schema.remove_metadata().equals(SCHEMA)
     assert table.to_pylist() == ROWS
-    assert read_about(tmp_path / "metrics.parquet") == {"seed": 3}
+    assert read_about(tmp_path / "metrics.parquet") == {"format": FORMAT, "seed": 3}
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.parquet"]
 
 
@@ -50,8 +50,20 @@ def test_cut_and_recent():
     assert log.recent("return", 5) == [-2.0, 1.5]
     assert log.recent("return", 1) == [-2.0]
     assert log.recent("unknown", 1) == []
-    log.cut(10)
-    assert log.table().to_pylist() == ROWS[:2]
+
+
+def test_a_cut_log_is_what_a_shorter_run_would_have_logged():
+    log, shorter = MetricsLog(), MetricsLog()
+    for position in range(4):
+        log.position = shorter.position = position
+        for one in (log, shorter) if position < 2 else (log,):
+            one.log("before", position, 0.5)
+            one.log(f"after_{position}", position + 1, 1.5, 2)
+    log.cut(2)
+    assert log.table().equals(shorter.table())
+    assert log.names == shorter.names
+    log.cut(0)
+    assert (len(log), log.names) == (0, [])
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -59,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     write_metrics(path, filled(), {"seed": 3})
     with pytest.raises(TypeError):
         write_metrics(path, filled(), {"seed": object()})
-    assert read_about(path) == {"seed": 3}
+    assert read_about(path) == {"format": FORMAT, "seed": 3}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])

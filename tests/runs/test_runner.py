@@ -1,23 +1,29 @@
 """Runs are resumed exactly, never mixed, and never made twice."""
 
+import errno
 import io
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from toy import spec, toy_run, walk
 
 from lop.common.errors import InputError
+from lop.common.locks import is_locked, locked
+from lop.runs import checkpoint
 from lop.runs.checkpoint import OtherRun
 from lop.runs.metrics import read_about
-from lop.runs.runner import EXIT_INTERRUPTED, Interrupted
+from lop.runs.process import EXIT_INTERRUPTED, Interrupted
 
 
 class PowerCut(Exception):
@@ -97,6 +103,12 @@ def test_leftovers_of_a_kill_are_removed(tmp_path):
     assert not list(folder.glob(".*.tmp"))
 
 
+def test_it_computes_on_one_thread(tmp_path):
+    seen = set()
+    train(tmp_path, lambda step, run: seen.update(pool["num_threads"] for pool in threadpool_info()), n=1)
+    assert seen == {1}
+
+
 def test_saving_more_or_less_often_changes_nothing(tmp_path, uninterrupted):
     run = train(tmp_path, lambda step, run: run.save() if step % 13 == 0 else None)
     assert table(run).equals(uninterrupted)
@@ -113,106 +125,117 @@ def test_exit_status_for_schedulers():
     assert Interrupted().code == EXIT_INTERRUPTED == 75
 
 
-def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(tmp_path):
+def no_step(step, run):
+    raise AssertionError("trained again")
+
+
+def test_a_longer_run_continues_and_a_shorter_one_is_cut_from_it(tmp_path):
     train(tmp_path, n=200)
     steps = []
     longer = train(tmp_path, lambda step, run: steps.append(step), n=300)
     assert steps[0] == 200
-    alone = train(tmp_path / "alone", n=300)
-    assert table(longer).equals(table(alone))
-
-    def no_step(step, run):
-        raise AssertionError("trained again")
-
+    assert table(longer).equals(table(train(tmp_path / "alone", n=300)))
     shorter = train(tmp_path, no_step, n=100)
     assert table(shorter).equals(table(train(tmp_path / "short", n=100)))
-    assert read_about(shorter.output)["horizon"] == 100
-    assert table(train(tmp_path, no_step, n=300)).equals(table(alone))
     train(tmp_path, lambda step, run: steps.append(step), n=301)
     assert steps[-1] == 300
+    assert {path.name for path in shorter.folder.glob("metrics*")} == {
+        f"metrics-{n}.parquet" for n in (100, 200, 300, 301)
+    }
 
 
-def test_a_finished_run_is_not_made_again(tmp_path, capsys):
-    train(tmp_path)
-    never = interrupt_at(0, how=cut_power)
-    assert train(tmp_path, never) is not None
-    assert "already done" in capsys.readouterr().err
+def test_a_cut_run_has_its_own_times(tmp_path):
+    def slow_after_100(step, run):
+        if step == 100:
+            run.save()
+        if step >= 100:
+            time.sleep(0.002)
+
+    longer = read_about(train(tmp_path, slow_after_100, n=200).output)
+    shorter = read_about(train(tmp_path, no_step, n=100).output)
+    half = read_about(train(tmp_path, no_step, n=50).output)
+    assert (shorter["horizon"], shorter["started"]) == (100, longer["started"])
+    assert longer["seconds"] > 0.2 > shorter["seconds"] > half["seconds"] > 0
+    assert half["seconds"] == pytest.approx(shorter["seconds"] / 2)
+    assert half["ended"] <= shorter["ended"] <= longer["ended"]
 
 
-def test_results_come_back_when_a_change_is_undone(tmp_path, uninterrupted):
-    first = train(tmp_path)
-    train(tmp_path, size=2.0, fresh=True)
-    assert not table(first).equals(uninterrupted)
-    before = first.output.stat().st_mtime_ns
-    again = train(tmp_path, interrupt_at(0, how=cut_power), fresh=True)
-    assert table(again).equals(uninterrupted)
-    assert again.output.stat().st_mtime_ns > before  # what is made from it is stale
-
-
-def test_results_come_back_when_snakemake_has_deleted_them(tmp_path, uninterrupted):
-    first = train(tmp_path)
-    first.output.unlink()
-    assert table(train(tmp_path, interrupt_at(0, how=cut_power))).equals(uninterrupted)
-
-
-def test_an_interrupted_run_goes_on_when_a_change_is_undone(tmp_path, uninterrupted):
+def test_a_cut_run_has_been_resumed_as_often_as_it_was_then(tmp_path):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
-    assert train(tmp_path, size=2.0, fresh=True) is not None
+    assert read_about(train(tmp_path).output)["resumed"] == 1
+    assert read_about(train(tmp_path, no_step, n=100).output)["resumed"] == 0
+    assert read_about(train(tmp_path, no_step, n=400).output)["resumed"] == 1
+
+
+def test_a_finished_run_is_not_made_again(tmp_path):
+    before = train(tmp_path).output.stat()
+    after = train(tmp_path, no_step).output.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_deleted_result_comes_back_from_the_checkpoint(tmp_path, uninterrupted):
+    train(tmp_path).output.unlink()
+    assert table(train(tmp_path, no_step)).equals(uninterrupted)
+
+
+@pytest.mark.parametrize("changed", [{"size": 2.0}, {"inputs": [1, 2]}, {"seed": 1}], ids=str)
+def test_a_change_leads_elsewhere_and_undoing_it_leads_back(tmp_path, changed):
+    assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
+    assert train(tmp_path, **changed).step == 500
     steps = []
-    assert table(train(tmp_path, lambda step, run: steps.append(step), fresh=True)).equals(uninterrupted)
+    train(tmp_path, lambda step, run: steps.append(step))
     assert steps[0] == 251
+    train(tmp_path, no_step)
+    train(tmp_path, no_step, **changed)
 
 
-def test_a_label_changes_nothing(tmp_path):
+def test_what_no_result_depends_on_leads_nowhere_else(tmp_path):
     train(tmp_path)
-    assert train(tmp_path, interrupt_at(0, how=cut_power), label="other") is not None
+    assert train(tmp_path, no_step, label="other") is not None
 
 
-def test_another_runs_checkpoint_is_refused_and_nothing_is_lost(tmp_path):
-    assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
-    content = toy_run(tmp_path).checkpoint.read_bytes()
-    with pytest.raises(OtherRun, match=r"size was 1.0, is 2.0") as refusal:
-        train(tmp_path, size=2.0)
-    assert "\n" not in str(refusal.value)
-    assert toy_run(tmp_path).checkpoint.read_bytes() == content
+def test_kinds_of_device_share_no_file(tmp_path, other_device):
+    on_cpu, elsewhere = (toy_run(tmp_path, device=device) for device in ("cpu", other_device))
+    on_cpu.execute(walk)
+    assert not elsewhere.folder.exists()
+    elsewhere.execute(walk)
+    assert elsewhere.folder.parent != on_cpu.folder.parent
+    kinds = [read_about(run.output)["origin"]["device"] for run in (on_cpu, elsewhere)]
+    assert kinds == ["cpu", torch.device(other_device).type]
+    assert spec(device="cuda:1").path == spec(device="cuda").path != spec().path
 
 
 @pytest.mark.parametrize(
-    ("taken", "message"),
-    [
-        ([1, 2, 3], None),
-        ([1], None),
-        ([1, 3, 4], "number 2 of sizes was 2, is 3; undo"),
-        ([], "sizes were given; undo"),
-    ],
+    ("change", "message"),
+    [({"size": 2.0}, "size was 1.0, is 2.0"), ({"seed": 1}, "seed was 0, is 1"), ({"device": "cuda"}, "device was")],
 )
-@pytest.mark.parametrize("fresh", [True, False])
-def test_what_is_taken_in_turn_may_grow_but_not_change(tmp_path, taken, message, fresh):
-    train(tmp_path, n=200, taken=[1, 2])
-    steps = []
-    again = partial(train, tmp_path, lambda step, run: steps.append(step), n=300, taken=taken, fresh=fresh)
-    if message and not fresh:
-        with pytest.raises(OtherRun, match=message):
-            again()
-    else:
-        again()
-        assert steps[0] == (0 if message else 200)
-
-
-def test_a_run_that_was_set_aside_goes_on_with_more_to_take(tmp_path):
-    train(tmp_path, n=200, taken=[1, 2])
-    train(tmp_path, n=200, taken=[5], fresh=True)
-    steps = []
-    train(tmp_path, lambda step, run: steps.append(step), n=300, taken=[1, 2, 3, 4], fresh=True)
-    assert steps[0] == 200
-
-
-def test_a_checkpoint_of_other_code_is_refused(tmp_path, monkeypatch):
+def test_a_checkpoint_in_the_place_of_another_runs_is_refused_and_nothing_is_lost(tmp_path, change, message):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
-    changed = {**spec().sources, "lop.plasticity": "changed"}
-    monkeypatch.setattr("lop.runs.spec._sources", lambda *entries: changed)
-    with pytest.raises(OtherRun, match=r"code changed in lop\.plasticity"):
-        train(tmp_path)
+    content = toy_run(tmp_path).checkpoint.read_bytes()
+    with pytest.raises(OtherRun, match=re.escape(message)):
+        checkpoint.load(toy_run(tmp_path).checkpoint, spec(**change).origin)
+    assert toy_run(tmp_path).checkpoint.read_bytes() == content
+
+
+def test_a_checkpoint_of_other_code_is_refused(tmp_path):
+    assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
+    origin = spec().origin
+    other = origin | {"code": {**origin["code"], "lop.plasticity": "changed"}}
+    with pytest.raises(OtherRun, match=r"code differs in lop\.plasticity"):
+        checkpoint.load(toy_run(tmp_path).checkpoint, other)
+
+
+def test_metrics_in_the_place_of_another_runs_are_refused(tmp_path):
+    first, other = train(tmp_path), toy_run(tmp_path, size=2.0)
+    other.folder.mkdir(parents=True)
+    shutil.copy(first.output, other.output)
+    with pytest.raises(InputError, match=r"size was 1\.0, is 2\.0"):
+        other.execute(walk)
+
+
+def test_the_identity_lies_beside_the_seeds(tmp_path):
+    run = train(tmp_path)
+    assert json.loads((run.folder.parent / "identity.json").read_text()) == spec(seed=3).identity
 
 
 @pytest.mark.parametrize(
@@ -222,10 +245,9 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     path = toy_run(tmp_path).checkpoint
     path.write_bytes(damage(path.read_bytes()))
-    for fresh in (False, True):
-        with pytest.raises(InputError, match=r"checkpoint\.pt: checkpoint truncated or damaged") as refusal:
-            train(tmp_path, fresh=fresh)
-        assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: checkpoint truncated or damaged") as refusal:
+        train(tmp_path)
+    assert "\n" not in str(refusal.value)
     assert path.exists()
 
 
@@ -237,21 +259,25 @@ def flipped(content: bytes) -> bytes:
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
 
 
-def test_a_damaged_result_is_refused(tmp_path):
+def test_a_damaged_result_is_refused(tmp_path, uninterrupted):
     run = train(tmp_path)
     content = run.output.read_bytes()
     run.output.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"metrics\.parquet: truncated or damaged"):
+    with pytest.raises(InputError, match=r"metrics-500\.parquet: truncated or damaged"):
         train(tmp_path)
     run.output.unlink()
-    assert table(train(tmp_path, interrupt_at(0, how=cut_power))).num_rows > 0
+    assert table(train(tmp_path, no_step)).equals(uninterrupted)
 
 
-def test_a_damaged_store_is_mended_from_the_checkpoint(tmp_path, uninterrupted):
+def test_files_of_another_format_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("lop.runs.metrics.FORMAT", 0)
     run = train(tmp_path)
-    run.output.unlink()
-    run.store.metrics(run.spec).write_bytes(b"PAR1")
-    assert table(train(tmp_path, interrupt_at(0, how=cut_power))).equals(uninterrupted)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="metrics format: found 0, allowed: 1"):
+        read_about(run.output)
+    monkeypatch.setattr("lop.runs.checkpoint.FORMAT", 2)
+    with pytest.raises(InputError, match="checkpoint format: found 1, allowed: 2"):
+        checkpoint.load(run.checkpoint, spec().origin)
 
 
 def test_two_processes_share_no_run(tmp_path):
@@ -264,5 +290,23 @@ def test_two_processes_share_no_run(tmp_path):
     start = time.monotonic()
     second = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert time.monotonic() - start > 1.0
-    assert f"waiting for process {first.pid}" in second.stderr
+    assert str(first.pid) in second.stderr
+    assert second.stderr.count("\n") == 1
     assert first.wait() == 0
+
+
+def test_a_lock_ends_with_its_block(tmp_path):
+    assert not is_locked(tmp_path)
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+
+
+def test_a_file_system_without_locks_is_named_in_one_line(tmp_path, monkeypatch):
+    def no_locks(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(InputError, match=r"\.lock") as refusal:
+        train(tmp_path)
+    assert "\n" not in str(refusal.value)

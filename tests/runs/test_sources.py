@@ -1,18 +1,28 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lop.common import sources
+from lop.common.paths import ROOT
 from lop.common.sources import code_only
 
 FILES = {
     "lop/__init__.py": "",
     "lop/entry.py": "import os\nfrom lop.a import x\nfrom lop.pack import b\nfrom . import c\n",
-    "lop/a.py": '"""Doc."""\nx = 1  # one\n',
+    "lop/a.py": '"""Doc."""\nfrom lop.runs import r\nx = 1  # one\n',
     "lop/c.py": "y = 2\n",
     "lop/pack/__init__.py": "",
     "lop/pack/b.py": "def f():\n    from ..d import z\n    return z\n",
+    "lop/pack/assets/model.xml": "<model/>",
     "lop/d.py": "z = 3\n",
+    "lop/runs/__init__.py": "",
+    "lop/runs/r.py": "from lop.e import v\n",
+    "lop/e.py": "v = 5\n",
     "lop/unrelated.py": "w = 4\n",
 }
+SCIENCE = {"lop", "lop.entry", "lop.a", "lop.c", "lop.pack", "lop.pack.b", "lop/pack/assets/model.xml", "lop.d"}
 
 
 @pytest.fixture
@@ -25,34 +35,26 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_everything_imported_counts_and_nothing_else(tree):
-    expected = {"lop", "lop.entry", "lop.a", "lop.c", "lop.pack", "lop.pack.b", "lop.d"}
-    assert set(sources.sources("lop.entry")) == expected
+def test_everything_imported_counts_but_plumbing_and_what_only_plumbing_imports(tree):
+    assert set(sources.science("lop.entry")) == SCIENCE
+    assert sources.modules("lop.entry") == sorted(
+        SCIENCE - {"lop/pack/assets/model.xml"} | {"lop.runs", "lop.runs.r", "lop.e"}
+    )
 
 
 def test_several_entries_count_together(tree):
-    assert set(sources.sources("lop.a", "lop.unrelated")) == {"lop", "lop.a", "lop.unrelated"}
+    assert set(sources.science("lop.c", "lop.unrelated")) == {"lop", "lop.c", "lop.unrelated"}
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "lop/unrelated.py"])
-def test_code_changes_the_digest(tree, name):
-    before = sources.digest("lop.entry")
+@pytest.mark.parametrize("name", FILES)
+def test_which_changes_count(tree, name):
+    science, everything = sources.science("lop.entry"), sources.digest("lop.entry")
     (tree / name).write_text(FILES[name] + "\nnew = 1\n")
-    assert sources.digest("lop.entry") != before
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("lop/unrelated.py", "w = 5\n"),
-        ("lop/a.py", '"""Another\ndocstring."""\n\n# a comment\nx = 1\n'),
-        ("lop/c.py", "y = 2    # why\n\n\n"),
-    ],
-)
-def test_what_is_not_executed_does_not(tree, name, text):
-    before = sources.digest("lop.entry")
-    (tree / name).write_text(text)
-    assert sources.digest("lop.entry") == before
+    counts = name.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".") in SCIENCE or name in SCIENCE
+    assert (sources.science("lop.entry") != science) == counts
+    assert (sources.digest("lop.entry") != everything) == (
+        name not in ("lop/unrelated.py", "lop/pack/assets/model.xml")
+    )
 
 
 def test_code_only():
@@ -65,10 +67,15 @@ def f():
 # kept too"""
 class A:
     "doc"
-    y: int = 1
+    y: int = Field(1, description="a " "unit", ge=0)
 
 
 def g(): "doc"; return 1
+def h(é):  # é
+    raise ValueError(
+        f"é {é}: "  # why
+        "wrong", 3
+    ) from None
 '''
     assert code_only(text).splitlines() == [
         'x = "# no comment"',
@@ -76,6 +83,20 @@ def g(): "doc"; return 1
         '    return """kept',
         '# kept too"""',
         "class A:",
-        "    y: int = 1",
-        'def g(): "doc"; return 1',
+        "    y: int = Field(1, description=, ge=0)",
+        "def g(): ; return 1",
+        "def h(é):",
+        "    raise ValueError(",
+        "        , 3",
+        "    ) from None",
     ]
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_other_pythons_find_the_same_digest(version):
+    """Where such an interpreter is installed: results that are copied between machines keep their keys."""
+    pythons = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    program = "from lop.common import sources; print(sources.combined(sources.science('lop.rl.run_ppo')))"
+    for python in [*pythons, Path(sys.executable)]:
+        found = subprocess.run([python, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == sources.combined(sources.science("lop.rl.run_ppo"))

@@ -41,7 +41,7 @@ def run(results, *more, **which):
 
 
 def table(results):
-    (path,) = results.glob("**/seed-0/metrics.parquet")
+    (path,) = results.glob("**/seed-0/metrics-*.parquet")
     return pq.read_table(path)
 
 
@@ -97,7 +97,7 @@ def test_initial_weights_are_the_networks(activation):
 
 
 def saves(results):
-    return [path.stat().st_mtime for path in results.glob("paper/**/checkpoint.pt")]
+    return [path.stat().st_mtime for path in results.glob("**/checkpoint.pt")]
 
 
 def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path):
@@ -109,10 +109,8 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path):
     while True:
         process = subprocess.Popen(command(killed, *more), cwd=FOLDER, stderr=subprocess.PIPE)
         if kills < 2:
-            before = [path.stat().st_mtime for path in killed.glob("**/checkpoint.pt")]
-            while process.poll() is None and before == [
-                path.stat().st_mtime for path in killed.glob("**/checkpoint.pt")
-            ]:
+            before = saves(killed)
+            while process.poll() is None and before == saves(killed):
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.3))
             process.send_signal(signal.SIGKILL if kills % 2 else signal.SIGTERM)
@@ -129,14 +127,15 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path):
 def test_seeds_one_by_one_have_files_of_their_own(tmp_path):
     told = run(tmp_path, "--num_data_points", "20000", seed="3-5")
     assert told.count(": done, 20,000 examples") == 3
-    assert len(list(tmp_path.glob("**/seed-[345]/metrics.parquet"))) == 3
+    assert len(list(tmp_path.glob("**/seed-[345]/metrics-20000.parquet"))) == 3
     assert run(tmp_path, "--num_data_points", "20000", seed="2-4").count(": already done") == 2
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path):
-    run(tmp_path / "a", "--num_data_points", "20000")
-    run(tmp_path / "b", "--num_data_points", "50000")
-    shorter, longer = table(tmp_path / "a").to_pydict(), table(tmp_path / "b").to_pydict()
+def test_a_longer_run_goes_on_from_a_shorter_one_and_leaves_its_file(tmp_path):
+    run(tmp_path, "--num_data_points", "20000")
+    assert "goes on from 20,000" in run(tmp_path, "--num_data_points", "50000")
+    (folder,) = tmp_path.glob("**/seed-0")
+    shorter, longer = (pq.read_table(folder / f"metrics-{n}.parquet").to_pydict() for n in (20_000, 50_000))
     assert longer["value"][:20] == shorter["value"]
     assert longer["step"] == list(range(1000, 50_001, 1000))
 
@@ -161,8 +160,9 @@ def test_plasticity_is_lost_and_continual_backpropagation_keeps_it(tmp_path):
     """Ten seeds of half a million examples: with backpropagation errors rise, with replacement they do not."""
 
     def errors(config, setting):
-        run(tmp_path, "--num_data_points", "500000", config=config, setting=setting, seed="0-9")
-        files = (tmp_path / "paper" / "slowly_changing_regression" / config).glob(f"{setting},*/seed-*/metrics.parquet")
+        results = tmp_path / setting
+        run(results, "--num_data_points", "500000", config=config, setting=setting, seed="0-9")
+        files = results.glob("**/metrics-*.parquet")
         return np.mean([pq.read_table(path)["value"].to_numpy() for path in files], 0)
 
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,14 +1,20 @@
 """Figures of Continual ImageNet, whose images come in files by class; claims about them; and what they would cost."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 from test_workflow import Project
 
+from lop.data.sets import Images
 from lop.imagenet.problem import classes_until
 
 FIGURE = "figures/fig1b_first.pdf"
 SETTINGS = [f"bp step_size={size}" for size in ("0.01", "0.001", "0.0001")] + ["linear step_size=0.001"]
 RUNS = {f"imagenet/{setting} seed {seed}" for setting in SETTINGS for seed in (0, 1)}
-CLAIMS = "results/smoke/claims/fig1b_first.csv"
+TEST = "test the claims"
+CLAIMS = "figures/claims.csv"
+FOLDER = Images().folder("imagenet", Path("data")) / "classes"
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +27,7 @@ def project(tmp_path_factory):
 
 def test_only_classes_that_are_needed_are_made(project):
     assert project.log.count(": done, 8 epochs") == len(RUNS)
-    classes = project.folder / "data/glyphs/imagenet/classes"
-    assert sorted(path.name for path in classes.glob("*.npy")) == [f"{n}.npy" for n in range(10)]
+    assert sorted(path.name for path in (project.folder / FOLDER).glob("*.npy")) == [f"{n}.npy" for n in range(10)]
     assert project.stale(FIGURE) == set()
 
 
@@ -37,21 +42,22 @@ def test_a_run_of_all_classes_waits_for_all_of_them(project):
     assert project.stale(FIGURE) == set()
 
 
-def test_a_claim_changes_and_nothing_else_is_made_again(project):
-    assert project.stale(CLAIMS) == {"claims about fig1b_first"}
+def test_a_claim_changes_and_no_run_is_repeated(project):
+    """Of one figure, the others being claimed nothing of."""
+    claims = yaml.safe_load((project.folder / "config/claims.yaml").read_text())
+    (project.folder / "config/claims.yaml").write_text(yaml.safe_dump({"fig1b_first": claims["fig1b_first"]}))
+    assert project.stale(CLAIMS) == {TEST}
     project.build(CLAIMS)
     assert project.stale(CLAIMS) == set()
-    project.edit("config/claims.yaml", "says: Standard PPO loses", "says: Standard PPO forgets")
-    assert project.stale(CLAIMS) == set()
     project.edit("config/claims.yaml", "says: In the first tasks", "says: In early tasks")
-    assert project.stale(CLAIMS) == {"claims about fig1b_first"}
+    assert project.stale(CLAIMS) == {TEST}
     project.build(CLAIMS)
     text = (project.folder / CLAIMS).read_text()
     assert "In early tasks" in text
     assert "undecided at this scale" in text
     assert project.stale(FIGURE) == set()
     project.edit("config/figures.yaml", "    factor: 100\n    to: 10\n", "    factor: 1\n    to: 10\n")
-    assert project.stale(CLAIMS) == {"claims about fig1b_first"}
+    assert project.stale(CLAIMS) == {TEST}
     project.edit("config/figures.yaml", "    factor: 1\n    to: 10\n", "    factor: 100\n    to: 10\n")
     assert project.stale(CLAIMS) == set()
 
@@ -62,15 +68,15 @@ def test_a_plan_starts_no_run(project):
     lines = {line.split("  ")[0]: line.split() for line in (done.stdout + done.stderr).splitlines()}
     assert lines["fig1b_first"][1:4] == ["8", "8", "nothing"]
     assert lines["fig4a"][1:5] == ["8", "0", "8", "missing"]
-    assert not (project.folder / "results/smoke/rl").exists()
+    assert not (project.folder / "results/rl").exists()
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ("scale=smok", "scale: found 'smok', allowed: laptop, paper, smoke"),
-        ("data={source: glyph}", "key `data.source`: 'glyph' is not one of ['glyphs', 'original']"),
-        ("checkpoint_every=soon", "key `checkpoint_every`: 'soon' is not of type 'number'"),
+        ("data={source: glyph}", "key `data.source`: found 'glyph'"),
+        ("checkpoint_every=soon", "key `checkpoint_every`: found 'soon'"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(project, given, message):

@@ -11,7 +11,7 @@ from lop.common.paths import ROOT
 
 TARGETS = {
     "figures/fig4a.pdf": ["figures/fig4a.pdf"],
-    "results/smoke/collected/fig4a.parquet": ["results/smoke/collected/fig4a.parquet"],
+    "results/tables/fig4a/0123456789abcdef.parquet": ["results/tables/fig4a/0123456789abcdef.parquet"],
     "figures": [],
     "claims": ["claims"],
     "plan": ["plan"],

@@ -1,5 +1,6 @@
 """On a SLURM cluster of one node: a figure by the profile, and runs that are cancelled, preempted, out of time."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,8 +24,6 @@ PROFILE = (
     *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
     *("--default-resources", "mem_mb=500", "runtime=10", "slurm_partition=low", "--latency-wait", "10"),
 )
-LONG = "results/smoke/rl/hopper/std/default/seed-0/metrics.parquet"
-LONGER = [f"results/smoke/rl/walker/std/default/seed-{seed}/metrics.parquet" for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +42,17 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(project, tmp_path_factory):
-    """The metrics file of the long run, made without a cluster."""
+def long(project):
+    """The metrics file of the long run."""
+    return project.paths("ed5a")["rl/hopper/std seed 0"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(project, long, tmp_path_factory):
+    """The same, made without a cluster."""
     other = Project(tmp_path_factory.mktemp("other") / "project", project.folder)
-    other.build(LONG)
-    return other.folder / LONG
+    other.build(long)
+    return other.folder / long
 
 
 class Build:
@@ -86,13 +91,9 @@ def is_saved(folder: Path) -> bool:
 
 
 @pytest.fixture
-def fresh(project):
+def fresh(project, long):
     """The project without the long run."""
-    for path in (project.folder / LONG).parent.glob("*"):
-        path.unlink()
-    store = project.folder / "results/.store"
-    for path in sorted(store.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
+    shutil.rmtree((project.folder / long).parent, ignore_errors=True)
     return project
 
 
@@ -105,25 +106,25 @@ def test_a_figure_is_built_by_the_profile(project, cluster):
     assert sent == {"rule_train_rl"}  # the table and the figure are made where Snakemake runs
 
 
-def test_a_cancelled_job_goes_on_when_asked_again(fresh, cluster, uninterrupted):
-    build = Build(fresh, cluster, LONG, "--retries", "0")
-    until(lambda: is_saved((fresh.folder / LONG).parent), build, cluster)
+def test_a_cancelled_job_goes_on_when_asked_again(fresh, long, cluster, uninterrupted):
+    build = Build(fresh, cluster, long, "--retries", "0")
+    until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
     cluster.run("scancel", *cluster.jobs())
     assert build.ended() != 0
-    build = Build(fresh, cluster, LONG)
+    build = Build(fresh, cluster, long)
     assert build.ended() == 0, build.text() + cluster.logs()
-    assert read_about(fresh.folder / LONG)["resumed"] == 1
-    assert pq.read_table(fresh.folder / LONG).equals(pq.read_table(uninterrupted))
+    assert read_about(fresh.folder / long)["resumed"] == 1
+    assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
-def test_a_preempted_job_waits_and_goes_on(fresh, cluster, uninterrupted):
-    build = Build(fresh, cluster, LONG)
-    until(lambda: is_saved((fresh.folder / LONG).parent), build, cluster)
+def test_a_preempted_job_waits_and_goes_on(fresh, long, cluster, uninterrupted):
+    build = Build(fresh, cluster, long)
+    until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
     cluster.run("srun", "-p", "high", "-c", "2", "-t", "1", "sleep", "1")
     assert build.ended() == 0, build.text() + cluster.logs()
     assert build.log.read_text().count("with SLURM jobid") == 1
-    assert read_about(fresh.folder / LONG)["resumed"] == 1
-    assert pq.read_table(fresh.folder / LONG).equals(pq.read_table(uninterrupted))
+    assert read_about(fresh.folder / long)["resumed"] == 1
+    assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
 def test_runs_out_of_time_put_themselves_back_and_go_on(project, cluster, uninterrupted, tmp_path):
@@ -131,11 +132,12 @@ def test_runs_out_of_time_put_themselves_back_and_go_on(project, cluster, uninte
     steps = round(60 * read_about(uninterrupted)["steps_per_second"])  # of Hopper; Walker2d takes longer
     project.edit("config/scales/smoke.yaml", "rl/walker/*: {n_steps: 4_096}", f"rl/walker/*: {{n_steps: {steps}}}")
     other = Project(tmp_path / "project", project.folder)
+    longer = [project.paths("ed5a")[f"rl/walker/std seed {seed}"] for seed in (0, 1)]
     with ThreadPoolExecutor() as pool:
-        whole = pool.submit(other.build, LONGER[1])
-        build = Build(project, cluster, *LONGER, "--set-resources", "train_rl:runtime=1")
+        whole = pool.submit(other.build, longer[1])
+        build = Build(project, cluster, *longer, "--set-resources", "train_rl:runtime=1")
         assert build.ended(1200) == 0, build.text() + cluster.logs()
         whole.result()
     assert build.log.read_text().count("Submitted array job with Snakemake IDs") == 1
-    assert all(read_about(project.folder / run)["resumed"] >= 1 for run in LONGER)
-    assert pq.read_table(project.folder / LONGER[1]).equals(pq.read_table(other.folder / LONGER[1]))
+    assert all(read_about(project.folder / run)["resumed"] >= 1 for run in longer)
+    assert pq.read_table(project.folder / longer[1]).equals(pq.read_table(other.folder / longer[1]))

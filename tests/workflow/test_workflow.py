@@ -1,5 +1,6 @@
 """The workflow on a copy of the project, at smoke scale: whole builds, what is stale, what a kill costs, bad input."""
 
+import json
 import os
 import re
 import shutil
@@ -10,10 +11,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lop.common.paths import ROOT
+from lop.runs.metrics import read_about
 
 PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
 RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}
@@ -53,12 +56,12 @@ class Project:
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stderr + done.stdout
 
-    def stale(self, target="figures/fig4a.pdf") -> set[str]:
+    def stale(self, target="figures/fig4a.pdf", *options: str) -> set[str]:
         """What a build would do."""
-        done = self.snakemake("-n", target)
+        done = self.snakemake("-n", target, *options)
         assert done.returncode == 0, done.stderr + done.stdout
         jobs = re.findall(r"^Job \d+: (.*)$", done.stdout + done.stderr, re.MULTILINE)
-        return {job.removeprefix("smoke ").replace(" default", "").replace(" at smoke scale", "") for job in jobs}
+        return {job.replace(" at smoke scale", "") for job in jobs}
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name
@@ -70,12 +73,22 @@ class Project:
         with open(self.folder / name, "a") as file:
             file.write(text)
 
+    def paths(self, figure="fig4a", scale="smoke") -> dict[str, str]:
+        """The metrics files of a figure's runs, as Snakemake is asked for them, by the runs' names."""
+        program = (
+            "import json; from lop.figures.registry import load_figure; from lop.figures.runs import shown_runs\n"
+            "from lop.runs.configured import configured\n"
+            f"runs = shown_runs(load_figure({figure!r}, {scale!r}), configured().conditions)\n"
+            "print(json.dumps({run.spec.name: f'results/{run.spec.path}' for run in runs}))"
+        )
+        command = [sys.executable, "-c", program]
+        return json.loads(subprocess.check_output(command, cwd=self.folder, env=self.environment, text=True))
+
     def metrics(self, config="ant/std", seed=0) -> Path:
         return self.folder / self.target(config, seed)
 
     def target(self, config="ant/std", seed=0) -> str:
-        """A run's metrics, as Snakemake is asked for them."""
-        return f"results/smoke/rl/{config}/default/seed-{seed}/metrics.parquet"
+        return self.paths()[f"rl/{config} seed {seed}"]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +142,8 @@ def test_one_command_makes_figure_picture_and_table(built):
             {TABLE, FIGURE},
         ),
         (lambda p: p.metrics().unlink(), set()),
+        (lambda p: p.append("lop/runs/progress.py", "\nEXTRA = 1\n"), set()),
+        (lambda p: p.append("workflow/rules/train.smk", "\n\nEXTRA = 1\n"), set()),
     ],
     ids=[
         "nothing",
@@ -142,6 +157,8 @@ def test_one_command_makes_figure_picture_and_table(built):
         "axis",
         "bins",
         "run deleted",
+        "plumbing",
+        "rule",
     ],
 )
 def test_what_is_stale(project, change, expected):
@@ -150,56 +167,65 @@ def test_what_is_stale(project, change, expected):
 
 
 def test_a_new_method_is_a_file_and_two_lines(project):
+    """A copy of a cfg file asks for the runs that are there, until a number in it changes."""
     shutil.copy(project.folder / "lop/rl/cfg/ant/std.yml", project.folder / "lop/rl/cfg/ant/mine.yml")
     project.edit("config/figures.yaml", "methods:\n", "methods:\n  mine: {label: Mine, colour: C2, line: dashdotdot}\n")
     project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, mine: rl/ant/mine}")
+    assert project.stale() == {TABLE, FIGURE}
+    project.edit("lop/rl/cfg/ant/mine.yml", "lr: 0.0001", "lr: 0.0003")
     assert project.stale() == {"rl/ant/mine seed 0", "rl/ant/mine seed 1", TABLE, FIGURE}
     project.build()
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
 
-def test_undoing_a_change_trains_nothing(project):
-    before = pq.read_table(project.metrics("ant/l2"))
+def test_undoing_a_change_runs_nothing(project):
+    before = project.metrics("ant/l2")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
-    project.build(project.target("ant/l2"))
-    assert not pq.read_table(project.metrics("ant/l2")).equals(before)
+    after = project.metrics("ant/l2")
+    project.build()
+    assert not pq.read_table(after).equals(pq.read_table(before))
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0002", "lr: 0.0001")
-    log = project.build()
-    assert log.count("restored, nothing to train") == 1
-    assert "done, 4,096" not in log
-    assert pq.read_table(project.metrics("ant/l2")).equals(before)
+    assert project.stale() == {FIGURE}  # the old table is there, too
+    project.build()
     assert project.stale() == set()
 
 
-def test_a_harmless_change_of_the_rule_trains_nothing(project):
-    project.edit("workflow/rules/train.smk", '"exec {resources.python:q}', '"exec  {resources.python:q}')
-    assert project.stale() == RUNS | {TABLE, FIGURE}
-    log = project.build(project.target())
-    assert log.count("restored, nothing to train") == 1
+def test_a_rule_that_runs_again_finds_that_nothing_is_left_to_do(project):
+    """Without the profile, Snakemake repeats jobs whose rule has changed."""
+    before = project.metrics().stat().st_mtime_ns
+    project.edit("workflow/rules/train.smk", '"exec {resources.command}', '"exec  {resources.command}')
+    assert project.stale() == set()
+    log = project.build(project.target(), "--workflow-profile", "none", "--nolock")
+    assert "already done" in log
+    assert project.metrics().stat().st_mtime_ns == before
 
 
-def test_results_copied_from_elsewhere_are_fresh(built, tmp_path):
+def test_results_copied_from_elsewhere_are_found(built, tmp_path):
     copy = Project(tmp_path / "project")
     shutil.copytree(built.folder / "results", copy.folder / "results", copy_function=shutil.copy2)
     assert copy.stale() == {FIGURE}
-    copy.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "512")
-    assert copy.stale() == {TABLE, FIGURE}
-    copy.edit("config/scales/smoke.yaml", BINS + "512", BINS + "1_024")
+    for seconds, path in enumerate(sorted((copy.folder / "results").rglob("*.parquet"))):
+        os.utime(path, (seconds * 10**8, seconds * 10**8))
+    copy.build()
+    assert copy.stale() == set()
     copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
     of_ns = {f"rl/ant/ns seed {seed}" for seed in (0, 1)}
-    for seconds, config in enumerate(("std", "ns", "l2", "cbp")):
-        for seed in (0, 1):
-            os.utime(copy.metrics(f"ant/{config}", seed), (seconds * 10**8, seconds * 10**8))
-    done = copy.snakemake("-n", "figures/fig4a.pdf")
-    assert done.stderr.splitlines().count("made again: runs of rl/ant/ns, of another beta_1") == 1
     assert copy.stale() == of_ns | {TABLE, FIGURE}
-    log = copy.build()
-    assert log.count(": done, 4,096 steps") == 2
-    assert copy.stale() == set()
-    copy.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.95", "beta_1: 0.99")
-    assert copy.stale() == of_ns | {TABLE, FIGURE}
-    copy.append("lop/algos/rl/ppo.py", "\nEXTRA = 1\n")
-    assert copy.stale() == RUNS | {TABLE, FIGURE}
+    plan = copy.snakemake("plan", "--cores", "1")
+    row = next(line for line in plan.stdout.splitlines() if line.startswith("fig4a "))
+    assert row.split()[1:3] == ["8", "6"]
+    assert "2 of another beta_1" in row
+
+
+def test_a_shorter_scale_is_cut_from_a_longer_one(project):
+    project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", "rl/*: {n_steps: 3_000}")
+    project.edit("config/scales/smoke.yaml", BINS + "1_024", "fig4a: {seeds: 2, to: 3_000, bin: 1_000")
+    assert project.stale() == RUNS | {TABLE, FIGURE}
+    log = project.build()
+    assert log.count(": done, 3,000 steps") == len(RUNS)
+    assert "0% |" not in log  # no step was made
+    with_length = {path.name for path in project.metrics().parent.glob("metrics-*")}
+    assert with_length == {"metrics-3000.parquet", "metrics-4096.parquet"}
 
 
 def wait_until(condition, seconds=120):
@@ -223,11 +249,10 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(project):
     """One that trains two runs anew, in the first half of the second."""
     project.edit("config/config.yaml", "checkpoint_every: 60", "checkpoint_every: 0.5")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
-    begun = time.time()
+    files = [project.metrics("ant/l2", seed) for seed in (0, 1)]
 
     def written(name: str) -> set[Path]:
-        files = (project.metrics("ant/l2", seed).with_name(name) for seed in (0, 1))
-        return {file.parent for file in files if file.exists() and file.stat().st_mtime > begun}
+        return {file.parent for file in files if file.with_name(name).exists()}
 
     running = subprocess.Popen(
         project.command("figures/fig4a.pdf", "--cores", "1"),
@@ -236,22 +261,21 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(project):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: written("metrics.parquet"))
-    wait_until(lambda: written("checkpoint.pt") - written("metrics.parquet"))
+    wait_until(lambda: written("metrics-4096.parquet"))
+    wait_until(lambda: written("checkpoint.pt") - written("metrics-4096.parquet"))
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     wait_until(lambda: not processes_in(project.folder), seconds=30)  # the run that it left saves and stops
-    assert len(written("metrics.parquet")) == 1
+    assert len(written("metrics-4096.parquet")) == 1
     log = project.build()
     assert log.count(": done, 4,096 steps") == 1
-    assert "goes on from" in log
+    assert read_about(max(files, key=lambda file: file.stat().st_mtime))["resumed"] == 1
     assert project.stale() == set()
 
 
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (lambda p: None, ("figures/fig9z.pdf",), "found 'fig9z', allowed: fig1a"),
         (
             lambda p: None,
             ("figures/fig4a.pdf", "--config", "scale=huge"),
@@ -282,9 +306,13 @@ def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(project):
             ("figures/fig4a.pdf", "-n"),
             "key `curves.cbp`: found 'rll/ant/cbp', allowed: a config of one of the problems imagenet, ",
         ),
-        (lambda p: None, ("figures/fig4a.pdf", "-n", "--config", "results=a{b}"), "key `results`: 'a{b}' does not"),
+        (
+            lambda p: None,
+            ("figures/fig4a.pdf", "-n", "--config", "results=a{b}"),
+            "key `results`: found 'a{b}'",
+        ),
     ],
-    ids=["figure", "scale", "key", "type", "cfg", "registry", "problem", "results"],
+    ids=["scale", "key", "type", "cfg", "registry", "problem", "results"],
 )
 def test_bad_input_is_told_in_one_line(tmp_path, change, arguments, message):
     project = Project(tmp_path / "project")
@@ -297,37 +325,66 @@ def test_bad_input_is_told_in_one_line(tmp_path, change, arguments, message):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda content: content[: len(content) // 2], "truncated or damaged"),
-        (lambda content: b"", "truncated or damaged"),
-    ],
-)
-def test_a_damaged_result_is_named_and_nothing_is_lost(project, damage, message):
+def test_an_unknown_figure_is_refused(project):
+    done = project.snakemake("figures/fig9z.pdf", "--cores", "1")
+    assert done.returncode != 0
+    assert "figures/fig9z.pdf" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("length", [0, 0.5])
+def test_a_damaged_result_is_named_and_nothing_is_lost(project, length):
     path = project.metrics("ant/cbp", 1)
     content = path.read_bytes()
-    path.write_bytes(damage(content))
+    path.write_bytes(content[: int(length * len(content))])
     done = project.snakemake("figures/fig4a.pdf", "--cores", "1")
     assert done.returncode != 0
-    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len([line for line in set(told) if "seed-1/metrics.parquet" in line and message in line]) == 1
+    told = {line for line in done.stderr.splitlines() if line.startswith("error: ")}
+    assert len([line for line in told if path.name in line and "seed-1" in line]) == 1
     path.unlink()
-    assert "restored, nothing to train" in project.build(project.target("ant/cbp", 1))
-    assert path.read_bytes() == content
+    project.build(project.target("ant/cbp", 1))
+    assert pq.read_table(path).equals(pq.read_table(pa.BufferReader(content)))  # from the checkpoint
 
 
 def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(project):
-    """Put in the place of one that Snakemake has a record of."""
     shutil.copy(project.metrics("ant/l2"), project.metrics("ant/ns"))
     done = project.snakemake("figures/fig4a.pdf", "--cores", "1")
     assert done.returncode != 0
-    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "ns/default/seed-0/metrics.parquet: parameters." in told[0]
-    command = re.search(r"which `snakemake (.*)` makes$", told[0])[1].split()
-    done = project.snakemake(*command)
-    assert "restored, nothing to train" in done.stderr + done.stdout
+    told = {line for line in done.stderr.splitlines() if line.startswith("error: ")}
+    assert [line for line in told if "wd was 0.001, is 0.0" in line]
+    project.metrics("ant/ns").unlink()
     project.build()
+
+
+def test_the_top_level_only_includes_the_workflow():
+    """What the workflow catalogue and `snakedeploy` look for."""
+    assert (ROOT / ".snakemake-workflow-catalog.yml").is_file()
+    assert (ROOT / "workflow/Snakefile").is_file()
+    assert 'include: "workflow/Snakefile"' in (ROOT / "Snakefile").read_text()
+
+
+def test_another_workflow_uses_this_one_as_a_module(tmp_path, project):
+    """As `snakedeploy deploy-workflow` sets it up: a Snakefile of its own and a copy of config/."""
+    folder = tmp_path / "deployed"
+    (folder / "workflow").mkdir(parents=True)
+    shutil.copytree(project.folder / "config", folder / "config")
+    (folder / "workflow/Snakefile").write_text(f"""
+configfile: "config/config.yaml"
+
+module lop:
+    snakefile: "{project.folder}/workflow/Snakefile"
+    config: config
+
+use rule * from lop
+""")
+    command = [sys.executable, "-m", "snakemake", "figures/ed5c.pdf", "--cores", "2", "--config", "scale=tiny"]
+    (folder / "config/scales/tiny.yaml").write_text(
+        "runs:\n  rl/*: {n_steps: 2_048}\nfigures:\n  ed5c: {seeds: 1, to: 2_048, bin: 2_048}\n"
+    )
+    done = subprocess.run(command, cwd=folder, env=project.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (folder / "figures/ed5c.pdf").read_bytes().startswith(b"%PDF")
+    assert len(list(folder.glob("results/rl/*/*/seed-0/metrics-2048.parquet"))) == 2
 
 
 def test_all_leaves_out_the_figures_that_this_machine_cannot_draw(tmp_path):

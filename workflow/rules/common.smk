@@ -39,11 +39,10 @@ with told_in_one_line():
     CLAIMED = claimed_figures()
 
 # The run of one seed for each folder of seeds and length; all that a job needs to know follows from it and the seed.
-WANTED = {
-    (str(spec.group), str(spec.horizon)): spec
-    for runs in RUNS.values()
-    for spec in runs.values()
-}
+# Runs that several figures want go by the name that the first of them gives.
+WANTED = {}
+for spec in (spec for runs in RUNS.values() for spec in runs.values()):
+    WANTED.setdefault((str(spec.group), str(spec.horizon)), spec)
 IN_STORAGE = bool(workflow.storage_settings.default_storage_provider)
 # Which runs are meant, for the modules of lop that are called as commands.
 SELECTION = [

@@ -1,10 +1,10 @@
 # The images that problems learn from. Checksums hold the published sets to their contents. The built-in ImageNet is made
-# in tens of classes, so that only those are made that a run needs.
+# in tens of classes, so that only those are made that a run needs. `update` keeps files that a user has put there.
 
 
 rule data_mnist:
     output:
-        files=IMAGES.files("mnist", data=Path(DATA)),
+        files=update(IMAGES.files("mnist", data=Path(DATA))),
     log:
         f"{DATA}/mnist.log",
     conda:
@@ -21,7 +21,7 @@ rule data_mnist:
 
 use rule data_mnist as data_cifar100 with:
     output:
-        files=IMAGES.files("cifar-100", data=Path(DATA)),
+        files=update(IMAGES.files("cifar-100", data=Path(DATA))),
     log:
         f"{DATA}/cifar-100.log",
     resources:
@@ -35,10 +35,12 @@ if IMAGES.source == "glyphs":
 
     use rule data_mnist as data_imagenet with:
         output:
-            files=[
-                f"{IMAGES.folder('imagenet', Path(DATA))}/classes/{{tens}}{last}.npy"
-                for last in range(10)
-            ],
+            files=update(
+                [
+                    f"{IMAGES.folder('imagenet', Path(DATA))}/classes/{{tens}}{last}.npy"
+                    for last in range(10)
+                ]
+            ),
         log:
             f"{DATA}/imagenet/{{tens}}0-{{tens}}9.log",
         wildcard_constraints:
@@ -55,7 +57,7 @@ else:
 
     use rule data_mnist as data_imagenet with:
         output:
-            files=IMAGES.files("imagenet", data=Path(DATA)),
+            files=update(IMAGES.files("imagenet", data=Path(DATA))),
         log:
             f"{DATA}/imagenet.log",
         resources:

@@ -1,0 +1,89 @@
+"""`python -m lop.runs`: list, show, compare and remove runs."""
+
+import pytest
+import torch
+from test_plan import made, spec
+
+from lop.common.locks import locked
+from lop.figures.registry import load_figure
+from lop.figures.runs import shown_runs, table_path
+from lop.plan.manage import main
+from lop.runs.spec import Conditions
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Call the command; returns its lines."""
+
+    def lines(*arguments):
+        main(["--results", str(tmp_path), *arguments])
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def test_runs_are_listed_with_state_and_who_wants_them(tmp_path, run):
+    made(tmp_path, spec())
+    made(tmp_path, spec(seed=1), versions={"torch": "0.1"})
+    made(tmp_path, spec(n_steps=100))
+    other = spec(seed=3, lr=0.5)
+    made(tmp_path, other)
+    (tmp_path / spec(seed=4, lr=0.5).folder).mkdir()
+    (tmp_path / spec(seed=4, lr=0.5).folder / "checkpoint.pt").touch()
+    with locked(tmp_path / spec(seed=5, lr=0.5).folder):
+        wanted, unwanted = sorted(run(), key=lambda line: "nothing" in line.split("  ")[-1])[1:]
+    assert spec().key in wanted
+    assert "0-1" in wanted
+    assert "100, 4,096" in wanted
+    assert "2 finished" in wanted
+    assert "fig4a" in wanted
+    assert other.key in unwanted
+    assert all(state in unwanted for state in ("1 finished", "1 interrupted", "1 running"))
+
+
+def test_one_is_shown_by_its_key_or_a_file(tmp_path, run):
+    path = made(tmp_path, spec(), versions={"torch": "0.1"})
+    for name in (spec().key, spec().key[:5], str(path)):
+        told = "\n".join(run("show", name))
+        assert '"lr": 0.0001' in told
+        assert "seed-0: 4,096" in told
+        assert f"torch 0.1 (now {torch.__version__})" in told
+
+
+def test_two_are_compared(tmp_path, run):
+    made(tmp_path, spec(), versions={"torch": "0.1"})
+    made(tmp_path, spec(lr=0.5), versions={"torch": "0.2"})
+    assert run("compare", spec().key, spec(lr=0.5).key) == ["lr: 0.0001, 0.5", "version of torch: 0.1, 0.2"]
+
+
+def test_only_what_no_figure_wants_is_removed_and_only_when_told_to(tmp_path, run):
+    for scale in ("smoke", "paper"):
+        made(tmp_path, spec(scale=scale))
+    made(tmp_path, spec(conditions=Conditions(device="cuda")))
+    figure = load_figure("fig4a", "laptop")
+    table = tmp_path / table_path(figure, shown_runs(figure, Conditions()))
+    table.parent.mkdir(parents=True)
+    table.touch()
+    table.with_stem("0123456789abcdef").touch()
+    assert run("remove")[-1].startswith("1 entries")
+    made(tmp_path, spec(lr=0.5))
+    made(tmp_path, spec(lr=0.25))
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    with locked(tmp_path / spec(lr=0.25).folder):
+        assert run("remove")[-1].startswith("2 entries")
+        assert {path for path in tmp_path.rglob("*") if path.is_file()} >= before
+        run("remove", "--delete")
+    assert not (tmp_path / spec(lr=0.5).group).exists()
+    assert (tmp_path / spec(lr=0.25).path).exists()
+    assert {path.stem for path in table.parent.iterdir()} == {table.stem}
+    assert all((tmp_path / spec(scale=scale).path).exists() for scale in ("smoke", "paper"))
+
+
+@pytest.mark.parametrize("arguments", [("show", "0123"), ("compare", "", "9")])
+def test_an_unknown_or_ambiguous_name_is_one_line(tmp_path, arguments, capsys):
+    made(tmp_path, spec())
+    made(tmp_path, spec(lr=0.5))
+    with pytest.raises(SystemExit) as ended:
+        main(["--results", str(tmp_path), *arguments])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,133 @@
+"""What makes runs other runs: scientific code, parameters, images, kind of device; nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lop.common import sources
+from lop.common.paths import ROOT
+from lop.data.sets import Images
+from lop.problems import PROBLEMS
+from lop.runs.identity import differences
+from lop.runs.spec import Conditions, resolve
+
+ALL = set(PROBLEMS)
+PLUMBING = [
+    *(
+        path.relative_to(ROOT)
+        for folder in ("lop/common", "lop/runs", "lop/figures", "lop/plan", "lop/report", "lop/claims", "workflow")
+        for path in ROOT.glob(f"{folder}/**/*")
+        if path.suffix in (".py", ".smk", ".rst")
+    ),
+    Path("lop/problems.py"),
+    Path("lop/data/sets.py"),
+    Path("lop/rl/pictures.py"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("copy")
+    for part in ("lop", "workflow"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("*.pyc", "__pycache__"))
+    return folder
+
+
+@pytest.fixture
+def changed(copy, monkeypatch):
+    """The problems whose runs are others when text is appended to files."""
+    monkeypatch.setattr(sources, "ROOT", copy)
+
+    def problems(paths, text):
+        before = {name: sources.science(problem.entry) for name, problem in PROBLEMS.items()}
+        originals = {path: (copy / path).read_text() for path in paths}
+        for path, original in originals.items():
+            (copy / path).write_text(original + text)
+        after = {name: sources.science(problem.entry) for name, problem in PROBLEMS.items()}
+        for path, original in originals.items():
+            (copy / path).write_text(original)
+        return {name for name in PROBLEMS if before[name] != after[name]}
+
+    return problems
+
+
+def test_plumbing_identifies_nothing(changed):
+    assert len(PLUMBING) > 40
+    assert changed(PLUMBING, "\nEXTRA = 1\n") == set()
+
+
+def test_comments_identify_nothing_anywhere(changed, copy):
+    everywhere = [path.relative_to(copy) for path in copy.rglob("*.py")]
+    assert len(everywhere) > 150
+    assert changed(everywhere, "\n# a comment\n") == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "problems"),
+    [
+        ("lop/algos/rl/ppo.py", {"rl"}),
+        ("lop/envs/ant.py", {"rl"}),
+        ("lop/rl/run_ppo.py", {"rl"}),
+        ("lop/rl/parameters.py", {"rl"}),
+        ("lop/algos/gnt.py", {"rl", "imagenet", "incremental_cifar"}),
+        ("lop/online/kernel.py", {"slowly_changing_regression", "permuted_mnist"}),
+        ("lop/online/settings.py", {"slowly_changing_regression", "permuted_mnist"}),
+        ("lop/data/load.py", {"permuted_mnist", "imagenet", "incremental_cifar"}),
+        ("lop/imagenet/problem.py", {"imagenet"}),
+        ("lop/__init__.py", ALL),
+    ],
+)
+def test_scientific_code_identifies_the_runs_that_import_it(changed, path, problems):
+    assert changed([Path(path)], "\nEXTRA = 1\n") == problems
+
+
+def test_the_models_of_the_simulator_identify_runs(changed):
+    assert changed([Path("lop/envs/assets/ant.xml")], "\n") == {"rl"}
+
+
+def spec(
+    problem="permuted_mnist", config="bp/std_net", setting="step_size=0.003", conditions=Conditions(), **overrides
+):
+    return resolve(PROBLEMS[problem], config, 0, "smoke", setting, overrides=overrides, conditions=conditions)
+
+
+def test_images_identify_runs_that_learn_from_them():
+    paths = {spec(conditions=Conditions(images)).path for images in (Images(), Images(seed=1), Images("original"))}
+    assert len(paths) == 3
+    other = Conditions(Images("original"))
+    assert spec("rl", "ant/std", "default", other).path == spec("rl", "ant/std", "default").path
+
+
+def test_drawing_code_identifies_images(monkeypatch):
+    before = Images().folder("mnist")
+    monkeypatch.setattr("lop.data.sets._drawing_code", lambda: "other")
+    assert Images().folder("mnist") != before
+    assert Images("original").folder("mnist") == Images("original", 1).folder("mnist")
+    assert Images("original").folder("imagenet") != Images("original", 1).folder("imagenet")
+
+
+def test_the_length_is_in_the_files_name_alone():
+    short, long = spec(num_examples=4_000), spec(num_examples=8_000)
+    assert (short.folder, short.origin) == (long.folder, long.origin)
+    assert (short.path.name, long.path.name) == ("metrics-4000.parquet", "metrics-8000.parquet")
+
+
+def test_whatever_asks_for_the_same_run_shares_it():
+    """Extended Data figure 3b: the same trajectory under three names."""
+    names = [
+        ("bp/std_net", "step_size=0.003"),
+        ("bp/width", "num_features=100"),
+        ("bp/rate", "change_after=10000"),
+    ]
+    folders = {resolve(PROBLEMS["permuted_mnist"], config, 2, "laptop", setting).folder for config, setting in names}
+    assert len(folders) == 1
+
+
+def test_differences_name_parameters_and_modules():
+    one, other = spec(), spec(num_hidden_layers=2, conditions=Conditions(Images(seed=1), "cuda"))
+    code = {**other.identity["code"], "lop.plasticity": "changed"}
+    found = differences(one.identity, {**other.identity, "code": code})
+    assert found.facts == {"num_hidden_layers": (3, 2), "data.seed": (0, 1), "device": ("cpu", "cuda")}
+    assert found.modules == ["lop.plasticity"]
+    assert not differences(one.identity, one.identity)
