@@ -8,6 +8,7 @@ changed back:
 - contact margins are those of MuJoCo up to 3.4, hence the pin.
 """
 
+import hashlib
 import logging
 import math
 from collections.abc import Sequence
@@ -21,7 +22,13 @@ import numpy as np
 from gymnasium.spaces import Box
 
 MUJOCO = "3.4.0"
-MODELS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+ASSETS = Path(__file__).parent / "assets"
+# SHA-256 of the models in ASSETS. They stand in the code so that a changed model changes the identity of the runs.
+MODELS = {
+    "ant.xml": "cd5f83ef0ea35b0969e65d360c5bacd5b74ccaef6b27e4433b5168c605e3e2be",
+    "hopper.xml": "3ce93a055ffdcd83c0c701d2400768e40d2cbb9532f3c4ae33377c27f8b39f9e",
+    "walker2d.xml": "ac13373c7ac9003a5311c4704b314ed11149b3dd7600bbc02770487300f9ad2d",
+}
 FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 # MuJoCo would tell that a simulation diverges in a file of its own, MUJOCO_LOG.TXT in the current folder, too.
@@ -29,13 +36,23 @@ mujoco.set_mju_user_warning(logging.getLogger("mujoco").warning)
 
 
 def load_model(xml_file: str) -> tuple[mujoco.MjModel, mujoco.MjData]:
-    """A model with the capsules of MuJoCo 2.1, and its data; `xml_file` is Gymnasium's or a full path."""
+    """Load a model, give its capsules the masses of MuJoCo 2.1, and return it with its data.
+
+    Args:
+        xml_file: a key of `MODELS`, or the full path of another model.
+
+    Raises:
+        RuntimeError: the installed MuJoCo is not `MUJOCO`, or the file of a model does not match its digest.
+    """
     if mujoco.__version__ != MUJOCO:
         raise RuntimeError(
             f"mujoco {mujoco.__version__} found, {MUJOCO} required: others compute contacts and free "
             f"joints differently, and results would not be the paper's (pip install mujoco=={MUJOCO})"
         )
-    model = mujoco.MjModel.from_xml_path(str(MODELS / xml_file))
+    path = ASSETS / xml_file  # a full path replaces ASSETS
+    if xml_file in MODELS and hashlib.sha256(path.read_bytes()).hexdigest() != MODELS[xml_file]:
+        raise RuntimeError(f"{path} has been changed: its SHA-256 must be {MODELS[xml_file]}")
+    model = mujoco.MjModel.from_xml_path(str(path))
     restore_capsules(model)
     mujoco.mj_setConst(model, mujoco.MjData(model))  # leaves that data in another state than the initial one
     return model, mujoco.MjData(model)
@@ -80,7 +97,7 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """A simulated body; subclasses say what is observed and rewarded.
 
     Args:
-        xml_file: model: a file name of Gymnasium's, or a full path.
+        xml_file: model: a key of `MODELS`, or the full path of another model.
         ctrl_cost_weight: weight of the sum of squared actions, as given although MuJoCo clamps them.
         healthy_reward: reward of a step after which the body is healthy.
         terminate_when_unhealthy: end the episode then; else such a step just lacks `healthy_reward`.

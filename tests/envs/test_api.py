@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium
 import mujoco
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv
+import lop.envs
+from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv, mujoco_env
+from lop.envs.mujoco_env import ASSETS, MODELS
 
 CLASSES = {
     "Ant-v3": AntEnv,
@@ -178,6 +182,32 @@ def test_another_mujoco_is_refused(monkeypatch):
     monkeypatch.setattr(mujoco, "__version__", "3.5.0")
     with pytest.raises(RuntimeError, match=r"3\.5\.0 found, 3\.4\.0 required"):
         AntEnv()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_models_are_those_of_the_package(name, monkeypatch):
+    loaded = []
+
+    def from_xml_path(path):
+        loaded.append(Path(path))
+        return load(path)
+
+    load = mujoco.MjModel.from_xml_path
+    monkeypatch.setattr(mujoco, "MjModel", SimpleNamespace(from_xml_path=from_xml_path))
+    CLASSES[name]()
+    assert [path.parent for path in loaded] == [Path(lop.envs.__file__).parent / "assets"]
+
+
+def test_a_changed_model_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(mujoco_env, "ASSETS", tmp_path)
+    for name in MODELS:
+        (tmp_path / name).write_bytes((ASSETS / name).read_bytes())
+    HopperEnv()
+    with open(tmp_path / "hopper.xml", "a") as file:
+        file.write("\n")
+    with pytest.raises(RuntimeError, match=r"hopper\.xml"):
+        HopperEnv()
+    HopperEnv(xml_file=str(tmp_path / "hopper.xml"))  # by its full path any model is allowed
 
 
 def test_renders_and_closes(monkeypatch):
