@@ -11,6 +11,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from lop._compat import fused_adam_
 from lop.algos.eager import Eager
 
 
@@ -55,22 +56,16 @@ class LeanAdam:
         if not params:
             return
         states = [self.state[p] for p in params]
-        steps = [state["step"] for state in states]
-        torch._foreach_add_(steps, 1)
-        torch._fused_adam_(
+        fused_adam_(
             params,
             [p.grad for p in params if p.grad is not None],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
-            [],
-            steps,
-            lr=self.lr,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            weight_decay=self.weight_decay,
-            eps=self.eps,
-            amsgrad=False,
-            maximize=False,
+            [state["step"] for state in states],
+            self.lr,
+            self.betas,
+            self.eps,
+            self.weight_decay,
         )
 
     def zero_grad(self) -> None:

@@ -17,6 +17,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 from torch.nn.modules import activation, dropout, pooling
 
+from lop._compat import uncompiled
 from lop.algos.units import CONVOLUTIONS, NORMALISATIONS, WEIGHT_LAYERS, HiddenLayer
 
 MIXING = ("GLU", "MultiheadAttention", "Softmax", "Softmax2d", "Softmin", "LogSoftmax")
@@ -63,7 +64,7 @@ def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str
     Raises:
         ValueError: the forward pass cannot be traced by `torch.fx` (it depends on data, say).
     """
-    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
+    net = uncompiled(net)
     modes = {module: module.training for module in net.modules()}
     try:
         net.train()  # it may have other outputs in evaluation

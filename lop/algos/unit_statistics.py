@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lop._compat import Converted, registered_parameter
 from lop.algos.magnitudes import runs_compiled
 from lop.algos.units import HiddenLayer
 from lop.algos.utilities import UTILITIES
@@ -68,8 +69,8 @@ class Arrays:
     def _weights_are_the_same(self) -> bool:
         w_in, w_out = self.weights
         return (
-            self.layer.incoming._parameters.get("weight") is w_in
-            and self.layer.outgoing[0]._parameters.get("weight") is w_out
+            registered_parameter(self.layer.incoming, "weight") is w_in
+            and registered_parameter(self.layer.outgoing[0], "weight") is w_out
             and (w_in.data_ptr(), w_out.data_ptr()) == self.addresses
         )
 
@@ -79,7 +80,7 @@ def precise(h: Tensor) -> Tensor:
     return h.float() if h.dtype.itemsize < 4 else h
 
 
-class UnitStatistics(nn.Module):
+class UnitStatistics(Converted, nn.Module):
     """Ages, running utilities (both (units,)) and running mean activations (columns,) of one hidden layer."""
 
     ages: Tensor
@@ -103,6 +104,7 @@ class UnitStatistics(nn.Module):
         self.register_buffer("mean_activation", torch.zeros(layer.columns, device=layer.device))
         self.mature = MatureCounter(maturity_threshold)
         self._arrays = Arrays(layer) if layer.is_plain and utility_type != "random" else None
+        self.register_load_state_dict_post_hook(_after_loading)
 
     def update(self, h: Tensor) -> None:
         """Take in one batch of activations h, as the outgoing layer receives them."""
@@ -157,22 +159,20 @@ class UnitStatistics(nn.Module):
         self.mean_activation.view(self.layer.units, -1)[units] = 0
         self.mature.recount_in = 0
 
-    def _apply(self, fn, recurse=True):
-        """To another device, say; but 16 bits could not count to 257."""
-        before = dict(self._buffers)
-        super()._apply(fn, recurse)
-        for name, old in before.items():
-            new = self._buffers[name]
-            if old is not None and new is not None and new.dtype.itemsize < 4:
-                self._buffers[name] = old.to(new.device)
-        self._forget_tensors()
-        return self
+    def after_conversion(self, buffers: dict[str, Tensor]) -> None:
+        """Keep 32 bits: 16 could not count to 257."""
+        for name, old in buffers.items():
+            new = getattr(self, name)
+            if new.dtype.itemsize < 4:
+                setattr(self, name, old.to(new.device))
+        self.forget_tensors()
 
-    def _load_from_state_dict(self, *args, **kwargs):
-        super()._load_from_state_dict(*args, **kwargs)
-        self._forget_tensors()
-
-    def _forget_tensors(self) -> None:
+    def forget_tensors(self) -> None:
+        """Drop what was derived from the tensors; to be called after they have been replaced or overwritten."""
         self.mature.recount_in = 0
         if self._arrays:
             self._arrays.h = None
+
+
+def _after_loading(statistics: UnitStatistics, incompatible_keys: Any) -> None:
+    statistics.forget_tensors()

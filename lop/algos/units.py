@@ -17,14 +17,20 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules import batchnorm, instancenorm
 
+from lop._compat import registered_parameter
 from lop.algos.magnitudes import channel_magnitudes, column_magnitudes, row_magnitudes
+from lop.nets.online_norm import OnlineNorm
 
 Draw = Callable[[int], Tensor]  # fresh incoming weights (n, fan_in) for n units
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 WEIGHT_LAYERS = (nn.Linear, *CONVOLUTIONS)
-NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm)  # the first: batch, instance and online normalisation
+NORMALISATIONS = (
+    *(getattr(batchnorm, name) for name in batchnorm.__all__),
+    *(getattr(instancenorm, name) for name in instancenorm.__all__),
+    *(nn.LayerNorm, nn.GroupNorm, OnlineNorm),
+)
 NEUTRAL = {"weight": 1, "running_var": 1}  # of normalisation; all else is 0
 
 
@@ -157,7 +163,7 @@ class HiddenLayer:
     def _refuse_computed_weights(self) -> None:
         """Writing to a weight that is computed from something else would change nothing."""
         for module in (self.incoming, *self.outgoing):
-            if module._parameters.get("weight") is None:
+            if registered_parameter(module, "weight") is None:
                 raise ValueError(f"Invalid layer: {module} (allowed: no parametrized or pruned weight)")
 
     @torch.no_grad()

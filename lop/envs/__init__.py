@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
+from lop._compat import elapsed_steps, set_elapsed_steps
 from lop.envs.ant import AntEnv
 from lop.envs.hopper import HopperEnv
 from lop.envs.slippery_ant import SlipperyAnt
@@ -87,7 +88,7 @@ _register()
 
 def environment_state(env: gymnasium.Env) -> dict[str, Any]:
     """All that a bit-exact continuation of `env` needs, time limits included, as plain Python values."""
-    elapsed = [wrapper._elapsed_steps for wrapper in _time_limits(env)]
+    elapsed = [elapsed_steps(limit) for limit in _time_limits(env)]
     return {"environment": _simulation(env).state_dict(), "elapsed_steps": elapsed}
 
 
@@ -97,8 +98,8 @@ def restore_environment(env: gymnasium.Env, state: dict[str, Any]) -> None:
     if len(limits) != len(state["elapsed_steps"]):
         raise ValueError(f"Invalid state: {len(state['elapsed_steps'])} time limits (allowed: {len(limits)})")
     _simulation(env).load_state_dict(state["environment"])
-    for wrapper, elapsed in zip(limits, state["elapsed_steps"], strict=True):
-        wrapper._elapsed_steps = elapsed
+    for limit, steps in zip(limits, state["elapsed_steps"], strict=True):
+        set_elapsed_steps(limit, steps)
 
 
 def _simulation(env: gymnasium.Env) -> Simulation:

@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 MUJOCO = "3.4.0"
-MODELS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+ASSETS = Path(__file__).parent / "assets"
 FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 # MuJoCo would tell that a simulation diverges in a file of its own, MUJOCO_LOG.TXT in the current folder, too.
@@ -29,13 +29,20 @@ mujoco.set_mju_user_warning(logging.getLogger("mujoco").warning)
 
 
 def load_model(xml_file: str) -> tuple[mujoco.MjModel, mujoco.MjData]:
-    """A model with the capsules of MuJoCo 2.1, and its data; `xml_file` is Gymnasium's or a full path."""
+    """Load a model, give its capsules the masses of MuJoCo 2.1, and return it with its data.
+
+    Args:
+        xml_file: a file in the folder `assets`, or the full path of another model.
+
+    Raises:
+        RuntimeError: the installed MuJoCo is not `MUJOCO`.
+    """
     if mujoco.__version__ != MUJOCO:
         raise RuntimeError(
             f"mujoco {mujoco.__version__} found, {MUJOCO} required: others compute contacts and free "
             f"joints differently, and results would not be the paper's (pip install mujoco=={MUJOCO})"
         )
-    model = mujoco.MjModel.from_xml_path(str(MODELS / xml_file))
+    model = mujoco.MjModel.from_xml_path(str(ASSETS / xml_file))  # a full path replaces ASSETS
     restore_capsules(model)
     mujoco.mj_setConst(model, mujoco.MjData(model))  # leaves that data in another state than the initial one
     return model, mujoco.MjData(model)
@@ -80,7 +87,7 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """A simulated body; subclasses say what is observed and rewarded.
 
     Args:
-        xml_file: model: a file name of Gymnasium's, or a full path.
+        xml_file: model: a file in the folder `assets`, or the full path of another model.
         ctrl_cost_weight: weight of the sum of squared actions, as given although MuJoCo clamps them.
         healthy_reward: reward of a step after which the body is healthy.
         terminate_when_unhealthy: end the episode then; else such a step just lacks `healthy_reward`.

@@ -159,14 +159,18 @@ class Learner:
 
 
 def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) -> None:
-    """What an increment has come to: the best of its epochs, and in its last one each class, of labels (n,) and 1 or 0
-    for each (n,)."""
+    """Log an increment's accuracies: of its best epoch, and of its last epoch in total and for each class.
+
+    Args:
+        labels: class numbers of the test images, (n,).
+        right: 1 for each correctly classified test image of the last epoch, else 0, (n,).
+    """
     numbers = np.unique(labels)
     run.log("test_accuracy", len(numbers), best.test)
     run.log("validation_accuracy", len(numbers), best.validation)
     run.log("last_test_accuracy", len(numbers), right.mean().item())
     for number in numbers.tolist():
-        run.log("class_accuracy", len(numbers), right[labels == number].mean().item(), layer=number)
+        run.log(f"class_accuracy_{number}", len(numbers), right[labels == number].mean().item())
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Any network's passes in bfloat16."""
+"""Forward and backward passes in bfloat16 for any network."""
 
 from typing import Any
 
@@ -7,19 +7,22 @@ from torch import Tensor
 
 
 class Bfloat16:
-    """A network of `lop.nets` whose forward and backward passes calculate in bfloat16, by autocast.
+    """Wrap a network of `lop.nets` so that autocast computes its passes in bfloat16.
 
-    Weights and outputs stay float32; hidden activations are bfloat16. All else is the network's own.
+    Weights and outputs stay float32; hidden activations are bfloat16. All other attributes are the network's.
     """
 
     def __init__(self, net: Any):
         self.net = net
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor] | None]:
-        """As the network's own."""
+        """Return the outputs in float32 and the hidden activations in bfloat16; see the network's `predict`."""
         with torch.autocast(x.device.type, torch.bfloat16):
             output, features = self.net.predict(x)
         return output.float(), features
 
     def __getattr__(self, name: str) -> Any:
+        # copy and pickle ask for special methods, such as __setstate__, before `net` is set.
+        if name == "net" or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.net, name)

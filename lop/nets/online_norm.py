@@ -17,13 +17,12 @@ Of a feature map, mu takes in its mean, s^2 in addition (1 - a_f) times its vari
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.modules.batchnorm import _NormBase
+from torch import Tensor, nn
 
 EPS, CLAMP = 1e-5, 5.0
 
 
-class OnlineNorm(_NormBase):
+class OnlineNorm(nn.Module):
     """Online normalisation of (batch, units, *space), the samples of a batch one after the other.
 
     As in the authors' code a scale and a bias by unit follow, then clamping, which bounds what an outlier can do. In
@@ -41,6 +40,8 @@ class OnlineNorm(_NormBase):
         net = nn.Sequential(nn.Linear(784, 100), OnlineNorm(100), nn.ReLU(), nn.Linear(100, 10))
     """
 
+    weight: Tensor  # scales (units,), None unless affine; so is bias
+    bias: Tensor
     running_mean: Tensor  # mu, (units,)
     running_var: Tensor  # s^2, (units,)
     output_error: Tensor  # e_y, (units,)
@@ -58,8 +59,13 @@ class OnlineNorm(_NormBase):
         for name, alpha in (("alpha_forward", alpha_forward), ("alpha_backward", alpha_backward)):
             if not 0 <= alpha < 1:
                 raise ValueError(f"Invalid {name}: {alpha} (allowed: 0 up to, not including, 1)")
-        super().__init__(num_features, eps, affine=affine)
-        self.alpha_forward, self.alpha_backward, self.clamp = alpha_forward, alpha_backward, clamp
+        super().__init__()
+        self.num_features, self.eps, self.affine, self.clamp = num_features, eps, affine, clamp
+        self.alpha_forward, self.alpha_backward = alpha_forward, alpha_backward
+        self.register_parameter("weight", nn.Parameter(torch.ones(num_features)) if affine else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(num_features)) if affine else None)
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
         self.register_buffer("output_error", torch.zeros(num_features))
         self.register_buffer("mean_error", torch.zeros(num_features))
 

@@ -1,20 +1,21 @@
 """Gaussian policies for continuous actions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import log, pi
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from lop._compat import Converted
 from lop.nets.activations import activation_named
 from lop.nets.initialisation import initialise
 from lop.nets.mlp import forward_logged, mlp
 
 
-class MLPPolicy(nn.Module):
+class MLPPolicy(Converted, nn.Module):
     """Normal distribution over actions: its mean is a multilayer perceptron, its standard deviation a parameter.
 
     `mean_net` maps observations (batch, o_dim) to means (batch, a_dim); `log_std` (a_dim,) does not depend on the
@@ -53,10 +54,9 @@ class MLPPolicy(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_sampler": None}  # a copy makes its own
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Of `to`, `double` and the like."""
+    def after_conversion(self, buffers: dict[str, Tensor]) -> None:
+        """Forget the sampler, whose tensors share memory with the parameters from before."""
         self._sampler = None
-        return super()._apply(fn, recurse)
 
     def dist(self, x: Tensor, to_log_features: bool = False) -> Normal:
         """Distribution of actions for observations (batch, o_dim); `get_activations` then has the hidden activations

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from lop._compat import without_reference_counts
+
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish")
 LEAK, SELU_ALPHA, SELU_SCALE = 0.01, 1.6732632423543772, 1.0507009873554805
 
-# No arrays are made: counting references to them would take longer than an example.
-EXACT: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "fastmath": False}  # not said, it would be the caller's
+# The functions make no arrays and need not count references, which would take longer than an example. `fastmath` is set
+# because a function without it inherits the caller's.
+EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": False} | without_reference_counts()
 COMPILED: dict[str, Any] = EXACT | {"fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 # Only compiled functions call them: what would let Python do it takes as long to compile as they do.
 INLINED: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

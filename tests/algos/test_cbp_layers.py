@@ -109,7 +109,7 @@ def test_state_is_saved_with_the_network_and_restored_exactly(tmp_path):
 def test_compiled_networks_learn_the_same(backend):
     net, compiled = (Net(replacement_rate=0.1, maturity_threshold=2) for _ in range(2))
     expected = train(net, 12)
-    torch._dynamo.reset()
+    torch.compiler.reset()
     assert train(torch.compile(compiled, backend=backend), 12) == pytest.approx(expected, rel=1e-5)
     assert compiled.cbp2.ages.tolist() == net.cbp2.ages.tolist()
 

@@ -115,12 +115,12 @@ def test_state_is_restored_exactly(make, tmp_path):
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_compiled_networks(backend):
     expected = train(*build(mlp), 12)
-    torch._dynamo.reset()
+    torch.compiler.reset()
     net, opt, plastic = build(mlp)
     losses, replaced = train(net, opt, plastic, 12, run=torch.compile(net, backend=backend))
     assert losses == pytest.approx(expected[0], rel=1e-5)
     assert replaced == expected[1]
-    torch._dynamo.reset()
+    torch.compiler.reset()
     net = mlp()
     compiled = torch.compile(net, backend=backend)
     compiled(torch.randn(2, 3, 6, 6))

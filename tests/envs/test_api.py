@@ -1,8 +1,11 @@
 """What users of the environments rely on."""
 
+import hashlib
 import subprocess
 import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium
 import mujoco
@@ -11,6 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv
+from lop.envs.mujoco_env import ASSETS
 
 CLASSES = {
     "Ant-v3": AntEnv,
@@ -178,6 +182,29 @@ def test_another_mujoco_is_refused(monkeypatch):
     monkeypatch.setattr(mujoco, "__version__", "3.5.0")
     with pytest.raises(RuntimeError, match=r"3\.5\.0 found, 3\.4\.0 required"):
         AntEnv()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_models_are_those_of_the_package(name, monkeypatch):
+    loaded = []
+
+    def from_xml_path(path):
+        loaded.append(Path(path))
+        return load(path)
+
+    load = mujoco.MjModel.from_xml_path
+    monkeypatch.setattr(mujoco, "MjModel", SimpleNamespace(from_xml_path=from_xml_path))
+    CLASSES[name]()
+    assert [path.parent for path in loaded] == [ASSETS]
+
+
+def test_the_models_are_gymnasiums():
+    """Unchanged: their digests are those of the files that the golden data were recorded with."""
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in ASSETS.glob("*.xml")} == {
+        "ant.xml": "cd5f83ef0ea35b0969e65d360c5bacd5b74ccaef6b27e4433b5168c605e3e2be",
+        "hopper.xml": "3ce93a055ffdcd83c0c701d2400768e40d2cbb9532f3c4ae33377c27f8b39f9e",
+        "walker2d.xml": "ac13373c7ac9003a5311c4704b314ed11149b3dd7600bbc02770487300f9ad2d",
+    }
 
 
 def test_renders_and_closes(monkeypatch):

@@ -232,10 +232,17 @@ def test_what_is_logged(images, tmp_path):
     assert list(values(table, "test_accuracy").index) == [2, 4, 6]
     assert list(values(table, "dormant_units_next").index) == [2, 4, 6]
     assert list(values(table, "stable_rank_previous").index) == [4, 6]
-    classes = table.to_pandas().query("metric == 'class_accuracy' and step == 6")
-    assert list(classes["layer"]) == sorted(Increments(0, images, spec_of().parameters).classes(2))
-    assert classes["value"].mean() == pytest.approx(values(table, "last_test_accuracy")[6])
+    assert table["layer"].null_count == len(table)
     assert (values(table, "test_accuracy") >= values(table, "last_test_accuracy")).all()
+
+
+def test_each_class_has_a_metric(images, tmp_path):
+    table, _ = finished(train, run_of(tmp_path, images))
+    rows = table.to_pandas().query("metric.str.startswith('class_accuracy_') and step == 6")
+    assert list(rows["metric"]) == [
+        f"class_accuracy_{n}" for n in sorted(Increments(0, images, spec_of().parameters).classes(2))
+    ]
+    assert rows["value"].mean() == pytest.approx(values(table, "last_test_accuracy")[6])
 
 
 def test_what_is_drawn_anew(images, tmp_path, monkeypatch):
