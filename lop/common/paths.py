@@ -1,15 +1,16 @@
 """Where the project's files lie.
 
 The code lies where the package is installed. Configuration, results and data belong to a project: the current folder if
-it has a config/config.yaml, as a workflow that uses this one as a module does, else the folder of the package.
+it has a config/scales, as a workflow that uses this one as a module does, else the folder of the package.
 """
 
 from pathlib import Path
 
 import lop
+from lop.common.errors import InputError
 
 ROOT = Path(lop.__file__).resolve().parents[1]
-PROJECT = Path.cwd() if Path("config/config.yaml").is_file() else ROOT
+PROJECT = Path.cwd() if Path("config/scales").is_dir() else ROOT
 CONFIG = PROJECT / "config"
 
 
@@ -19,11 +20,14 @@ def above(path: Path, below: Path) -> Path:
     Where the workflow's files are kept in a storage, only Snakemake knows where a job finds them.
 
     Raises:
-        ValueError: the path does not end so.
+        InputError: the path does not end so.
     """
     count = len(below.parts)
     if path.parts[-count:] != below.parts:
-        raise ValueError(f"Invalid path: {path} (allowed: one that ends with {below})")
+        raise InputError(
+            f"{path}: found another address, allowed: one that ends with {below}; code or configuration has changed "
+            "since this path was asked for"
+        )
     return Path(*path.parts[:-count])
 
 

@@ -76,7 +76,7 @@ class Images:
         """Return the folder of all sets, given one of the files of a set.
 
         Raises:
-            ValueError: the set has no such file.
+            InputError: the set has no such file.
         """
         below = self.folder(name, Path())
         return above(path, below / (path.name if name in FIXED_FILES else Path("classes", path.name)))

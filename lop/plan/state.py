@@ -1,14 +1,14 @@
 """Which of the wanted runs exist, and why the others have to be made."""
 
-import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lop.common.errors import InputError
 from lop.runs.identity import Differences, differences
-from lop.runs.metrics import check_belongs
-from lop.runs.spec import CHECKPOINT, IDENTITY, RunSpec
+from lop.runs.metrics import check_belongs, read_about
+from lop.runs.spec import CHECKPOINT, RunSpec
 
 MISSING, DAMAGED, OTHER_CODE = "missing", "damaged", "of other code"
 INTERRUPTED, LONGER, SHORTER = "interrupted", "longer than before", "shorter than before"
@@ -27,11 +27,13 @@ def states(specs: Iterable[RunSpec], results: Path) -> dict[Path, State]:
     specs = list(specs)
     found = {spec.path: _state(spec, results) for spec in specs}
     wanted = {spec.key for spec in specs}
-    groups: dict[str, dict[Path, Any]] = {}
+    others: dict[str, list[dict[str, Any]]] = {}
     for spec in specs:
         if found[spec.path].why == MISSING:
-            others = groups.setdefault(spec.problem.name, _other_groups(results / spec.problem.name, wanted))
-            found[spec.path] = State(_why_new(spec, others), {})
+            problem = spec.problem.name
+            if problem not in others:
+                others[problem] = _other_runs(results / problem, wanted)
+            found[spec.path] = State(_why_new(spec, others[problem]), {})
     return found
 
 
@@ -50,24 +52,24 @@ def _state(spec: RunSpec, results: Path) -> State:
     return State(INTERRUPTED if (folder / CHECKPOINT).exists() else MISSING, {})
 
 
-def _other_groups(folder: Path, wanted: set[str]) -> dict[Path, dict[str, Any]]:
-    """The identities of a problem's runs that nothing wants now, by folder."""
-    found = {}
-    for path in sorted(folder.glob(f"*/*/{IDENTITY}")):
-        if path.parent.name not in wanted:
-            try:
-                found[path.parent] = dict(json.loads(path.read_text()))
-            except (OSError, ValueError):
-                continue
+def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:
+    """The metadata of a problem's runs that nothing wants now."""
+    found = []
+    for group in sorted(folder.glob("*/*")):
+        if group.name not in wanted:
+            for path in sorted(group.glob("seed-*/metrics-*.parquet")):
+                with suppress(InputError):
+                    found.append(read_about(path))
     return found
 
 
-def _why_new(spec: RunSpec, others: Mapping[Path, Mapping[str, Any]]) -> str:
-    """In what a run differs from the most similar one of its seed that nothing wants any more."""
+def _why_new(spec: RunSpec, others: Iterable[Mapping[str, Any]]) -> str:
+    """In what a run differs from the most similar one of its config, setting and seed that nothing wants any more."""
+    name = (spec.config, spec.setting, spec.seed)
     alike: list[Differences] = []
-    for folder, identity in others.items():
-        if any((folder / spec.folder.name).glob("metrics-*.parquet")):
-            alike.append(differences(identity, spec.identity))
+    for about in others:
+        if (about["config"], about["setting"], about["origin"]["seed"]) == name:
+            alike.append(differences(about["origin"], spec.origin))
     nearest = min(alike, key=lambda one: len(one.facts), default=None)
     if nearest is None or len(nearest.facts) > ALIKE:
         return MISSING

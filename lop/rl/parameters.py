@@ -17,7 +17,7 @@ class PPOParameters(MethodParameters):
     """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "n_steps"
-    cosmetic: ClassVar[frozenset[str]] = frozenset({"label", "frictions_file"})
+    cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
     named_by: ClassVar[tuple[str, ...]] = ("env_name", "lr", "beta_1", "wd", "rr")
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
@@ -105,6 +105,10 @@ class PPOParameters(MethodParameters):
     def modules(self) -> tuple[str, ...]:
         """The original simulator is imported where it is asked for."""
         return (*super().modules, *(["lop.envs.original"] if self.backend == "mujoco-py" else []))
+
+    def identity(self) -> dict[str, Any]:
+        """Leave out the path of the frictions file: its contents are inputs of the seeds."""
+        return {key: value for key, value in super().identity().items() if key != "frictions_file"}
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
         """Return the frictions in the seed's line of the file, if there is one."""

@@ -44,7 +44,6 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
             run = Runner(
                 spec,
                 options.results,
-                options.device,
                 checkpoint_every=options.checkpoint_every,
                 progress_every=options.progress_every,
                 data=options.data,

@@ -32,7 +32,6 @@ class Runner:
     Args:
         spec: which run.
         results: folder of all results.
-        device: `cpu`, `cuda`, `cuda:1`, ...; of the kind that the spec names.
         checkpoint_every: seconds between two checkpoints.
         progress_every: seconds between two lines in a log.
         data: folder of all sets of images.
@@ -42,12 +41,11 @@ class Runner:
         self,
         spec: RunSpec,
         results: Path,
-        device: str = "cpu",
         checkpoint_every: float = 60.0,
         progress_every: float = 60.0,
         data: Path = DATA,
     ):
-        self.spec, self.device, self.data = spec, device, data
+        self.spec, self.device, self.data = spec, spec.conditions.device, data
         self.parameters, self.seed, self.inputs = spec.parameters, spec.seed, spec.inputs
         self.folder = results / spec.folder
         self.output = results / spec.path

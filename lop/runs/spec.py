@@ -90,7 +90,8 @@ class RunSpec:
     @property
     def group(self) -> Path:
         """The folder that the runs of all seeds share, relative to the results folder."""
-        label = setting_name({name: self.parameters.value(name) for name in self.parameters.named_by})
+        values = ({name: self.parameters.value(name)} for name in self.parameters.named_by)
+        label = "_".join(map(setting_name, values)) or "runs"  # no commas: Snakemake splits what it sends to a cluster
         return Path(self.problem.name, label, self.key)
 
     @property

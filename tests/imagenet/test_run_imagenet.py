@@ -55,7 +55,7 @@ def images(tmp_path_factory):
 def run_of(results, images, config="cbp", device="cpu", **overrides):
     conditions = Conditions(Images("original"), device)
     spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, conditions=conditions)
-    return InterruptedRun(spec, results, device, data=images.parents[1])
+    return InterruptedRun(spec, results, data=images.parents[1])
 
 
 @pytest.mark.parametrize("method", METHODS)

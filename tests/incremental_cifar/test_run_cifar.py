@@ -63,7 +63,7 @@ def spec_of(config="base_deep_learning_system", device="cpu", **overrides):
 
 
 def run_of(results, images, config="base_deep_learning_system", device="cpu", **overrides):
-    return InterruptedRun(spec_of(config, device, **overrides), results, device, data=images.parents[1])
+    return InterruptedRun(spec_of(config, device, **overrides), results, data=images.parents[1])
 
 
 def values(table, metric):

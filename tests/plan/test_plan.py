@@ -2,6 +2,7 @@ import json
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ def made(results, spec, seconds=10.0, node=None, versions=None):
     """A metrics file as the run would have left it."""
     about = {
         "config": spec.config,
+        "setting": spec.setting,
         "origin": spec.origin,
         "horizon": spec.horizon,
         "machine": {"node": node or platform.node()},
@@ -50,8 +52,13 @@ def test_a_run_as_it_is_wanted_exists(tmp_path):
     assert why(spec(), tmp_path) == ""
 
 
+def edited(**overrides):
+    """The run that the same cfg file asked for before parameters in it were edited."""
+    return replace(spec(**overrides), setting=spec().setting)
+
+
 def changed_code(**overrides):
-    other = spec(**overrides)
+    other = edited(**overrides)
     other.__dict__["identity"] = {**other.identity, "code": {"lop.algos.rl.ppo": "0"}}
     return other
 
@@ -59,14 +66,15 @@ def changed_code(**overrides):
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (spec(lr=1.0), "of another lr"),
+        (edited(lr=1.0), "of another lr"),
         (spec(conditions=Conditions(device="cuda")), "of another device"),
         (changed_code(), "of other code"),
         (changed_code(lr=1.0), "of another lr"),
         (spec(n_steps=100), "longer than before"),
         (spec(n_steps=10**6), "shorter than before"),
-        (spec(lr=1.0, g=0.5, lm=0.5, bs=32, wd=1.0), "missing"),
-        (spec(seed=1, lr=1.0), "missing"),
+        (edited(lr=1.0, g=0.5, lm=0.5, bs=32, wd=1.0), "missing"),
+        (edited(seed=1, lr=1.0), "missing"),
+        (spec(lr=1.0), "missing"),
     ],
 )
 def test_why_a_run_has_to_be_made(other, reason, tmp_path):
@@ -75,8 +83,8 @@ def test_why_a_run_has_to_be_made(other, reason, tmp_path):
 
 
 def test_runs_that_are_wanted_too_are_no_reason(tmp_path):
-    made(tmp_path, spec(lr=1.0))
-    assert why(spec(), tmp_path, spec(lr=1.0)) == "missing"
+    made(tmp_path, edited(lr=1.0))
+    assert why(spec(), tmp_path, edited(lr=1.0)) == "missing"
 
 
 def test_interrupted_and_damaged_runs(tmp_path):

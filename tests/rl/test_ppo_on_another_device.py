@@ -19,7 +19,7 @@ METHODS = {
 
 def run_of(results, config, device):
     more = {"overrides": {**SMALL, **METHODS[config]}, "conditions": Conditions(device=device)}
-    return InterruptedRun(resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", **more), results, device)
+    return InterruptedRun(resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", **more), results)
 
 
 @pytest.mark.parametrize("config", METHODS)

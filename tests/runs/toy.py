@@ -59,4 +59,4 @@ def walk(run: Runner, at_step=lambda step, run: None) -> None:
 
 
 def toy_run(results: Path, n=500, checkpoint_every=60.0, device="cpu", **values) -> Runner:
-    return Runner(spec(n, device=device, **values), results, device, checkpoint_every=checkpoint_every)
+    return Runner(spec(n, device=device, **values), results, checkpoint_every=checkpoint_every)

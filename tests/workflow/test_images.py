@@ -13,7 +13,8 @@ from lop.runs.metrics import read_about
 
 pytestmark = pytest.mark.slow
 FIGURE = "figures/ed3b_rate.pdf"
-RUNS = {f"permuted_mnist/bp/rate change_after={n} seed {seed}" for n in (1000, 2000, 4000) for seed in (0, 1)}
+SETTINGS = ("rate change_after=2000", "rate change_after=4000", "std_net step_size=0.003")  # the last: tasks of 1,000
+RUNS = {f"permuted_mnist/bp/{setting} seed {seed}" for setting in SETTINGS for seed in (0, 1)}
 AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
 DATA = "data glyphs mnist"
 IMAGES = str(Images().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz")

@@ -1,0 +1,38 @@
+import os
+import time
+
+import pytest
+
+from lop.common.files import ABANDONED, atomic_file, remove_leftovers
+
+
+def test_a_file_is_complete_or_absent(tmp_path):
+    path = tmp_path / "new" / "file"
+    with atomic_file(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    with pytest.raises(UnicodeEncodeError), atomic_file(path) as temporary:
+        temporary.write_text("\ud800")
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_temporary_names_differ_between_processes_of_the_same_number(tmp_path):
+    """As in two containers."""
+    with atomic_file(tmp_path / "file") as first, atomic_file(tmp_path / "file") as second:
+        assert first != second
+        first.touch()
+        second.touch()
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    old, young, other = (tmp_path / f".{name}.0.tmp" for name in ("file", "file.1", "other"))
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, times=(0, time.time() - 2 * ABANDONED))
+    with atomic_file(tmp_path / "file") as temporary:
+        temporary.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"file", young.name, other.name}
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
