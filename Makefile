@@ -1,5 +1,5 @@
 # Everything from a fresh clone:  make figures/fig4a.pdf   |   make test
-# CORES=8 and SCALE=paper may be given:  make figures/fig4a.pdf CORES=8 SCALE=paper
+# CORES and SCALE are optional:  make figures/fig4a.pdf CORES=8 SCALE=paper
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 
 LEGACY := .legacy
-# Each is asked to run: there may be a pyenv shim with no version behind it.
+# Run each candidate, since a pyenv shim may have no version behind it.
 LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.pyenv/versions/3.10.*/bin/python \
   $(HOME)/.pyenv/versions/3.9.*/bin/python $(HOME)/.pyenv/versions/3.8.*/bin/python; \
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
@@ -19,15 +19,15 @@ LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make figures/fig4a.pdf   build a figure (set-up included); see config/figures.yaml for their names"
+	@echo "make figures/fig4a.pdf   build a figure, with the set-up; config/figures.yaml lists their names"
 	@echo "make figures             build all of them"
-	@echo "make plan                tell what is to be made for them, and how many core hours it takes; SCALE=paper too"
+	@echo "make plan                list the missing runs and estimate their core hours; with SCALE=paper, those of the paper"
 	@echo "make claims              test the paper's claims on them, and write figures/claims.md"
-	@echo "make report              one page, figures/report.html, of what there is: figures, claims, costs, what made each run"
-	@echo "make test                run the tests; make test-all also the long ones, and those on a cluster; make lint the linters"
-	@echo "make benchmark           measure what algorithms cost, and environment steps per second against bare physics"
+	@echo "make report              build one page, figures/report.html, with figures, claims, costs and the provenance of each run"
+	@echo "make test                run the tests; test-all adds the slow ones and those on a cluster; lint runs the linters"
+	@echo "make benchmark           measure the cost of algorithms, and environment steps per second against bare physics"
 	@echo "make legacy              set up the original simulator, for \`backend: mujoco-py\`"
-	@echo "make clean               remove figures; results stay"
+	@echo "make clean               remove the figures, keep the results"
 
 setup: $(READY)
 
@@ -55,16 +55,16 @@ $(LEGACY)/.ready: envs/legacy.txt
 	    *) command -v "$${need%:*}" ;; \
 	  esac >/dev/null 2>&1 || missing="$$missing $${need#*:}"; done; \
 	test -z "$$missing" || \
-	  { echo "missing: what the original simulator is compiled with. Debian, Ubuntu: sudo apt-get install$$missing   others: see envs/legacy.yaml"; exit 1; }
+	  { echo "missing: build dependencies of the original simulator. Debian, Ubuntu: sudo apt-get install$$missing   others: see envs/legacy.yaml"; exit 1; }
 	@echo "Setting up $(LEGACY) with gym 0.23.1 and mujoco-py, once; this takes some minutes."
 	@$(LEGACY_PYTHON) -m venv --clear $(LEGACY)
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check "pip<24.1" "setuptools<66" wheel
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/legacy.txt
 	@MUJOCO_PY_FORCE_CPU=1 $(LEGACY)/bin/python -c "import mujoco_py" > $(LEGACY)/compile.log 2>&1 || \
-	  { tail -3 $(LEGACY)/compile.log; echo "mujoco-py does not compile; all that was said: $(LEGACY)/compile.log"; exit 1; }
+	  { tail -3 $(LEGACY)/compile.log; echo "mujoco-py does not compile; full log: $(LEGACY)/compile.log"; exit 1; }
 	@touch $@
 
-# Snakemake decides what is stale, so make always asks it.
+# Snakemake decides what is stale, so make always calls it.
 figures/%: $(READY) FORCE
 	@$(SNAKEMAKE) -- $@
 
@@ -88,7 +88,7 @@ FORCE:
 test: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
-# With those on a SLURM cluster of one node, where the tests can bring it up: as root, SLURM installed and not configured.
+# Includes tests on a one-node SLURM cluster, which they can start only as root with SLURM installed but not configured.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m slow
 

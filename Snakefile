@@ -1,4 +1,4 @@
-"""From parameter files to figures: `snakemake figures/fig4a.pdf --cores 8` builds one, `snakemake --cores 8` all."""
+"""Entry point: `snakemake figures/fig4a.pdf --cores 8` builds one figure, `snakemake --cores 8` all of them."""
 
 
 include: "workflow/Snakefile"

@@ -1,8 +1,8 @@
-"""Every use that lop makes of private parts of other libraries.
+"""All uses of private parts of other libraries.
 
-`pyproject.toml` bounds the versions of these libraries from above, and tests/test_compat.py holds each function to what
-it promises: run it before a bound is raised. Libraries are imported where they are needed, so that environments do not
-import torch nor networks Gymnasium.
+`pyproject.toml` sets upper bounds on the versions of these libraries, and tests/test_compat.py tests each function:
+run it before you raise a bound. Libraries are imported where they are needed, so that environments do not import torch
+and networks do not import Gymnasium.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def fused_adam_(
     eps: float,
     weight_decay: float,
 ) -> None:
-    """Count one step and update parameters and moments in place by torch's fused kernel of Adam.
+    """Count one step and update parameters and moments in place with torch's fused Adam kernel.
 
     The public `torch.optim.adam.adam(fused=True)` calls the same kernel, but its overhead lengthens a step of the
     paper's policies by a fifth and one of small networks by half. Known good: torch 2.13.
@@ -92,14 +92,14 @@ def registered_parameter(module: "nn.Module", name: str) -> "nn.Parameter | None
 
 
 class Converted:
-    """Mixin that tells a module when `to`, `cuda`, `half` and the like have replaced its tensors.
+    """Mixin that notifies a module after `to`, `cuda`, `half` and the like have replaced its tensors.
 
-    It stands before `torch.nn.Module` among the bases. Torch has hooks for passes and state dicts, but none for
-    conversions, which all go through `Module._apply`. Known good: torch 2.13.
+    List it before `torch.nn.Module` among the bases. Torch has hooks for forward and backward passes and for state
+    dicts, but none for conversions, which all go through `Module._apply`. Known good: torch 2.13.
     """
 
     def after_conversion(self, buffers: dict[str, "Tensor"]) -> None:
-        """React to a conversion; `buffers` are the module's own, by name, from before it."""
+        """Handle a conversion; `buffers` maps names to the module's own buffers from before it."""
         raise NotImplementedError
 
     def _apply(self: Any, fn: Callable[["Tensor"], "Tensor"], recurse: bool = True) -> Any:
@@ -118,33 +118,41 @@ def uncompiled(net: "nn.Module") -> "nn.Module":
 
 
 def without_reference_counts() -> dict[str, bool]:
-    """Return the options of `numba.njit` that compile a function which makes no arrays and counts no references.
+    """Return the options of `numba.njit` for a function that allocates no arrays, to disable reference counting.
 
     Counting references to the arrays of a small network takes longer than learning from an example. Numba has no
-    public option for it. Known good: numba 0.68.
+    public option to disable it. Known good: numba 0.68.
     """
     return {"_nrt": False}
 
 
 def elapsed_steps(limit: "TimeLimit") -> int | None:
-    """Return how many steps of the episode a time limit has counted; None before the first reset.
+    """Return the number of steps that a time limit has counted in the episode; None before the first reset.
 
-    Gymnasium's wrapper shows its count nowhere, and a resumed run has to restore it. Known good: gymnasium 1.4.
+    Gymnasium's wrapper does not expose its count, which a resumed run has to restore. Known good: gymnasium 1.4.
     """
     return limit._elapsed_steps
 
 
 def set_elapsed_steps(limit: "TimeLimit", steps: int | None) -> None:
-    """Set how many steps of the episode a time limit has counted; see `elapsed_steps`."""
+    """Set the number of steps that a time limit has counted in the episode; see `elapsed_steps`."""
     limit._elapsed_steps = steps  # type: ignore[assignment]
 
 
 def lift_default_job_rate_limit(workflow: Any) -> None:
-    """Lift Snakemake's default limit of 100 job starts a second; a limit that a user sets stays.
+    """Lift Snakemake's default limit of 100 job starts per second; keep a limit set by the user.
 
-    To keep to it, Snakemake 9 examines all waiting jobs once more in every second for each job that has ended: after
-    some hundreds of jobs it does little else. No option turns the default off.
+    To enforce it, Snakemake 9 re-examines all waiting jobs every second, once for each finished job: after a few
+    hundred jobs it does little else. No option disables the default.
     """
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+
+
+def keeps_files_in_storage(workflow: Any) -> bool:
+    """Return whether Snakemake was given a default storage provider, from which every input of a job is fetched.
+
+    A workflow has no public way to ask. Known good: Snakemake 9.27.
+    """
+    return bool(workflow.storage_settings.default_storage_provider)

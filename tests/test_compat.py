@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium.wrappers import TimeLimit
 from snakemake.scheduling.job_scheduler import JobRateLimiter
-from snakemake.settings.types import MaxJobsPerTimespan
+from snakemake.settings.types import MaxJobsPerTimespan, StorageSettings
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
@@ -149,3 +149,10 @@ def test_the_default_job_rate_limit_is_lifted_and_others_stay():
         workflow = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter=JobRateLimiter(asked)))
         _compat.lift_default_job_rate_limit(workflow)
         assert bool(workflow.scheduler.job_rate_limiter) == stays
+
+
+def test_a_default_storage_is_recognised():
+    """On Snakemake's own settings; tests/workflow/test_storage.py builds with one."""
+    for provider in (None, "fs"):
+        workflow = SimpleNamespace(storage_settings=StorageSettings(default_storage_provider=provider))
+        assert _compat.keeps_files_in_storage(workflow) == (provider is not None)

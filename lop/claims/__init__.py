@@ -1,1 +1,1 @@
-"""What the paper says of its figures, tested on ours: config/claims.yaml -> verdicts."""
+"""Tests of the paper's claims on our figures: config/claims.yaml -> verdicts."""

@@ -1,9 +1,9 @@
-"""Test the paper's claims on the runs that exist.
+"""Test the paper's claims on the existing runs.
 
-    python -m lop.claims                 # all figures that have runs
+    python -m lop.claims                 # all figures with runs
     python -m lop.claims ed4a fig4a
 
-`snakemake claims` makes the runs first.
+`snakemake claims` executes the runs first.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What verdicts are given by, beside the collected tables: the claims, and where the runs come from.
+"""Basis of the verdicts beside the collected tables: the claims, and where the runs come from.
 
-Snakemake asks at each start, so nothing is imported here that only judging needs.
+Snakemake calls this at each start, so nothing is imported here that only judging needs.
 """
 
 from typing import Any, NamedTuple
@@ -12,18 +12,20 @@ from lop.problems import PROBLEMS, first_run
 
 
 class Setting(NamedTuple):
-    """Where a table comes from."""
+    """Origin of a table."""
 
     scale: str
-    images: str  # source of the images, "" where runs need none
+    images: str  # source of the images, "" if the runs use none
     as_published: bool  # whether the runs have the paper's parameters and images
 
 
 def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
-    """Return what the verdicts depend on beside the collected table, as plain JSON values: claims, what they are about
-    in figures.yaml, and which runs are as published."""
+    """Return everything that the verdicts depend on beside the collected table, as plain JSON values.
+
+    These are the claims, the keys of figures.yaml that they refer to, and which runs are as published.
+    """
     claims = load_claims(figure.name)
-    seen = {"curves", "to", "bin", "factor", "unit"}  # of a panel, by `judge`
+    seen = {"curves", "to", "bin", "factor", "unit"}  # keys of a panel that `judge` reads
     return {
         "claims": [claim.model_dump(mode="json") for _, claim in claims],
         "panels": {place: figure.curve_panels[place].model_dump_json(include=seen) for place, _ in claims},
@@ -32,7 +34,7 @@ def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
 
 
 def setting_of(figure: Figure, place: int, images: Images) -> Setting:
-    """Where the runs of a panel come from, and whether they are the paper's."""
+    """Return the origin of a panel's runs."""
     panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
     problems = {source.problem for source in panel.curves.values()}
     source = images.source if any(PROBLEMS[name].data for name in problems) else ""
@@ -42,5 +44,5 @@ def setting_of(figure: Figure, place: int, images: Images) -> Setting:
 
 
 def _parameters(source: Any, scale: str) -> dict[str, Any]:
-    """Those of a curve's runs but for their length: steps beyond those that are shown change nothing that is."""
+    """Return the parameters of a curve's runs without their length, since steps that are not shown have no effect."""
     return first_run(source.problem, source.config, scale, source.setting).identity["parameters"]

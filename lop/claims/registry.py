@@ -1,6 +1,6 @@
-"""What the paper claims of each figure: config/claims.yaml, checked against the figures that it speaks of.
+"""The paper's claims about each figure: config/claims.yaml, validated against the figures.
 
-The keys are described at the head of that file.
+The head of that file documents the keys.
 """
 
 import difflib
@@ -37,14 +37,14 @@ class _Model(BaseModel):
 
 
 class Side(_Model):
-    """A curve's mean in a window."""
+    """Mean of a curve in a window."""
 
     curve: str | Whole
     window: Annotated[tuple[Number, Number], AfterValidator(_is_part)]
 
 
 class Claim(_Model):
-    """A sentence of the paper about two curves, two windows, or a curve and a number."""
+    """A statement of the paper about two curves, two windows, or a curve and a number."""
 
     says: str = Field(min_length=1)
     panel: str | Whole | None = None
@@ -75,7 +75,7 @@ class Claim(_Model):
 
     @property
     def sides(self) -> tuple[Side, Side | float]:
-        """What is claimed to be higher (or near) and what lower (or what it is near to)."""
+        """The side claimed to be higher, or near, and the side that it is compared with."""
         first, second = self.higher or self.near, self.to if self.lower is None else self.lower
         assert first is not None
         assert second is not None
@@ -83,12 +83,12 @@ class Claim(_Model):
 
     @property
     def is_order(self) -> bool:
-        """Whether one side is to be higher, rather than both alike."""
+        """True if one side is claimed to be higher, false if both are claimed to be alike."""
         return self.higher is not None
 
     @property
     def is_level(self) -> bool:
-        """Whether a curve is compared with a number."""
+        """True if a curve is compared with a number."""
         return not isinstance(self.sides[1], Side)
 
     @property
@@ -97,14 +97,17 @@ class Claim(_Model):
 
 
 def load_claims(name: str, path: Path = CLAIMS) -> list[tuple[int, Claim]]:
-    """The claims about a figure, each with its panel's place; InputError for anything that does not fit the figure as
-    the paper has it."""
+    """Return the claims about a figure, each with the position of its panel.
+
+    Raises:
+        InputError: a claim is invalid or does not fit the figure at paper scale.
+    """
     figure, entries = load_figure(name, "paper"), read_mapping(path).get(name) or []
     return [(_place(claim, figure, where), claim) for where, claim in _claims(entries, name, path)]
 
 
 def claimed_figures(path: Path = CLAIMS) -> list[str]:
-    """The figures that something is claimed of, in the order of figures.yaml."""
+    """Return the figures with claims, in the order of figures.yaml."""
     names, claimed = figure_names(), read_mapping(path)
     for name in claimed:
         if name not in names:
@@ -123,7 +126,7 @@ def _claims(entries: Any, name: str, path: Path) -> Iterator[tuple[str, Claim]]:
 
 
 def _place(claim: Claim, figure: Figure, where: str) -> int:
-    """Of the panel that a claim is about: the only one, or that of its title or number."""
+    """Return the position of the panel that a claim is about: the only one, or the one with its title or number."""
     panels = figure.curve_panels
     titles = {title: place for place, panel in panels.items() for title in (panel.title, place) if title != ""}
     wanted = next(iter(panels)) if claim.panel is None and len(panels) == 1 else claim.panel

@@ -1,4 +1,4 @@
-"""How two sets of runs compare: the mean difference by seed, and what rliable gives beside means.
+"""Comparison of two sets of runs: the mean difference by seed, and the statistics of rliable.
 
 Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, NeurIPS 2021: interquartile means,
 stratified bootstrap, probability of improvement. With one problem there is one stratum.
@@ -11,11 +11,11 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
-DUST = 1e-9  # of the largest value: differences below it are rounding
+DUST = 1e-9  # relative to the largest value; smaller differences are rounding errors
 
 
 class Estimate(NamedTuple):
-    """A value and its 95% interval, NaN where it has none."""
+    """A value and its 95% interval, NaN if there is none."""
 
     value: float
     low: float
@@ -23,8 +23,8 @@ class Estimate(NamedTuple):
 
 
 def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """first - second, of values (n,) each, without what is but rounding: differences from 0, or from each other."""
-    with np.errstate(invalid="ignore"):  # of what is not finite
+    """Return first - second for values (n,) without rounding errors: small deviations from 0 or from one another."""
+    with np.errstate(invalid="ignore"):  # values may not be finite
         found = first - second
     if not len(found) or not np.isfinite(found).all():
         return found
@@ -34,7 +34,7 @@ def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
-    """Mean and Student's t interval of values (n,): unlike a bootstrap it is honest about few runs."""
+    """Return the mean and Student's t interval of values (n,), which unlike a bootstrap is valid for few runs."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Estimate(mean, np.nan, np.nan)
@@ -43,13 +43,15 @@ def mean_estimate(values: np.ndarray) -> Estimate:
 
 
 def iqm_estimate(values: np.ndarray) -> Estimate:
-    """Interquartile mean of values (n,) and its percentile bootstrap interval."""
+    """Return the interquartile mean of values (n,) and its percentile bootstrap interval."""
     return _bootstrapped((values,), _iqm)
 
 
 def improvement_estimate(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """Probability that a run of the first kind is higher than one of the second, ties counting half, of values (n,)
-    and (m,), and its percentile bootstrap interval, each kind resampled by itself."""
+    """Return the probability that a run of the first kind is higher than one of the second, and its bootstrap interval.
+
+    Ties count half. The interval is a percentile interval; the values (n,) and (m,) are resampled separately.
+    """
     return _bootstrapped((first, second), _higher)
 
 

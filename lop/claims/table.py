@@ -21,7 +21,7 @@ HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", 
 
 
 def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFrame:
-    """The verdicts on all claims about a figure, one a row: the fields of `Verdict`, each number in a column."""
+    """Return the verdicts on all claims about a figure, one per row, with the fields of `Verdict` as columns."""
     verdicts = [
         judge(claim, collected, figure, place, setting_of(figure, place, images))
         for place, claim in load_claims(figure.name)
@@ -30,13 +30,13 @@ def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFr
 
 
 def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:
-    """Judge the claims about a figure by those of its runs that exist; return an empty table if there is none."""
+    """Judge the claims about a figure by its existing runs; return an empty table if there are none."""
     found = [run for run in shown_runs(figure, conditions) if (results / run.spec.path).is_file()]
     return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
 
 
 def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
-    """Write the table in one or both of its forms, each whole or not at all."""
+    """Write the table as CSV and, if given, as Markdown, each atomically."""
     with atomic_file(csv) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     if markdown:
@@ -45,7 +45,7 @@ def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """The table to read, and below it what its columns are and how many verdicts of each kind there are."""
+    """Return the table as Markdown, followed by the number of verdicts of each kind and a legend."""
     lines = [_line(HEAD), _line(["---"] * len(HEAD))]
     lines += [_line([*cells(row), _verdict(row)]) for _, row in table.iterrows()]
     counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
@@ -53,10 +53,10 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 LEGEND = (
-    "Values are those of the figure's axis. Paper, ours: the two sides of the claim. Difference: its mean over seeds,",
-    "side against side of each seed, and its 95% interval (Student's t); the verdict is by it. Interquartile mean: of",
-    "the same differences, bootstrapped. Higher in: probability that a run's first side is higher than a run's second,",
-    "in percent, bootstrapped.",
+    "Values are in the units of the figure's axis. Paper, ours: the two sides of the claim. Difference: mean over",
+    "seeds of the paired differences, with its 95% interval (Student's t), which decides the verdict. Interquartile",
+    "mean: that of the same differences, bootstrapped. Higher in: probability that the first side in one run is higher",
+    "than the second side in another, in percent, bootstrapped.",
 )
 
 
@@ -70,7 +70,7 @@ def _flat(verdict: Verdict) -> dict[str, Any]:
 
 
 def cells(row: pd.Series) -> list[str]:
-    """A row as it is read, under `HEAD`, but for the verdict."""
+    """Return the cells of a row under `HEAD`, except the verdict."""
     where = ", ".join(filter(None, (row["scale"], row["images"])))
     return [
         f"{row['figure']} ({where})",
@@ -100,7 +100,7 @@ def _with_interval(row: pd.Series, name: str, factor: float = 1) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, but all of those before the point."""
+    """Return a number as text with three significant digits and all digits before the decimal point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -1,8 +1,8 @@
-"""What our runs say to a claim: reproduced, not reproduced, or undecided at this scale.
+"""Verdicts on claims: reproduced, not reproduced, or undecided at this scale.
 
-A verdict says no more than the data. The interval of the mean difference decides, by seed, since runs of a seed share
-what they can (tasks, initial weights). Runs that are smaller than the paper's, or of other images, may show that a
-phenomenon is there, never that it is not, and nothing about its size.
+A verdict follows from the interval of the mean difference, paired by seed because runs of the same seed share tasks and
+initial weights where possible. Runs that are smaller than the paper's, or learn from other images, can confirm a
+phenomenon but neither refute it nor determine its size.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from lop.figures.registry import Figure, Panel
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 UNDECIDED = "undecided at this scale"
-ENOUGH = 0.5  # of the paper's difference: data that exclude so much do not reproduce it
+ENOUGH = 0.5  # fraction of the paper's difference; data that exclude it do not reproduce the claim
 
 
 class Verdict(NamedTuple):
@@ -27,14 +27,14 @@ class Verdict(NamedTuple):
     figure: str
     claim: str
     scale: str
-    images: str  # their source, "" where runs need none
+    images: str  # source of the images, "" if the runs use none
     paper: tuple[float, float] | None  # the paper's values of the two sides
     first: float  # ours
     second: float
     difference: Estimate  # first - second, by seed
     iqm: Estimate  # interquartile mean of the same
     improvement: Estimate  # probability that a run's first is higher than a run's second
-    n: int  # seeds that have both
+    n: int  # number of seeds with both sides
     verdict: str
     why: str
 
@@ -43,10 +43,11 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
     """Test a claim on a figure's collected table.
 
     Args:
-        claim: about the panel at `place`.
-        collected: as `lop.figures.collect.collect` gives it, maybe with runs missing.
-        figure: that of the table.
-        setting: of the runs.
+        claim: claim about the panel at `place`.
+        collected: table from `lop.figures.collect.collect`, possibly with runs missing.
+        figure: figure of the table.
+        place: position of the panel.
+        setting: origin of the runs.
     """
     panel = figure.curve_panels[place]
     rows = collected[collected["panel"] == place]
@@ -72,7 +73,7 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
 
 
 def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:
-    """The verdict, and why it is none, or with what reserve."""
+    """Return the verdict and the reason why it is undecided or qualified."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0
     if shown < claim.needs:
@@ -86,7 +87,7 @@ def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray,
         return UNDECIDED, "values of a run are not finite"
     smaller = "" if setting.as_published else "its direction; runs are not the paper's"
     mean = mean_estimate(by_seed)
-    if claim.is_order and not np.ptp(by_seed):  # of no spread there is no interval
+    if claim.is_order and not np.ptp(by_seed):  # without spread there is no interval
         return UNDECIDED, "all differences are equal"
     if claim.is_order:
         return _order(claim, mean, smaller)
@@ -124,9 +125,9 @@ def _estimates(first: np.ndarray, second: np.ndarray, by_seed: np.ndarray) -> tu
 
 
 def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series | float:
-    """A side's value, seed by seed: the mean of the bins that the window touches, layers averaged.
+    """Return the value of a side per seed: the mean over the bins that overlap the window, averaged over layers.
 
-    Infinite where one of them is no finite number: a mean of pandas would pass over it.
+    The value is infinite if one of them is not finite, since the mean of pandas would ignore NaN.
     """
     if not isinstance(side, Side):
         return side
@@ -140,7 +141,7 @@ def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series 
 
 
 def _paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The values of those seeds that both sides have."""
+    """Return the values of the seeds that both sides have."""
     second = second if isinstance(second, pd.Series) else pd.Series(float(second), first.index)
     both = first.index.intersection(second.index)
     return first[both].to_numpy(np.float64), second[both].to_numpy(np.float64)

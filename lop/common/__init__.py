@@ -1,1 +1,1 @@
-"""Helpers that every layer may use: errors, files, locks, paths, digests of source code."""
+"""Helpers for all layers: errors, files, locks, paths, digests of source code."""

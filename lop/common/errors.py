@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend."""
+"""User-facing errors."""
 
 import os
 import sys
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
-EXIT_NOT_READ = 141  # as of a program that SIGPIPE ends
+EXIT_NOT_READ = 141  # as of a program killed by SIGPIPE
 
 
 class InputError(Exception):
-    """Bad input, told in one line; command-line entry points print it and exit with status 2."""
+    """Bad input, described in one line; command-line entry points print it and exit with status 2."""
 
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Run a block; an InputError becomes one line on standard error and exit status 2.
 
-    Nothing is told where nobody reads on, as after `| head`.
+    A closed standard output, as after `| head`, ends the process silently with status 141.
     """
     try:
         yield
@@ -26,5 +26,5 @@ def told_in_one_line() -> Iterator[None]:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
         raise SystemExit(EXIT_NOT_READ) from None

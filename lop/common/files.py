@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-ABANDONED = 86_400.0  # seconds after which a temporary file's process is taken to have ended
+ABANDONED = 86_400.0  # seconds after which a temporary file is assumed to be abandoned
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the same folder; sync what was written to it and rename it to `path`.
+    """Yield a temporary path in the same folder; on success, sync that file and rename it to `path`.
 
-    If the block raises, the temporary file is removed and an older `path` stays as it was. The temporary name is
-    random, hence unique across processes, containers and hosts. Temporary files of the same `path` that killed
-    processes left more than a day ago are removed.
+    If the block raises, the temporary file is removed and an existing `path` is left unchanged. The temporary name is
+    random, hence unique across processes, containers and hosts. Temporary files that killed processes left for the same
+    `path` are removed after a day.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, name: str = "*", older_than: float = 0.0) -> None:
-    """Delete temporary files that killed processes left in a folder, of one file or of all, by age in seconds."""
+    """Delete the temporary files that killed processes left in a folder, for one file or for all.
+
+    Only files at least `older_than` seconds old are deleted.
+    """
     for leftover in folder.glob(f".{name}.*.tmp"):
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime >= older_than:

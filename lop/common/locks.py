@@ -1,4 +1,4 @@
-"""One process per folder at a time, by the kernel's file locks."""
+"""Locks on folders, based on the kernel's file locks."""
 
 import ctypes
 import os
@@ -20,12 +20,12 @@ POLL = 0.2  # seconds between two attempts to get a lock that another process ho
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; wait, with one line on standard error, while another process holds it.
+    """Lock a folder for this process; if another process holds it, print one line on standard error and wait.
 
-    The kernel releases the lock when the process ends, however it ends.
+    The kernel releases the lock when the process ends, for whatever reason.
 
     Raises:
-        InputError: the file system has no locks.
+        InputError: the file system does not support locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
@@ -48,7 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the folder."""
+    """Return whether a process holds the lock of a folder."""
     if not (folder / NAME).exists():
         return False
     try:
@@ -63,7 +63,7 @@ def is_locked(folder: Path) -> bool:
 def die_with_parent() -> None:
     """Have the kernel send SIGTERM when the parent process ends, so that a killed Snakemake leaves no run behind.
 
-    Linux only; elsewhere nothing happens.
+    Linux only; no effect on other systems.
     """
     if sys.platform == "linux":
         set_parent_death_signal = 1
@@ -71,7 +71,7 @@ def die_with_parent() -> None:
 
 
 def _sign(descriptor: int) -> None:
-    """Write who holds the lock into its file."""
+    """Write the process and host that hold the lock into its file."""
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()} on {platform.node()}".encode(), 0)
 

@@ -1,7 +1,7 @@
-"""Where the project's files lie.
+"""Locations of the project's files.
 
-The code lies where the package is installed. Configuration, results and data belong to a project: the current folder if
-it has a config/scales, as a workflow that uses this one as a module does, else the folder of the package.
+The code is where the package is installed. Configuration, results and data belong to a project: the current folder if
+it contains config/scales, as in a workflow that imports this one as a module, otherwise the folder of the package.
 """
 
 from pathlib import Path
@@ -17,22 +17,22 @@ CONFIG = PROJECT / "config"
 def above(path: Path, below: Path) -> Path:
     """Return the folder in which `path` is `below`: `/disk/data` for `/disk/data/original/mnist` and `original/mnist`.
 
-    Where the workflow's files are kept in a storage, only Snakemake knows where a job finds them.
+    If the workflow's files are kept in a Snakemake storage, only Snakemake knows their local paths.
 
     Raises:
-        InputError: the path does not end so.
+        InputError: `path` does not end with `below`.
     """
     count = len(below.parts)
     if path.parts[-count:] != below.parts:
         raise InputError(
-            f"{path}: found another address, allowed: one that ends with {below}; code or configuration has changed "
-            "since this path was asked for"
+            f"{path}: unexpected path, allowed: one that ends with {below}; code or configuration has changed "
+            "since this path was requested"
         )
     return Path(*path.parts[:-count])
 
 
 def shown(path: Path) -> str:
-    """Return a path as messages name it: relative to the current folder if it lies below."""
+    """Return a path for use in messages: relative to the current folder if it is below it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

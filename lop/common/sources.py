@@ -1,7 +1,7 @@
-"""Digests of source code: which modules an entry module imports inside lop, and what in them is executed.
+"""Digests of the source code that an entry module imports from lop.
 
-Imports are read from the syntax tree; nothing is executed. Text that only people read does not count: comments,
-docstrings, blank lines, the strings in `raise` statements and `description=` arguments.
+Imports are read from the syntax tree; nothing is executed. Text for human readers is ignored: comments, docstrings,
+blank lines, and the strings in `raise` statements and `description=` arguments.
 """
 
 import ast
@@ -17,16 +17,16 @@ from typing import Any, TypeVar
 from lop.common.paths import ROOT
 
 PACKAGE = "lop"
-PLUMBING = ("lop.common", "lop.runs")  # what experiments may import without being identified by it
-ASSETS = "assets"  # folder of a package whose files count as its code
+PLUMBING = ("lop.common", "lop.runs")  # packages that experiments may import without affecting their identity
+ASSETS = "assets"  # folder of a package whose files are treated as its code
 Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
 Position = tuple[int, int]  # line and byte, from 0
 
 
 def science(*entries: str) -> dict[str, str]:
-    """Return {module: digest} of the scientific code that `entries` (dotted names) import, themselves included.
+    """Return {module: digest} of the scientific code that `entries` (dotted names) import, including themselves.
 
-    Plumbing is left out. The files in a package's folder `assets` count as modules, named by their paths.
+    Plumbing is excluded. The files in a package's folder `assets` are treated as modules, named by their paths.
     """
     found = _closure(entries, stop=PLUMBING)
     for module in list(found):
@@ -37,9 +37,9 @@ def science(*entries: str) -> dict[str, str]:
 
 
 def digest(*entries: str, comments: bool = False) -> str:
-    """Return one digest of all modules that `entries` import inside lop, plumbing included.
+    """Return one digest of all modules of lop that `entries` import, including plumbing.
 
-    With `comments`, every character of the files counts.
+    With `comments`, the digest covers every character of the files.
     """
     return combined(_closure(entries, comments=comments))
 
@@ -56,7 +56,7 @@ def combined(parts: dict[str, str]) -> str:
 
 
 def modules(*entries: str) -> list[str]:
-    """Return the names of all modules that `entries` import inside lop, plumbing included."""
+    """Return the names of all modules of lop that `entries` import, including plumbing."""
     return sorted(_closure(entries))
 
 
@@ -80,10 +80,9 @@ def definitions(module: str, kind: type[Definition]) -> list[Definition]:
 
 
 def code_only(text: str) -> str:
-    """Return `text` without the parts that only people read.
+    """Return `text` without the parts for human readers.
 
-    They are cut out of the text, not left out when printing the syntax tree: its printed form differs between Python
-    versions.
+    These are cut out of the text itself, because the output of `ast.unparse` differs between Python versions.
     """
     return _code_only(text, list(ast.walk(ast.parse(text))))
 
@@ -110,7 +109,7 @@ def _parents(module: str) -> list[str]:
 
 @cache
 def _parsed(text: str, module: str, is_package: bool) -> tuple[list[str], str]:
-    """Names that `text` imports from lop, modules and names that may be modules; and the digest of its code."""
+    """Return the names that `text` imports from lop, which may be modules, and the digest of its code."""
     names, nodes = [], list(ast.walk(ast.parse(text)))
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -133,13 +132,13 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
 def _code_only(text: str, nodes: list[ast.AST]) -> str:
     lines = [line.encode() for line in text.split("\n")]
     spans = [*_prose(nodes), *_comments(text, lines)]
-    for (first, start), (last, end) in sorted(spans, reverse=True):  # from the end: what is cut moves nothing before it
+    for (first, start), (last, end) in sorted(spans, reverse=True):  # from the end: earlier positions stay valid
         lines[first : last + 1] = [lines[first][:start] + lines[last][end:], *[b""] * (last - first)]
     return b"\n".join(line.rstrip() for line in lines if line.strip()).decode()
 
 
 def _prose(nodes: list[ast.AST]) -> Iterator[tuple[Position, Position]]:
-    """Docstrings, and strings in `raise` statements and `description=` arguments."""
+    """Yield the spans of docstrings and of strings in `raise` statements and `description=` arguments."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     strings: list[ast.expr] = []
     for node in nodes:
@@ -152,7 +151,7 @@ def _prose(nodes: list[ast.AST]) -> Iterator[tuple[Position, Position]]:
 
 
 def _outermost_strings(node: ast.AST) -> Iterator[ast.expr]:
-    """Strings below `node`; what an f-string computes is part of it."""
+    """Yield the strings below `node`; an f-string counts as one string, including its expressions."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.JoinedStr) or (isinstance(child, ast.Constant) and isinstance(child.value, str)):
             yield child

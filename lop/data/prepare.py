@@ -1,4 +1,4 @@
-"""Make the files of a set: drawn, downloaded, or taken from a folder of the user's."""
+"""Create the files of a set: draw them, download them, or take them from a folder of the user."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,25 +19,25 @@ def prepare(
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
-    """Make the files of a set.
+    """Create the files of a set.
 
     Args:
-        name: which set.
+        name: name of the set.
         images: source and seed.
-        classes: those of the built-in ImageNet that are needed; the published sets come whole.
-        supplied: your folder with the published sets; by default they are downloaded.
+        classes: the required classes of the built-in ImageNet; published sets are created as a whole.
+        supplied: folder with your copy of the published sets; they are downloaded by default.
         data: folder of all sets.
 
     Returns:
         The files.
 
     Raises:
-        InputError: they cannot be made; no file with a wrong content is left.
+        InputError: the files cannot be created; no file with wrong contents remains.
     """
     source, folder = images.source, images.folder(name, data)
     wanted = images.files(name, classes, data)
     if source == "glyphs" and supplied is not None:
-        raise InputError("data.folder: only data.source original is taken from a folder")
+        raise InputError("data.folder: only allowed with data.source original")
     if supplied is not None:
         originals.check_supplied(supplied, wanted, folder)
     if (name, source) == ("imagenet", "glyphs"):
@@ -58,7 +58,7 @@ def prepare(
 
 
 def _draw_classes(folder: Path, wanted: Iterable[Path], images: Images) -> None:
-    """Several processes may do this side by side, each for some classes."""
+    """Draw classes one by one; several processes may do so concurrently for different classes."""
     for path in wanted:
         remove_leftovers(path.parent, path.name)
         built_in.write_imagenet_class(folder, int(path.stem), images.seed)

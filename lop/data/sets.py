@@ -1,7 +1,7 @@
-"""The sets of images: which files they consist of and where these lie.
+"""Sets of images: their files and where they are stored.
 
-Built-in sets are addressed by what draws them: their folder's name ends with a digest of seed and code. The published
-sets lie in data/original, held to their contents by checksums.
+The folder of a built-in set is named by a digest of its seed and the code that draws it. The published sets are in
+data/original and verified by checksums.
 """
 
 import shlex
@@ -23,12 +23,12 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
-NAMED_CLASSES = 20  # at most so many are named one by one in a suggested command
+NAMED_CLASSES = 20  # most classes that a suggested command names one by one
 
 
 @dataclass(frozen=True)
 class Images:
-    """Which images runs learn from, as `data` in config/config.yaml says.
+    """Images that runs learn from, as selected by `data` in config/config.yaml.
 
     Raises:
         InputError: there is no such source, or the seed is negative.
@@ -44,10 +44,10 @@ class Images:
             raise InputError(f"seed of data: found {self.seed}, allowed: 0 or more")
 
     def identity(self, name: str) -> dict[str, str | int]:
-        """Return what a set's images depend on, known before its files exist.
+        """Return everything that determines the images of a set, known before its files exist.
 
-        For built-in sets: the seed and the code that draws them. For the published ones: only which they are, as
-        checksums hold their files; but the seed chooses ImageNet's images from the official files.
+        For built-in sets: the seed and the code that draws them. For the published sets: only the source, since
+        checksums verify their files, and for ImageNet also the seed, which selects images from the official files.
         """
         identity: dict[str, str | int] = {"source": self.source}
         if self.source == "glyphs" or name == "imagenet":
@@ -57,7 +57,7 @@ class Images:
         return identity
 
     def folder(self, name: str, data: Path = DATA) -> Path:
-        """Return the folder of a set, which the loaders of `lop.data.load` take."""
+        """Return the folder of a set, as the loaders of `lop.data.load` expect it."""
         if name not in SETS:
             raise InputError(f"set of data: found {name!r}, allowed: {', '.join(SETS)}")
         identity = self.identity(name)
@@ -66,7 +66,7 @@ class Images:
         return data / "original" / (f"{name}-seed-{self.seed}" if identity.get("seed") else name)
 
     def files(self, name: str, classes: Iterable[int] = range(CLASSES), data: Path = DATA) -> list[Path]:
-        """Return the files of a set; of ImageNet, those of some classes."""
+        """Return the files of a set; for ImageNet, only those of `classes`."""
         folder = self.folder(name, data)
         if name in FIXED_FILES:
             return [folder / file for file in FIXED_FILES[name]]
@@ -82,7 +82,7 @@ class Images:
         return above(path, below / (path.name if name in FIXED_FILES else Path("classes", path.name)))
 
     def must_exist(self, name: str, classes: Iterable[int] = range(CLASSES), data: Path = DATA) -> None:
-        """Raise an InputError, with the command that makes them, if files of a set are missing."""
+        """Raise an InputError, with the command that creates them, if files of a set are missing."""
         missing = [path for path in self.files(name, classes, data) if not path.is_file()]
         if missing:
             command = self._command(name, missing, data)
@@ -106,7 +106,7 @@ def _drawing_code() -> str:
 
 
 def checked_class(number: int) -> int:
-    """Return the number of a class of ImageNet; InputError if there is none."""
+    """Return the number of an ImageNet class; raise an InputError if it is out of range."""
     if not 0 <= number < CLASSES:
         raise InputError(f"class of imagenet: found {number}, allowed: 0 to {CLASSES - 1}")
     return number

@@ -1,4 +1,4 @@
-"""The command line of every plots/*.py: draw a figure into the current folder, from the runs that exist."""
+"""Command line of every plots/*.py: draw a figure into the current folder, from the existing runs."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from lop.runs.spec import RunSpec
 
 
 def main(name: str, argv: Sequence[str] | None = None) -> None:
-    """Draw the figure of that name and say from which runs; one line and status 2 if that is impossible."""
+    """Draw the named figure and list the runs used; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser(name).parse_args(argv)
         figure, conditions = load_figure(name, options.scale), conditions_of(options)
@@ -38,7 +38,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
 
 
 def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
-    """Return lines that say, setting by setting, which runs are used and which are missing."""
+    """Return lines that list the used and the missing runs of each setting."""
     exists = [(results / spec.path).exists() for spec in wanted]
     lines = [f"{sum(exists)} of {len(wanted)} runs in {shown(results)}:"]
     for name, specs in groupby(wanted, lambda spec: spec.name_of_all_seeds):
@@ -57,6 +57,6 @@ def _command(figure: Figure, results: Path) -> str:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     files = f"{name}.pdf, {name}.png and {name}.csv"
-    parser = argparse.ArgumentParser(description=f"Draw {files} here, from the runs that exist.")
+    parser = argparse.ArgumentParser(description=f"Draw {files} into the current folder, from the existing runs.")
     add_options(parser)
     return parser

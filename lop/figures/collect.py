@@ -1,7 +1,7 @@
-"""Runs' metrics as one tidy table of bin means: per panel, curve, seed, layer and bin.
+"""Collection of metrics into one tidy table of bin means: per panel, curve, seed, layer and bin.
 
-Runs are read one at a time, and of each only the rows of the metric: memory does not grow with the number of
-runs, but for their bins.
+Runs are read one at a time, and only the rows of the metric, so apart from their bins, memory does not grow with the
+number of runs.
 """
 
 from collections.abc import Iterable
@@ -36,8 +36,8 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
     """Collect the table of a figure.
 
     Args:
-        figure: what is collected.
-        runs: of the figure, in the order of `lop.figures.runs.shown_runs`.
+        figure: definition of the figure.
+        runs: runs of the figure, in the order of `lop.figures.runs.shown_runs`.
         results: folder of all results.
 
     Returns:
@@ -57,19 +57,23 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
 
 
 def bins(path: Path, panel: Panel) -> pa.Table:
-    """What a panel shows of a run, as `binned` gives it."""
+    """Return the bins of a run that a panel shows, as from `binned`."""
     return binned(read_metric(path, panel, panel.to), panel.bin, panel.within)
 
 
 def level(path: Path, panel: Panel) -> pa.Table:
-    """The same where a curve is a level: all of the run is one bin, which ends with the panel."""
+    """Return the single bin of a run whose curve is a level: the whole run, with the panel's last step as its edge."""
     rows = read_metric(path, panel)
     steps = pa.repeat(pa.scalar(panel.to, pa.int64()), len(rows))
     return binned(rows.set_column(rows.column_names.index("step"), "step", steps), panel.to)
 
 
 def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
-    """Columns step, layer, value of the panel's metric in its layers, if any; up to a last step, if one is given."""
+    """Return the rows of a panel's metric, in its layers if it names any and up to step `to` if given.
+
+    Returns:
+        Columns step, layer, value.
+    """
     rows = pc.field("metric") == panel.metric
     if to is not None:
         rows &= pc.field("step") <= to
@@ -82,12 +86,12 @@ def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
 
 
 def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
-    """Mean, or largest, and number of values per layer and bin, the bins being (i * width, (i + 1) * width].
+    """Aggregate values per layer and bin, where the bins are (i * width, (i + 1) * width].
 
     Args:
         rows: columns step, layer, value.
-        width: of a bin, in steps.
-        within: mean or max.
+        width: width of a bin in steps.
+        within: aggregation, mean or max.
 
     Returns:
         Columns layer, bin (right edge), value, count, by layer (null last) and bin; empty bins have no row.
@@ -95,7 +99,7 @@ def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
     bins = pc.multiply(pc.divide(pc.add(rows["step"], width - 1), width), width)
     grouped = rows.append_column("bin", bins).group_by(["layer", "bin"], use_threads=False)
     means = grouped.aggregate([("value", "mean"), ("value", "max"), ("value", "count")])
-    if within == "max":  # which would pass over what is not a number
+    if within == "max":  # `max` ignores NaN
         largest = pc.if_else(pc.is_nan(means["value_mean"]), means["value_mean"], means["value_max"])
         means = means.set_column(means.column_names.index("value_mean"), "value_mean", largest)
     means = means.drop_columns(["value_max"])
@@ -110,7 +114,11 @@ def write_collected(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_collected(path: Path) -> pd.DataFrame:
-    """A collected table from its file; InputError if the file is missing, damaged or another table."""
+    """Read a collected table.
+
+    Raises:
+        InputError: the file is missing, damaged or a different table.
+    """
     schema = read_schema(path)
     if not schema.remove_metadata().equals(COLLECTED):
         found, allowed = ", ".join(schema.names), ", ".join(COLLECTED.names)

@@ -1,4 +1,4 @@
-"""Which runs a figure shows, and where the table that is collected from them lies."""
+"""Runs that a figure shows, and the path of the table collected from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
 
 
 def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:
-    """Return the runs by their metrics files, relative to the results folder; each file once."""
+    """Return {metrics file relative to the results folder: run}, each file once."""
     return {run.spec.path: run.spec for run in runs}
 
 
 def table_path(figure: Figure, runs: Iterable[Shown]) -> Path:
-    """Return where the collected table of a figure lies, relative to the results folder.
+    """Return the path of a figure's collected table, relative to the results folder.
 
-    Its name is a digest of the runs and of how they are collected, so a table that exists is the right one.
+    Its name is a digest of the runs and of how they are collected, so an existing table is always the right one.
     """
     return Path("tables", figure.name, f"{table_key(figure, runs)}.parquet")
 

@@ -1,10 +1,10 @@
-"""From the parameters of a problem to the arguments of `lop.online.learner.OnlineLearner`."""
+"""Conversion of a problem's parameters to the arguments of `lop.online.learner.OnlineLearner`."""
 
 from typing import Any
 
 
 def learner_settings(p: Any) -> dict[str, Any]:
-    """Return the keyword arguments that the learner takes from `lop.runs.online_parameters.OnlineParameters`."""
+    """Return the learner's keyword arguments for the given `lop.runs.online_parameters.OnlineParameters`."""
     return {
         "step_size": p.step_size,
         "activation": p.hidden_activation,

@@ -1,1 +1,1 @@
-"""What figures would cost, before anything starts: which runs are to be made, why, and for how long."""
+"""Estimates before anything starts: which runs are missing, why, and how long they take."""

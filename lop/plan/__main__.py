@@ -37,10 +37,10 @@ def main() -> None:
 
 
 def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argparse.Namespace) -> Iterable[str]:
-    """Say what the hours are estimated from, and where the provenance of existing runs differs."""
+    """Yield lines on the basis of the estimates and on existing runs made with other versions."""
     if todo:
         yield bases_text(todo)
-        yield "Divide them by the number of cores. A run that several figures show is made once."
+        yield "Divide them by the number of cores. A run that several figures show is executed once."
     changed = Counter(
         f"{name} {then}, now {now}" for state in found for name, (then, now) in changed_since(state.about).items()
     )

@@ -1,7 +1,7 @@
-"""How long runs take: by a rough model of each problem, corrected by the runs that this machine has on record.
+"""Estimated duration of runs: a rough model per problem, calibrated by recorded runs of this machine.
 
-The models are of one core of the machine that docs/costs.md was measured on. No run imports them: mending one makes no
-run stale.
+The models describe one core of the machine on which docs/costs.md was measured. No run imports them, so changing one
+makes no run stale.
 """
 
 import platform
@@ -17,25 +17,25 @@ from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 
-MOST_RECORDS = 3  # read of each setting
+MOST_RECORDS = 3  # read per key
 
 
 class Record(NamedTuple):
-    """A run that was made here."""
+    """A run that was made on this machine."""
 
     problem: str
     config: str
     parameters: dict[str, Any]  # without its length
-    slowness: float  # seconds that it took, over those of the model
+    slowness: float  # seconds that it took, divided by those of the model
 
 
 class Estimate(NamedTuple):
     seconds: float
-    basis: str  # what it is taken from
+    basis: str  # key of `lop.plan.table.BASES`
 
 
 def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
-    """Estimate the seconds of one core that a run takes, from the records that are most like it."""
+    """Estimate the core seconds of a run from the most similar records."""
     seconds = model_seconds(spec.problem.name, spec.parameters)
     same_problem = [record for record in records if record.problem == spec.problem.name]
     same_config = [record for record in same_problem if record.config == spec.config]
@@ -48,7 +48,7 @@ def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
 
 
 def read_records(results: Path) -> list[Record]:
-    """Return what runs took that were made on this machine, some of each key."""
+    """Return records of the runs that were made on this machine, a few per key."""
     records = []
     for problem in PROBLEMS:
         for group in sorted(results.glob(f"{problem}/*/*")):
@@ -58,7 +58,7 @@ def read_records(results: Path) -> list[Record]:
 
 
 def _record(path: Path) -> Record | None:
-    """None if the file is damaged, or its run was made on another machine or has parameters that are unknown now."""
+    """Return None if the file is damaged, was made on another machine, or has parameters that no longer exist."""
     try:
         about = read_about(path)
         origin = about["origin"]
@@ -74,7 +74,7 @@ def _record(path: Path) -> Record | None:
 
 
 def model_seconds(problem: str, parameters: Any) -> float:
-    """Seconds of a run by the problem's model; NaN if it has none."""
+    """Return the seconds of a run by the problem's model; NaN if it has none."""
     return MODELS.get(problem, lambda parameters: np.nan)(parameters)
 
 
@@ -91,12 +91,12 @@ def _regression(p: Any) -> float:
 
 def _mnist(p: Any) -> float:
     weights = 784 * p.num_features + (p.num_hidden_layers - 1) * p.num_features**2
-    seconds = np.interp(np.log(weights), np.log([1e5, 1e7, 2e8]), [62e-12, 139e-12, 240e-12])  # a weight, an example
+    seconds = np.interp(np.log(weights), np.log([1e5, 1e7, 2e8]), [62e-12, 139e-12, 240e-12])  # per weight and example
     return p.num_examples * (2e-6 + weights * float(seconds) * _online_factor(p, adam=10))
 
 
 def _online_factor(p: Any, adam: float) -> float:
-    """How many times as long as backpropagation's an example takes."""
+    """Return the time per example relative to plain backpropagation."""
     factor = adam if p.opt == "adam" else 1.0
     factor *= 6 if p.perturb_scale else 1.4 if p.weight_decay else 1
     return factor * (1.15 if p.agent == "cbp" else 1)
@@ -110,11 +110,11 @@ def _imagenet(p: Any) -> float:
 
 
 def _cifar(p: Any) -> float:
-    image = 23e-3 * (p.width / 64) ** 1.7 / p.stem_stride**1.5  # learned from; tested in a third
+    image = 23e-3 * (p.width / 64) ** 1.7 / p.stem_stride**1.5  # for training; testing takes a third
     image *= 0.6 if p.precision == "bfloat16" else 1
     of_class = p.train_images_per_class + (p.validation_images_per_class + p.test_images_per_class) / 3
-    update = 5e-3 * p.train_images_per_class / p.mini_batch_size  # beside its images, for each class
-    classes = p.class_increase * p.increments * (p.increments + 1) / 2  # of all increments together
+    update = 5e-3 * p.train_images_per_class / p.mini_batch_size  # in addition to its images, per class
+    classes = p.class_increase * p.increments * (p.increments + 1) / 2  # over all increments
     return float(p.class_increase_frequency * classes * (of_class * image + update))
 
 

@@ -1,12 +1,12 @@
-"""List the runs in the results folder, show one, compare two, and remove those that no figure wants.
+"""List the runs in the results folder, show one, compare two, and remove those that no figure uses.
 
-    python -m lop.runs                             # all runs, a line for each set of parameters
-    python -m lop.runs show 9ed25fb76b05cce6       # everything that is known about them
-    python -m lop.runs compare 9ed25fb7 b0a93859   # in what two differ: parameters, code, versions
-    python -m lop.runs remove                      # which runs no figure wants at any scale, and their size
+    python -m lop.runs                             # all runs, one line per set of parameters
+    python -m lop.runs show 9ed25fb76b05cce6       # all information about one of them
+    python -m lop.runs compare 9ed25fb7 b0a93859   # differences in parameters, code and versions
+    python -m lop.runs remove                      # the runs that no figure uses at any scale, and their sizes
     python -m lop.runs remove --delete             # delete them
 
-A run is named by its key, the folder that holds its seeds, or by any of its files; the beginning of a key is enough.
+Name a run by its key, the folder that contains its seeds, or by any of its files; a prefix of the key is enough.
 """
 
 import argparse
@@ -74,14 +74,14 @@ class Group:
 
     @property
     def changed_code(self) -> list[str]:
-        """The modules whose code is another one now."""
+        """Modules whose code has changed since."""
         code = self.identity["code"]
         now = sources.science(PROBLEMS[self.identity["problem"]].entry, *(name for name in code if "/" not in name))
         return sorted(name for name in code.keys() | now.keys() if code.get(name) != now.get(name))
 
     @property
     def changed_versions(self) -> list[str]:
-        """The libraries of which another version is installed now."""
+        """Libraries whose installed version has changed since."""
         return sorted(changed_since(read_about(self.metrics[0]))) if self.metrics else []
 
     @property
@@ -90,7 +90,7 @@ class Group:
 
     @property
     def state(self) -> str:
-        """Count the seeds that are finished at some length, interrupted, and being trained."""
+        """Number of seeds per state: finished at some length, interrupted, running or empty."""
         counts: Counter[str] = Counter()
         for folder in self.folder.glob("seed-*"):
             if is_locked(folder):
@@ -109,7 +109,7 @@ class Group:
 
     @property
     def changed(self) -> float:
-        """When the newest file was written, in seconds since 1970."""
+        """Time at which the newest file was written, in seconds since 1970."""
         return max((path.stat().st_mtime for path in self.folder.rglob("*")), default=self.folder.stat().st_mtime)
 
 
@@ -117,7 +117,7 @@ def wanted_figures() -> list[tuple[Figure, Conditions]]:
     """Return every figure at every scale, on each kind of device and with each source of images.
 
     Raises:
-        InputError: a configuration is wrong.
+        InputError: a configuration file is invalid.
     """
     scales = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
     images = [Images(source, configured().data.seed) for source in SOURCES]
@@ -126,7 +126,7 @@ def wanted_figures() -> list[tuple[Figure, Conditions]]:
 
 
 def wanted_keys() -> dict[str, set[str]]:
-    """Return the figures that want the runs of a key."""
+    """Return {key: names of the figures that use its runs}."""
     keys: dict[str, set[str]] = {}
     for figure, conditions in wanted_figures():
         for panel in figure.curve_panels.values():
@@ -142,10 +142,10 @@ def groups(results: Path) -> list[Group]:
 
 
 def find(name: str, results: Path) -> Group:
-    """Return the runs that a key, its beginning, or a path names.
+    """Return the runs that a key, a prefix of it, or a path names.
 
     Raises:
-        InputError: none or several are meant.
+        InputError: no run or several match.
     """
     path = Path(name).absolute()
     for folder in (path, *path.parents):
@@ -159,7 +159,7 @@ def find(name: str, results: Path) -> Group:
 
 
 def rows(found: Iterable[Group], figures: dict[str, set[str]]) -> list[tuple[str, ...]]:
-    """Return a row of cells, under `HEAD`, for each group."""
+    """Return one row of cells per group, with the columns of `HEAD`."""
     return [
         (
             group.name,
@@ -177,7 +177,7 @@ def rows(found: Iterable[Group], figures: dict[str, set[str]]) -> list[tuple[str
 
 
 def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
-    """Return lines with everything that is known about the runs of a group."""
+    """Return lines with all information about the runs of a group."""
     lines = [
         f"{shown(group.folder)}",
         f"wanted by: {', '.join(sorted(figures.get(group.key, ()))) or 'nothing'}",
@@ -201,7 +201,7 @@ def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
 
 
 def compare(first: Group, second: Group) -> list[str]:
-    """Return lines that say in what two groups differ."""
+    """Return lines with the differences between two groups."""
     found = differences(first.identity, second.identity)
     lines = [f"{name}: {one!r}, {other!r}" for name, (one, other) in found.facts.items()]
     lines += [f"code: {module}" for module in found.modules]
@@ -213,7 +213,7 @@ def compare(first: Group, second: Group) -> list[str]:
 
 
 def unwanted(results: Path) -> list[Path]:
-    """Return the folders of runs, and the tables, that no figure wants and no process is working on."""
+    """Return the run folders and tables that no figure uses and no process is working on."""
     keys = wanted_keys()
     runs = [group for group in groups(results) if group.key not in keys]
     free = [group.folder for group in runs if not any(map(is_locked, group.folder.glob("seed-*")))]
@@ -271,7 +271,7 @@ def _remove(paths: Sequence[Path], delete: bool) -> None:
         print(f"{size_text(size):>8}  {shown(path)}")
     if delete:
         remove(paths)
-    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted; --delete does"))
+    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted, use --delete"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -282,11 +282,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=results, help="folder of all results (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("list", help="list all runs (default)")
-    show = commands.add_parser("show", help="show everything about one run")
+    show = commands.add_parser("show", help="show all information about one run")
     show.add_argument("run", metavar="RUN")
-    comparison = commands.add_parser("compare", help="say in what two runs differ")
+    comparison = commands.add_parser("compare", help="show the differences between two runs")
     comparison.add_argument("first", metavar="RUN")
     comparison.add_argument("second", metavar="RUN")
-    removal = commands.add_parser("remove", help="name the runs and tables that no figure wants")
+    removal = commands.add_parser("remove", help="list the runs and tables that no figure uses")
     removal.add_argument("--delete", action="store_true", help="delete them")
     return parser

@@ -1,4 +1,4 @@
-"""What a scheduler is asked for, run by run: config/resources.yaml, checked, and the model of what runs take."""
+"""Resources that jobs request from a scheduler, from config/resources.yaml and the models of duration."""
 
 from functools import cache
 from math import isnan
@@ -27,17 +27,17 @@ class _Model(BaseModel):
 
 
 class Needs(_Model):
-    """Of the runs of a problem."""
+    """Resources of the runs of a problem."""
 
     mem_mb: Whole = Field(ge=1, description="megabytes")
-    slack: Number = Field(3.0, ge=1, description="times the minutes of the model")
+    slack: Number = Field(3.0, ge=1, description="time limit as a multiple of the model's estimate")
 
 
 class Table(_Model):
     """Contents of config/resources.yaml."""
 
-    shortest: Whole = Field(ge=1, description="minutes that are asked for at least")
-    longest: Whole = Field(ge=1, description="and at most")
+    shortest: Whole = Field(ge=1, description="minimum time limit in minutes")
+    longest: Whole = Field(ge=1, description="maximum time limit in minutes")
     runs: dict[str, Needs] = Field(description="by problem")
 
     @model_validator(mode="after")
@@ -51,18 +51,22 @@ class Table(_Model):
 
 @cache
 def read_resources(path: Path = RESOURCES) -> Table:
-    """The table; InputError, in one line, for anything wrong about it."""
+    """Return the validated table.
+
+    Raises:
+        InputError: the file is missing or invalid.
+    """
     return checked(Table, read_mapping(path), shown(path))
 
 
 def resources(spec: RunSpec, device: str = "cpu", runs: int = 1, path: Path = RESOURCES) -> Resources:
-    """Of a job that does some runs like this one, one by one.
+    """Return the resources of a job that executes a number of runs like this one, one after another.
 
-    A run that needs more than the longest time saves before its end, is put back and goes on: see `lop.runs.scheduler`.
+    A run that needs longer than the limit saves before it, requeues its job and continues: see `lop.runs.scheduler`.
     """
     table = read_resources(path)
     needs = table.runs[spec.problem.name]
     minutes = runs * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
-    known = not isnan(minutes)  # where the problem has a model
+    known = not isnan(minutes)  # only if the problem has a model
     runtime = min(table.longest, max(table.shortest, round(minutes))) if known else table.longest
     return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)

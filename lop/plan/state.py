@@ -1,4 +1,4 @@
-"""Which of the wanted runs exist, and why the others have to be made."""
+"""State of the requested runs: which exist, and why the others remain to be done."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,18 +12,18 @@ from lop.runs.spec import CHECKPOINT, RunSpec
 
 MISSING, DAMAGED, OTHER_CODE = "missing", "damaged", "of other code"
 INTERRUPTED, LONGER, SHORTER = "interrupted", "longer than before", "shorter than before"
-ALIKE = 3  # parameters in which a run may differ from a wanted one to be named as its predecessor
+ALIKE = 3  # most parameters in which a run may differ from a requested one to count as its predecessor
 
 
 class State(NamedTuple):
-    """Of one wanted run."""
+    """State of one requested run."""
 
-    why: str  # why it has to be made; "" if it exists
+    why: str  # why it remains to be done; "" if it exists
     about: dict[str, Any]  # the metadata of its metrics, if they exist
 
 
 def states(specs: Iterable[RunSpec], results: Path) -> dict[Path, State]:
-    """Return the state of every run, by its metrics file relative to the results folder."""
+    """Return the state of every run, keyed by its metrics file relative to the results folder."""
     specs = list(specs)
     found = {spec.path: _state(spec, results) for spec in specs}
     wanted = {spec.key for spec in specs}
@@ -53,7 +53,7 @@ def _state(spec: RunSpec, results: Path) -> State:
 
 
 def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:
-    """The metadata of a problem's runs that nothing wants now."""
+    """Return the metadata of a problem's runs that are no longer requested."""
     found = []
     for group in sorted(folder.glob("*/*")):
         if group.name not in wanted:
@@ -64,7 +64,7 @@ def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:
 
 
 def _why_new(spec: RunSpec, others: Iterable[Mapping[str, Any]]) -> str:
-    """In what a run differs from the most similar one of its config, setting and seed that nothing wants any more."""
+    """Return how a run differs from the most similar earlier run of its config, setting and seed."""
     name = (spec.config, spec.setting, spec.seed)
     alike: list[Differences] = []
     for about in others:

@@ -1,4 +1,4 @@
-"""The plan as a table: by figure, runs that are there, runs that are to be made and why, and core hours."""
+"""The plan as a table: existing runs, remaining runs with reasons, and core hours per figure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from lop.runs.spec import RunSpec
 
 HEAD = ("figure", "runs", "ready", "to do", "core hours")
 BASES = {
-    "same parameters": "runs on record here with their parameters",
-    "same config": "runs of their config",
-    "same problem": "runs of their problem, roughly",
-    "model": "another machine (docs/costs.md), roughly",
+    "same parameters": "recorded runs with the same parameters",
+    "same config": "recorded runs of the same config",
+    "same problem": "recorded runs of the same problem (rough)",
+    "model": "measurements on another machine, docs/costs.md (rough)",
 }
 
 
 def rows(
     specs: Mapping[str, Mapping[Path, RunSpec]], states: Mapping[Path, str], todo: Mapping[Path, Estimate]
 ) -> list[tuple[str, ...]]:
-    """A row a figure with the cells of `HEAD`, and one for all together, where runs that figures share count once."""
+    """Return one row per figure with the columns of `HEAD`, and one for all, in which shared runs count once."""
     groups = {name: list(runs) for name, runs in specs.items()}
     if len(groups) > 1:
         groups["all, each run once"] = list(states)
@@ -29,21 +29,21 @@ def rows(
 def table(
     specs: Mapping[str, Mapping[Path, RunSpec]], states: Mapping[Path, str], todo: Mapping[Path, Estimate]
 ) -> list[str]:
-    """The same as lines of text, below a line with the names of the columns."""
+    """Return the rows as aligned lines of text, below a header line."""
     lines = [HEAD, *rows(specs, states, todo)]
     widths = [max(len(row[column]) for row in lines) for column in range(len(HEAD))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]
 
 
 def bases_text(todo: Mapping[Path, Estimate]) -> str:
-    """What the hours are taken from: `Core hours of 12 runs: 12 by runs of their config.`"""
+    """Return the basis of the estimates as a sentence: `Core hours of 12 runs, estimated from: ...`."""
     bases = Counter(one.basis for one in todo.values())
-    counts = ", ".join(f"{n:,} by {BASES[basis]}" for basis, n in bases.items())
-    return f"Core hours of {len(todo):,} runs: {counts}."
+    counts = ", ".join(f"{BASES[basis]} ({n:,})" for basis, n in bases.items())
+    return f"Core hours of {len(todo):,} runs, estimated from: {counts}."
 
 
 def hours_text(hours: float) -> str:
-    """Two significant digits."""
+    """Return hours as text with two significant digits."""
     if hours != hours:
         return "unknown"
     return f"{hours:.2g}" if hours < 100 else f"{float(f'{hours:.2g}'):,.0f}"

@@ -1,1 +1,1 @@
-"""One page, to be sent to a colleague, of what there is: figures, claims, costs, and what each run was made by."""
+"""Self-contained HTML page with the figures, claims, costs and the provenance of every run."""

@@ -1,9 +1,9 @@
-"""Write one page with the figures, claims, costs and the provenance of every run.
+"""Build one HTML page with the figures, claims, costs and the provenance of every run.
 
     python -m lop.report                          # figures/report.html
     python -m lop.report fig4a ed4a --scale paper
 
-Nothing is run or drawn: `make figures report` makes the figures first. `snakemake report` tells the same.
+Nothing is run or drawn: `make figures report` builds the figures first. `snakemake report` writes the same page.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="FIGURE", help="(default: all)")
-    add("--figures", type=Path, default=PROJECT / "figures", help="folder with those drawn (default: %(default)s)")
+    add("--figures", type=Path, default=PROJECT / "figures", help="folder of the drawn figures (default: %(default)s)")
     add("--output", type=Path, default=PROJECT / "figures/report.html", help="(default: %(default)s)")
     add_options(parser)
     return parser

@@ -1,4 +1,4 @@
-"""A figure with all that it was made of, as a research object: one zip that tells how each file in it came about.
+"""A figure with everything it was made from, as a research object: one zip that describes how each file was produced.
 
 An RO-Crate (https://www.researchobject.org/ro-crate) of the profile Process Run Crate: the figure, the table that it is
 drawn from, the metrics of its runs, their cfg files and code, and for every run an action with parameters, times,
@@ -37,12 +37,15 @@ MEDIA = {
 
 
 def write_crate(name: str, scale: str, results: Path, figures: Path, conditions: Conditions, output: Path) -> int:
-    """Write the crate of a figure; return how many runs it holds.
+    """Write the crate of a figure; return the number of runs in it.
 
     Args:
-        name: of the figure. scale: of its runs. conditions: their images and device.
-        results: folder of all runs. figures: folder with the figure.
-        output: the zip.
+        name: name of the figure.
+        scale: scale of its runs.
+        results: folder of all runs.
+        figures: folder with the figure.
+        conditions: images and device of the runs.
+        output: path of the zip file.
 
     Raises:
         InputError: the figure, its table or a run is missing or damaged.
@@ -60,7 +63,7 @@ def write_crate(name: str, scale: str, results: Path, figures: Path, conditions:
 
 
 class _Crate:
-    """Files under their paths in the project, and the actions that they came of."""
+    """Files under their paths in the project, and the actions that produced them."""
 
     def __init__(self, figure: Figure, scale: str):
         self.crate = ROCrate(version="1.1")
@@ -73,7 +76,7 @@ class _Crate:
         root["mentions"] = []
 
     def add_run(self, spec: RunSpec, about: Mapping[str, Any], metrics: Path) -> None:
-        """A run's metrics, and the action that they came of."""
+        """Add a run's metrics and the action that produced them."""
         place = Path("results", spec.folder)
         origin = about["origin"]
         values = {"seed": spec.seed, spec.parameters.horizon: about["horizon"], **origin["parameters"]}
@@ -96,7 +99,7 @@ class _Crate:
         )
 
     def add_figure(self, figure: Figure, scale: str, results: Path, table: Path, figures: Path) -> None:
-        """Add the table that is collected from the runs, and what is drawn from it."""
+        """Add the table collected from the runs and the files drawn from it."""
         drawn = [f"{figure.name}{suffix}" for suffix in (".pdf", ".png", ".csv")]
         runs = [run for action in self.crate.root_dataset["mentions"] for run in action["result"]]
         self.action(
@@ -116,7 +119,7 @@ class _Crate:
         self.crate.root_dataset.append_to("mentions", action)
 
     def program(self, module: str, others: Iterable[str], versions: Mapping[str, str]) -> Entity:
-        """Add a module and others with all that they import, and the packages that they need."""
+        """Add a module and others, with all modules that they import and the packages that they require."""
         kinds = ["File", "SoftwareSourceCode", "SoftwareApplication"]
         modules = sources.modules(module, *others)
         parts = {name: self.file(_source(name), properties={"@type": kinds, "name": name}) for name in modules}
@@ -131,7 +134,7 @@ class _Crate:
         return main
 
     def file(self, path: Path, place: Path | None = None, properties: Mapping[str, Any] | None = None) -> Entity:
-        """A file of the crate, once; by default where it lies in the project."""
+        """Add a file once, by default under its path in the project."""
         name = str(place or path.relative_to(ROOT))
         if name not in self.files:
             if not path.is_file():

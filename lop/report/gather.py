@@ -1,4 +1,4 @@
-"""What the page shows, as plain values: nothing here knows how it looks. Nothing is run, and nothing drawn."""
+"""Contents of the page as plain values, independent of its layout. Nothing is run or drawn."""
 
 import base64
 import json
@@ -24,6 +24,7 @@ from lop.plan.costs import estimate, read_records
 from lop.plan.state import State, states
 from lop.plan.table import HEAD as COSTS
 from lop.plan.table import rows
+from lop.runs.provenance import changed_since
 from lop.runs.spec import Conditions, RunSpec
 
 MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
@@ -31,23 +32,23 @@ MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
 
 @dataclass
 class Drawn:
-    """A figure: as it lies in the folder of figures, and its runs at the report's scale."""
+    """A figure as stored in the folder of figures, and its runs at the report's scale."""
 
     name: str
     caption: str
-    picture: str  # a data: address, or nothing if it was not drawn
-    scale: str  # at which it was drawn; nothing if the file does not say
-    of_earlier_runs: bool  # whether it shows others than those that are wanted now
-    files: dict[str, str]  # suffix -> data: address, to be saved
+    picture: str  # a data: URL, or empty if it was not drawn
+    scale: str  # scale at which it was drawn; empty if unknown
+    of_earlier_runs: bool  # whether it shows runs other than the current ones
+    files: dict[str, str]  # suffix -> data: URL, for download
     wanted: int
     ready: int
-    waits: dict[str, int]  # why runs are to be made -> how many
+    waits: dict[str, int]  # why runs remain to be done -> how many
     sources: list[str]  # names of its runs' configurations
 
 
 @dataclass
 class Made:
-    """The runs of one setting that are there."""
+    """The existing runs of one setting."""
 
     name: str
     seeds: list[int] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Made:
     code: set[str] = field(default_factory=set)
     machines: set[str] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)  # versions that differ from those installed now
     ended: str = ""
 
     @property
@@ -79,8 +81,8 @@ class Contents:
     claims: list[dict[str, Any]]  # figure, cells, verdict, why
     runs: list[Made]
     costs_head: Sequence[str]
-    costs: list[tuple[str, ...]]  # as `lop.plan.table.rows` gives them
-    jobs: dict[str, int]  # problem -> runs that the figures want
+    costs: list[tuple[str, ...]]  # as returned by `lop.plan.table.rows`
+    jobs: dict[str, int]  # problem -> number of runs that the figures use
 
     @property
     def hours(self) -> float:
@@ -91,11 +93,11 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     """Gather the contents of the page.
 
     Args:
-        scale: whose runs are looked at.
+        scale: scale of the runs.
         results: folder of all runs.
-        figures: folder with the figures that were drawn.
+        figures: folder of the drawn figures.
         conditions: images and device of the runs.
-        names: of figures; all if there are none.
+        names: names of the figures; all figures if empty.
     """
     entries = [load_figure(name, scale) for name in names or figure_names()]
     shown = {figure.name: shown_runs(figure, conditions) for figure in entries}
@@ -110,7 +112,7 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     ]
     return Contents(
         scale=scale,
-        title="Loss of plasticity in deep continual learning: what we have of its figures",
+        title="Loss of plasticity in deep continual learning: our reproduction of its figures",
         commit=_commit(),
         made_on=platform.node(),
         figures=drawn,
@@ -145,7 +147,7 @@ def _claims(figures: Sequence[Figure], results: Path, conditions: Conditions) ->
             continue
         try:
             table = judged_by_runs(figure, results, conditions)
-        except InputError:  # a damaged file, which the table of costs names
+        except InputError:  # a damaged file, which the table of costs reports
             continue
         for _, row in table.iterrows():
             found.append({"figure": figure.name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
@@ -168,6 +170,7 @@ def _made(every: Mapping[Path, RunSpec], found: Mapping[Path, State]) -> list[Ma
         machine = about["machine"]
         one.machines.add(f"{machine['node']}, {machine['processor']}, {machine['system']}, {about['device']}")
         one.versions.add(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
+        one.changed |= {f"{name} {then}, now {now}" for name, (then, now) in changed_since(about).items()}
         one.ended = max(one.ended, str(about["ended"]))
     return sorted(made.values(), key=lambda one: one.name)
 
@@ -177,7 +180,7 @@ def _address(path: Path, media: str) -> str:
 
 
 def _commit() -> str:
-    """Of this checkout, and whether it was changed since; nothing outside of git."""
+    """Return the commit of this checkout, with a note if files have changed since; empty outside git."""
     try:
         told = [
             subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""How the page looks: the template filled in, in one file that needs no other."""
+"""Layout of the page: the filled-in template as one self-contained file."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -9,11 +9,11 @@ from markupsafe import Markup, escape
 from lop.plan.table import hours_text
 from lop.report.gather import Contents
 
-BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # of the drawing of the workflow, in pixels
+BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # dimensions of the workflow diagram, in pixels
 
 
 def page(contents: Contents) -> str:
-    """The whole page as HTML; what is in the contents is text, whatever it looks like."""
+    """Return the page as HTML; all contents are escaped."""
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     dag = workflow(contents.jobs)
@@ -22,13 +22,13 @@ def page(contents: Contents) -> str:
 
 
 def workflow(jobs: dict[str, int]) -> Markup:
-    """The way from data to figures, as a drawing: rules, and how many runs the figures want of each problem."""
+    """Return a diagram of the workflow from data to figures, with the number of runs per problem."""
     rows = [f"train {name}: {n:,} runs" for name, n in sorted(jobs.items())] or ["train"]
     middle = ROW * (len(rows) - 1) / 2
     columns: list[list[tuple[str, float]]] = [
         [("data: images", middle)],
         [(text, ROW * row) for row, text in enumerate(rows)],
-        [("collect: a table a figure", middle)],
+        [("collect: one table per figure", middle)],
         [("figure: PDF, PNG, CSV", middle - ROW / 2), ("claims", middle + ROW / 2)],
     ]
     places = [[(column * (BOX + GAP), y + ROW) for _, y in boxes] for column, boxes in enumerate(columns)]

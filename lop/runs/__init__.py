@@ -1,1 +1,1 @@
-"""What every problem's runs share: parameters, folders, checkpoints, metrics, progress."""
+"""Runs of all problems: parameters, identity, checkpoints, metrics and progress."""

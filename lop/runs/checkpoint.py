@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a run in one file, which is checked before anything of it is used."""
+"""Checkpoints: the complete state of a run in one file, validated before use."""
 
 import zipfile
 from pathlib import Path
@@ -15,11 +15,11 @@ FORMAT = 1
 
 
 class OtherRun(InputError):
-    """A checkpoint of other parameters, another seed or other code."""
+    """A checkpoint with different parameters, seed or code."""
 
 
 def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write `state` atomically. It may hold tensors, numbers, strings, bytes, lists, tuples and dicts."""
+    """Write `state` atomically. It may contain tensors, numbers, strings, bytes, lists, tuples and dicts."""
     with atomic_file(path) as temporary:
         torch.save({"format": FORMAT, "origin": origin, "state": state}, temporary)
 
@@ -28,8 +28,8 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the state in `path`.
 
     Raises:
-        InputError: the file is damaged or of another format.
-        OtherRun: it does not belong to the run of that origin.
+        InputError: the file is damaged or has another format.
+        OtherRun: the file does not belong to the run with this origin.
     """
     content = _read(path)
     if content["format"] != FORMAT:
@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, Any]:
         if set(content) != {"format", "origin", "state"}:
             raise ValueError("not a checkpoint of lop")
         return content
-    except Exception as error:  # whatever a damaged file makes the reader raise
+    except Exception as error:  # a damaged file can make the reader raise anything
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again"

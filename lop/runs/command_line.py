@@ -1,4 +1,4 @@
-"""The command line of every run_*.py: which run, where, and any parameter by its name."""
+"""Command line of every run_*.py: options that select the run, and one option per parameter."""
 
 import argparse
 import atexit
@@ -26,8 +26,8 @@ from lop.runs.spec import Conditions, RunSpec, resolve
 
 
 def main(problem: Problem, description: str, train: Callable[[Any], None], argv: Sequence[str] | None = None) -> None:
-    """Carry out the runs that the command line names; bad input ends with one line and status 2."""
-    atexit.register(gc.freeze)  # else Python spends half a second at exit looking for garbage among torch's modules
+    """Execute the runs that the command line selects; report bad input in one line and exit with status 2."""
+    atexit.register(gc.freeze)  # otherwise Python spends half a second at exit collecting garbage in torch's modules
     with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
         if options.die_with_parent:
@@ -57,7 +57,7 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
 
 
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
-    """Return the run of that seed that the options name."""
+    """Return the run with the given seed that the options select."""
     overrides = {
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
@@ -67,7 +67,7 @@ def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSp
 
 
 def config_name(problem: Problem, path: Path) -> str:
-    """Return `ant/std` for a file in the problem's cfg folder, else the file's own name."""
+    """Return the name of a config, such as `ant/std`; for a file outside the problem's cfg folder, its stem."""
     try:
         return str(path.resolve().relative_to(problem.folder / "cfg").with_suffix(""))
     except ValueError:
@@ -88,10 +88,10 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         "--seed",
         type=_seeds,
         default=[0],
-        help="random seed, or several, one run after the other: 0-9 (default 0)",
+        help="random seed, or a range such as 0-9 to run one after another (default 0)",
     )
     add("-d", "--device", default="cpu", help="device to train on: cpu (default), cuda, cuda:1, ...")
-    add("--scale", default="paper", help="a file in config/scales (default: paper, the published experiments)")
+    add("--scale", default="paper", help="file in config/scales (default: paper, the published experiments)")
     add("--setting", default="default", help="point of a cfg file's sweep, e.g. step_size=0.01")
     config = configured()
     add("--results", type=Path, default=PROJECT / config.results, help="folder of all results (default: %(default)s)")
@@ -103,7 +103,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         type=_positive,
         default=60.0,
         metavar="S",
-        help="seconds between lines of a log (default 60)",
+        help="seconds between progress lines in a log (default 60)",
     )
     told = None if problem.data else argparse.SUPPRESS
     add(
@@ -119,13 +119,13 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         help=told or "source of the images (default, from config/config.yaml: %(default)s)",
     )
     add("--data-seed", type=int, default=config.data.seed, help=told or "seed of the images (default: %(default)s)")
-    add("--metrics", type=Path, nargs="+", help="metrics files that the runs have to write, instead of --results")
+    add("--metrics", type=Path, nargs="+", help="metrics files that the runs write, instead of --results")
     add("--images", type=Path, nargs="*", help=told or "files of the set of images, instead of --data")
-    add("--log", type=Path, help="write messages to this file too")
+    add("--log", type=Path, help="also write messages to this file")
     add("--die-with-parent", action="store_true", help="save and stop when the parent process ends (Linux)")
     group = parser.add_argument_group(
         "parameters",
-        "Each replaces the cfg file's value.",
+        "Each overrides the value in the cfg file.",
     )
     for key, field in problem.model.model_fields.items():
         group.add_argument(
@@ -135,7 +135,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Report a mistake in one line, without the usage of forty options before it."""
+    """Parser that reports an error in one line, without the usage text of its forty options."""
 
     def error(self, message: str) -> NoReturn:
         words = [option for action in self._actions for option in action.option_strings]

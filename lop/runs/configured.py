@@ -1,4 +1,4 @@
-"""The settings in config/config.yaml, checked; the workflow has Snakemake read them."""
+"""Validated settings of config/config.yaml; in the workflow, Snakemake reads the file."""
 
 import argparse
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from lop.data.sets import SOURCES, Images
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.spec import Conditions
 
-Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # braces would be wildcards of Snakemake
+Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # Snakemake would read braces as wildcards
 
 
 class _Model(BaseModel):
@@ -25,11 +25,11 @@ class Data(_Model):
 
     source: Literal["glyphs", "original"] = Field("glyphs", description="drawn from fonts, or the published sets")
     folder: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="where you have the published sets; null to download them"
+        None, description="folder with your copy of the published sets; null to download them"
     )
     sets: Folder = Field("data", description="folder of all sets of images")
     seed: Whole = Field(
-        0, ge=0, description="seed of the drawn images, and of the choice of images from the official ImageNet"
+        0, ge=0, description="seed of the drawn images, and of the selection from the official ImageNet"
     )
 
 
@@ -40,7 +40,7 @@ class Config(_Model):
         "laptop", description="a file in config/scales, without its suffix"
     )
     device: Annotated[str, Field(pattern=r"^[a-z]+(:[0-9]+)?$")] = Field(
-        "cpu", description="where networks are trained: cpu or cuda"
+        "cpu", description="device on which networks are trained: cpu or cuda"
     )
     results: Folder = Field("results", description="folder of all results, relative to the project")
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
@@ -55,19 +55,27 @@ class Config(_Model):
 
 
 def check_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
-    """Return the settings in `values`; InputError, in one line, for a wrong one."""
+    """Return the validated settings in `values`.
+
+    Raises:
+        InputError: a setting is invalid.
+    """
     return checked(Config, values, source)
 
 
 @cache
 def configured() -> Config:
-    """Return the settings of the project; InputError, in one line, for a wrong one."""
+    """Return the settings of the project.
+
+    Raises:
+        InputError: a setting is invalid.
+    """
     path = CONFIG / "config.yaml"
     return check_config(read_mapping(path) if path.is_file() else {}, shown(path))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which runs are meant; their defaults come from config/config.yaml."""
+    """Add the options that select runs; their defaults come from config/config.yaml."""
     config = configured()
     add = parser.add_argument
     add("--scale", default=config.scale, help="scale of the runs (default: %(default)s)")
@@ -78,5 +86,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
-    """Return the conditions that options added by `add_options` ask for."""
+    """Return the conditions given by options that `add_options` added."""
     return Conditions(Images(options.data_source, options.data_seed), options.device)

@@ -1,4 +1,4 @@
-"""What makes two runs the same run, and how to say in what they differ.
+"""Comparison of runs by their origins.
 
 An origin is a mapping of plain JSON values: problem, parameters without the run's length, seed, inputs of the seed,
 images, kind of device, and {module: digest} of the scientific code. Equal origins give equal results.
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 
 class Differences(NamedTuple):
-    """In what one origin differs from another."""
+    """Differences between two origins."""
 
     facts: dict[str, tuple[Any, Any]]  # name of a parameter, or `seed`, `device`, ...: the two values
-    modules: list[str]  # whose code differs
+    modules: list[str]  # modules whose code differs
 
     def __bool__(self) -> bool:
         return bool(self.facts or self.modules)
@@ -31,7 +31,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Difference
 
 
 def _facts(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """All but the code, under the names that users know."""
+    """Return everything but the code, under user-facing names."""
     images = {f"data.{key}": value for key, value in (origin.get("images") or {}).items()}
     others = {key: value for key, value in origin.items() if key not in ("code", "parameters", "images", "inputs")}
     return {**origin.get("parameters", {}), **others, **images, **origin.get("inputs", {})}

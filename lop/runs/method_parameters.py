@@ -1,4 +1,4 @@
-"""The keys by which a method of one's own enters a run, without a change to any other: docs/extending.md."""
+"""Parameters that select a user-defined method, without a change to existing code: see docs/extending.md."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from lop.runs.parameters import Parameters
 
 
 def _scalar(value: Any) -> Any:
-    """YAML reads 1e-3 as a string."""
+    """Convert numeric strings to floats, since YAML reads 1e-3 as a string."""
     if not isinstance(value, bool | int | float | str):
         raise ValueError("a number, a word, true or false")
     try:
@@ -21,13 +21,13 @@ def _scalar(value: Any) -> Any:
 
 
 class MethodParameters(Parameters):
-    """Parameters of a problem whose networks learn by torch."""
+    """Parameters of a problem whose networks are trained with torch."""
 
     method: str | None = Field(
-        None, description="<module>:<class> of a method of one's own, such as lop.algos.l2_init:L2Init"
+        None, description="<module>:<class> of a user-defined method, such as lop.algos.l2_init:L2Init"
     )
     method_settings: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(
-        {}, validate_default=True, description="what that class takes beside the network; a list is swept"
+        {}, validate_default=True, description="arguments of that class beside the network; a list is swept"
     )
 
     @field_validator("method")
@@ -41,7 +41,7 @@ class MethodParameters(Parameters):
         try:
             classes = [one.name for one in definitions(module, ast.ClassDef)]
         except FileNotFoundError:
-            raise ValueError(f"<module>:<class>, of a module that there is, unlike {module}") from None
+            raise ValueError(f"<module>:<class> of an existing module, which {module} is not") from None
         if class_name not in classes:
             raise ValueError(f"a class of {module}: {', '.join(classes) or 'it has none'}")
         return name
@@ -68,19 +68,19 @@ class MethodParameters(Parameters):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The method's code is part of the runs that use it."""
+        """Modules that the run imports by name, including that of the method."""
         return (*super().modules, *([self.method.partition(":")[0]] if self.method else []))
 
 
 def _init(name: str) -> ast.FunctionDef | None:
-    """The `__init__` of a class's own; None where it has that of a base: its settings are seen when it is made."""
+    """Return the `__init__` that a class defines; None if it is inherited and can only be checked by calling it."""
     module, _, class_name = name.partition(":")
     kind = next(one for one in definitions(module, ast.ClassDef) if one.name == class_name)
     return next((one for one in kind.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
 
 
 def _arguments(init: ast.FunctionDef) -> tuple[set[str], set[str]]:
-    """What an `__init__` takes after the network: what it needs, and what it may be given."""
+    """Return the required and the optional arguments that an `__init__` takes after the network."""
     plain = [argument.arg for argument in (*init.args.posonlyargs, *init.args.args)][2:]
     defaults = len(init.args.defaults)
     named = dict(zip((one.arg for one in init.args.kwonlyargs), init.args.kw_defaults, strict=True))

@@ -1,8 +1,8 @@
-"""A run's metrics: appended while it runs, written as one tidy Parquet file when it ends.
+"""Metrics of a run: appended while it runs, written as one tidy Parquet file when it ends.
 
-Columns: `metric` (dictionary<string>), `step` (int64, what the run has consumed: environment steps, examples, tasks or
-epochs as the problem says), `layer` (int16, null where there is none), `value` (float64). The schema's metadata holds,
-under b"lop", one JSON document about the run: its identity, seed and length, versions, machine, times.
+Columns: `metric` (dictionary<string>), `step` (int64, in the unit of the problem: environment steps, examples, tasks or
+classes), `layer` (int16, null if the metric has none), `value` (float64). The schema's metadata contains, under b"lop",
+a JSON document about the run: its identity, seed and length, versions, machine and times.
 """
 
 import json
@@ -35,14 +35,14 @@ FORMAT = 1
 
 
 class MetricsLog:
-    """Rows in the order in which they were logged, in compact arrays; part of a checkpoint."""
+    """Logged rows in order, in compact arrays; saved in checkpoints."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.codes: dict[str, int] = {}
         self.metric, self.step, self.layer, self.value = array("i"), array("q"), array("h"), array("d")
-        self.position = 0  # the step of the run's loop that is being carried out
-        self.logged_at = array("q")  # the positions at which rows were logged; not written to the file
+        self.position = 0  # current step of the run's loop
+        self.logged_at = array("q")  # position at which each row was logged; not written to the file
 
     def __len__(self) -> int:
         return len(self.value)
@@ -70,11 +70,11 @@ class MetricsLog:
         return found
 
     def cut(self, position: int) -> None:
-        """Forget all rows that were logged from that position on, as if the run had ended there."""
+        """Drop all rows logged at or after a position, as if the run had ended there."""
         rows = bisect_left(self.logged_at, position)
         for name in self._dtypes:
             setattr(self, name, getattr(self, name)[:rows])
-        self.names = self.names[: max(self.metric, default=-1) + 1]  # codes are given in the order of appearance
+        self.names = self.names[: max(self.metric, default=-1) + 1]  # codes are assigned in order of appearance
         self.codes = {name: code for code, name in enumerate(self.names)}
 
     def table(self) -> pa.Table:
@@ -88,7 +88,7 @@ class MetricsLog:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def state_dict(self) -> dict:
-        import torch  # only runs need it, not who reads their metrics
+        import torch  # only needed by runs, not by readers of their metrics
 
         if not len(self):
             return {"names": []}
@@ -111,7 +111,7 @@ class MetricsLog:
 
 
 def _column(kind: pa.DataType, values: array, valid: np.ndarray | None = None) -> pa.Array:
-    """Wrap the array's memory: `pa.array` would import pandas, a fifth of a second of every run."""
+    """Wrap the array's memory; `pa.array` would import pandas, which adds a fifth of a second to every run."""
     buffers = [None if valid is None else pa.py_buffer(valid), pa.py_buffer(values)]
     return pa.Array.from_buffers(kind, len(values), buffers)
 
@@ -133,10 +133,10 @@ def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """Return what a file's metadata says about its run.
+    """Return the metadata about the run in a metrics file.
 
     Raises:
-        InputError: the file is missing, damaged, of another format, or not one of ours.
+        InputError: the file is missing, damaged, of another format, or not written by lop.
     """
     schema = read_schema(path)
     for field in SCHEMA:
@@ -153,7 +153,11 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def check_belongs(path: Path, spec: RunSpec) -> dict[str, Any]:
-    """Return what a file's metadata says about its run; InputError if that is not the run that its place says."""
+    """Return the metadata about the run in a metrics file.
+
+    Raises:
+        InputError: the file is missing or damaged, or belongs to a run other than `spec`.
+    """
     about = read_about(path)
     differing = differences(about.get("origin") or {}, spec.origin)
     if about.get("horizon") != spec.horizon:

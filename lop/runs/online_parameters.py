@@ -1,4 +1,4 @@
-"""The keys that problems share whose networks learn from one example at a time, by `lop.online`."""
+"""Parameters shared by the problems whose networks learn from one example at a time, with `lop.online`."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from lop.runs.parameters import Number, Parameters, Utility, Whole
 
 
 class OnlineParameters(Parameters):
-    """A fully connected network and how it learns, named as in the published configurations."""
+    """Parameters of a fully connected network and its learner, named as in the published configurations."""
 
     agent: Literal["bp", "l2", "cbp", "linear"] = Field(
-        "bp", description="backpropagation, also with L2, continual backpropagation, or a linear network"
+        "bp", description="backpropagation, with L2, continual backpropagation, or a linear network"
     )
     num_features: Whole = Field(ge=0, description="units of each hidden layer")
     hidden_activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish"] = Field(
@@ -21,12 +21,12 @@ class OnlineParameters(Parameters):
     step_size: Number = Field(gt=0, description="step size of the optimizer")
     beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
     beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
-    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of weights and biases")
+    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation of weights and biases")
     perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
 
-    replacement_rate: Number = Field(0.0, ge=0, le=1, description="share of mature units replaced per example (cbp)")
+    replacement_rate: Number = Field(0.0, ge=0, le=1, description="fraction of mature units replaced per example (cbp)")
     decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
     mt: Whole = Field(ge=0, description="maturity threshold in examples (cbp)")
     util_type: Utility = Field("adaptable_contribution", description="utility of units (cbp)")
-    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("kaiming", description="new units' weights (cbp)")
-    accumulate: bool = Field(description="carry fractions of a unit over, rather than draw (cbp)")
+    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("kaiming", description="weights of new units (cbp)")
+    accumulate: bool = Field(description="accumulate fractions of a unit instead of sampling (cbp)")

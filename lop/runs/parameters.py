@@ -1,4 +1,4 @@
-"""Typed parameters of a problem: read from a cfg file, checked, swept, overridden; each mistake is told in one line."""
+"""Typed parameters of a problem: read from a cfg file, validated, swept and overridden, with one-line errors."""
 
 import difflib
 import hashlib
@@ -26,7 +26,7 @@ def _number(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """YAML reads 1e8 as a string, and 1e+8 as a float: both may stand for a whole number."""
+    """Convert to an integer; YAML reads 1e8 as a string and 1e+8 as a float, and both are accepted."""
     try:
         number = float(_number(value))
     except (TypeError, ValueError, OverflowError):
@@ -36,10 +36,10 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, int) else int(number)
 
 
-LONGEST_NAME = 200  # of a folder, in bytes; file systems take 255
+LONGEST_NAME = 200  # of a folder, in bytes; file systems allow 255
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
-Utility = Literal[  # of `lop.algos.utilities`, which this module does not know
+Utility = Literal[  # as in `lop.algos.utilities`, which this module must not import
     "contribution",
     "zero_contribution",
     "adaptable_contribution",
@@ -51,15 +51,15 @@ Utility = Literal[  # of `lop.algos.utilities`, which this module does not know
 
 
 class Parameters(BaseModel):
-    """Base of a problem's parameters: one field a key, each with its description, unit, default and range.
+    """Base class of a problem's parameters: one field per key, with its description, unit, default and range.
 
-    Lists are swept (see `settings_of`) unless the field itself is a list.
+    A list of values is swept (see `settings_of`) unless the field itself is a list.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    horizon: ClassVar[str] = ""  # the field that says how long a run is: a longer run continues a shorter one
-    cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields whose values no result depends on
+    horizon: ClassVar[str] = ""  # field with the length of the run; a longer run continues a shorter one
+    cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that affect no result
     named_by: ClassVar[tuple[str, ...]] = ()  # fields in the readable part of a run's path
 
     @property
@@ -77,16 +77,20 @@ class Parameters(BaseModel):
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
     def classes(self, seed: int) -> Iterable[int]:
-        """Return the classes of ImageNet that a run of that seed learns from, if it does."""
+        """Return the classes of ImageNet that the run of a seed learns from, if the problem uses ImageNet."""
         return range(CLASSES)
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
-        """Return the numbers that the run of a seed is given beside its parameters, by name."""
+        """Return the inputs of the run of a seed beside its parameters, by name."""
         return {}
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; InputError if there is no such file, or something else in it."""
+    """Return the mapping in a YAML file.
+
+    Raises:
+        InputError: the file is missing, unreadable or not a YAML mapping.
+    """
     try:
         content = _parsed(path.read_text())
     except FileNotFoundError:
@@ -105,18 +109,18 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 @cache
 def _parsed(text: str) -> Any:
-    """Once a text: files of scales and figures are asked for again and again, and nobody changes what is in them."""
+    """Parse each text once, since scale and figure files are read many times. Callers must not modify the result."""
     return yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """A key that stands twice is a mistake, not the last one's victory."""
+    """Loader that rejects duplicate keys instead of keeping the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -126,14 +130,21 @@ Model = TypeVar("Model", bound=BaseModel)
 def checked(
     model: type[Model], values: Mapping[str, Any], source: str, replaced: Mapping[str, str] | None = None
 ) -> Model:
-    """`values` as a `model`; the first mistake becomes an InputError that names source, key, found and allowed.
+    """Validate `values` and return them as a `model`.
 
-    `replaced` names the source of those keys that do not come from `source`.
+    Args:
+        model: class of the result.
+        values: mapping to validate.
+        source: where the values come from, for error messages.
+        replaced: {key: source} of the values that come from elsewhere.
+
+    Raises:
+        InputError: a value is invalid; the message names the source, the key, and the found and allowed values.
     """
     try:
         return model(**{str(key): value for key, value in values.items()})
     except ValidationError as error:
-        # A misspelt key comes before the key that is missing because of it.
+        # Report a misspelt key before the key that is missing because of it.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         named = first["loc"][:1] or [key for key in re.findall(r"\w+", first["msg"]) if key in model.model_fields]
         origin = " with ".join(dict.fromkeys((replaced or {}).get(str(key), source) for key in named)) or source
@@ -155,7 +166,7 @@ def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
 
 
 def _options(model: type[Parameters], key: str) -> tuple[Any, ...]:
-    """The types that a field may have."""
+    """Return the types allowed for a field."""
     annotation = model.model_fields[key].annotation
     return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
 
@@ -165,7 +176,7 @@ def _is_list_field(model: type[Parameters], key: str) -> bool:
 
 
 def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """`values` with the paths among them, swept ones too, from `folder`."""
+    """Return `values` with relative paths, including swept ones, resolved against `folder`."""
 
     def path(value: Any) -> Any:
         if isinstance(value, list):
@@ -177,9 +188,9 @@ def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) ->
 
 
 def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The points of a cfg's sweep: the product of all keys whose value is a list but whose field is none.
+    """Return the points of a cfg's sweep: the product over all keys with a list as value whose field is not a list.
 
-    A key inside a mapping is `<the mapping's key>.<its own>`.
+    A key inside a mapping is named `<key of the mapping>.<key>`.
     """
     values = {key: value for key, value in cfg.items() if key in model.model_fields and not _is_list_field(model, key)}
     inside = {
@@ -193,7 +204,7 @@ def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[st
 
 
 def at(cfg: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    """A cfg's values at a point of its sweep."""
+    """Return the values of a cfg at a point of its sweep."""
     values = dict(cfg)
     for key, value in point.items():
         mapping, _, name = key.rpartition(".")
@@ -202,7 +213,7 @@ def at(cfg: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting_name(point: Mapping[str, Any]) -> str:
-    """A folder name for a point of a sweep: `default`, or `step_size=0.01,opt=adam`. A digest ends too long ones."""
+    """Return a name for a point of a sweep: `default`, or `step_size=0.01,opt=adam`; long names end with a digest."""
     name = ",".join(f"{key.rpartition('.')[2]}={_text(value)}" for key, value in point.items()) or "default"
     if len(name.encode()) <= LONGEST_NAME:
         return name
@@ -215,7 +226,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return "+".join(f"{key}={_text(one)}" for key, one in value.items())
     try:
-        number = float(value)  # of a word too: YAML reads 1e-3 as one
+        number = float(value)  # also of a string: YAML reads 1e-3 as one
         text = str(value) if isinstance(value, bool) else _number_text(number)
     except (TypeError, ValueError, OverflowError):
         text = str(value)

@@ -1,4 +1,4 @@
-"""What a problem is: a folder of the library with a training script, parameters, and cfg files."""
+"""Problems: folders of the library with a training script, parameters and cfg files."""
 
 import importlib
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from lop.runs.parameters import Parameters
 
 @dataclass(frozen=True)
 class Problem:
-    """One of the paper's problems, or of one's own: where its runs start, and what parameters they take."""
+    """A problem of the paper or of a user: the entry module of its runs and the class of their parameters."""
 
     name: str
-    entry: str  # module that is run; what it imports is the code of its runs
+    entry: str  # module that runs execute; its imports are the code of its runs
     parameters_class: str  # module:class, importable without torch
-    data: str = ""  # the set of images that runs learn from, if any
-    tens: bool = False  # whether a job of the workflow does ten seeds, because a run is shorter than its start
+    data: str = ""  # set of images that runs learn from, if any
+    tens: bool = False  # run ten seeds per job of the workflow, because a run is shorter than its start-up
 
     @property
     def folder(self) -> Path:
@@ -32,6 +32,6 @@ class Problem:
         return self.folder / "cfg" / f"{config}.yml"
 
     def configs(self) -> list[str]:
-        """Every config there is: dropping a file into the cfg folder adds one."""
+        """Return all configs, one per file in the cfg folder."""
         folder = self.folder / "cfg"
         return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yml"))

@@ -1,4 +1,4 @@
-"""How a process behaves while it trains: threads, floating point, signals."""
+"""Process settings during training: threads, floating point, signals."""
 
 import gc
 import os
@@ -15,14 +15,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(SystemExit):
-    """The run was asked to stop, and has saved its state."""
+    """The run was stopped and has saved its state."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_INTERRUPTED)
 
 
 class StopRequest:
-    """Whether SIGTERM or SIGINT has arrived since the block was entered."""
+    """Context manager that records in `received` whether SIGTERM or SIGINT has arrived since it was entered."""
 
     def __init__(self) -> None:
         self.received = False
@@ -44,7 +44,7 @@ class StopRequest:
 @contextmanager
 def reproducible_arithmetic() -> Iterator[None]:
     """Compute on one thread, flush denormal numbers to zero, and have cuDNN choose deterministic kernels."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by libraries that are loaded later, such as SciPy's
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for libraries that are loaded later, such as SciPy's
     threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
     with threadpool_limits(1):
         torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""How far a run is: one line that is redrawn on a terminal, or now and then a new line in a log."""
+"""Progress of a run: one line that is redrawn on a terminal, or occasional new lines in a log."""
 
 import sys
 import time
@@ -8,13 +8,15 @@ TEN_MINUTES = 600.0
 
 
 class Progress:
-    """Tells on a stream how far a run is.
+    """Progress report of a run on a stream.
 
     Args:
-        name: of the run. total: steps it has. unit: what a step is.
-        every: least seconds between two lines of a log, which come at each percent or every ten minutes; on a terminal
-            the line is redrawn every second.
-        stream: where to; by default standard error.
+        name: name of the run.
+        total: number of steps.
+        unit: name of a step.
+        every: minimum seconds between two lines of a log, which appear after each percent or every ten minutes; on a
+            terminal the line is redrawn every second.
+        stream: output stream; standard error by default.
     """
 
     def __init__(self, name: str, total: int, unit: str, every: float = 60.0, stream: TextIO | None = None):
@@ -26,14 +28,14 @@ class Progress:
         self.first_step = self.last_step = 0
 
     def begin(self, step: int) -> None:
-        """Called once, with the step that the run starts or goes on from."""
+        """Report the step from which the run starts or continues; call once."""
         self.first_step = self.last_step = step
         self.started = self.last = time.monotonic()
         if step:
-            self._write(f"{self.name}: goes on from {step:,} of {self.total:,} {self.unit}", ends=True)
+            self._write(f"{self.name}: continues from {step:,} of {self.total:,} {self.unit}", ends=True)
 
     def update(self, step: int, facts: str = "") -> None:
-        """Tell, if it is time to."""
+        """Write a line if one is due."""
         now = time.monotonic()
         silent, much = now - self.last, step - self.last_step >= self.total / 100
         if silent >= self.every and (much or self.redraw or silent >= TEN_MINUTES):
@@ -41,7 +43,7 @@ class Progress:
             self._write(self.line(step, now - self.started, facts), ends=False)
 
     def line(self, step: int, seconds: float, facts: str) -> str:
-        """What is told at `step`, `seconds` after the beginning."""
+        """Return the line for `step`, `seconds` after the beginning."""
         rate = (step - self.first_step) / seconds if seconds > 0 else 0.0
         left = duration((self.total - step) / rate) if rate > 0 else "unknown time"
         parts = [
@@ -65,7 +67,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people: 45 s, 3 min 20 s, 5 h 10 min, 2 d 3 h."""
+    """Return a duration as text: 45 s, 3 min 20 s, 5 h 10 min, 2 d 3 h."""
     seconds = round(seconds)
     for unit, name, smaller, smaller_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if seconds >= unit:

@@ -1,6 +1,6 @@
-"""What an experiment sees of its run.
+"""Interface between an experiment and its run.
 
-An experiment is a function `train(run)`. It names what its state is and loops over steps::
+An experiment is a function `train(run)`. It registers its state and loops over steps::
 
     run.track(learner=learner, environment=environment)       # objects with state_dict and load_state_dict
     for step in run.steps(parameters.n_steps, unit="steps"):   # from 0, or from where the run was interrupted
@@ -24,27 +24,27 @@ class Stateful(Protocol):
 class Run(Protocol):
     """A run of one problem with one seed."""
 
-    parameters: Any  # the problem's
+    parameters: Any  # those of the problem
     seed: int
-    device: str  # where tensors are: "cpu", "cuda", "cuda:1"
+    device: str  # device of the tensors: "cpu", "cuda", "cuda:1"
     inputs: Mapping[str, list[float]]  # see `lop.runs.parameters.Parameters.inputs`
-    facts: Callable[[], str]  # returns what the progress line says about the results so far
+    facts: Callable[[], str]  # returns a summary of the results so far for the progress line
 
     @property
     def images(self) -> Path:
-        """The folder of the images that the problem learns from, for `lop.data.load`."""
+        """Folder of the images that the problem learns from, for `lop.data.load`."""
 
     def track(self, **objects: Stateful) -> None:
-        """Name all objects whose state the rest of the run depends on; torch's generators are always saved."""
+        """Register all objects on whose state the rest of the run depends; torch's generators are always saved."""
 
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
-        """Yield the numbers of the steps that are left of n, every `stride`-th of them (a divisor of n).
+        """Yield the numbers of the remaining steps of n, every `stride`-th one (a divisor of n).
 
-        Write the metrics after the last one. What counts as a step here may differ from the unit of the run's length.
+        The metrics are written after the last step. A step may differ from the unit of the run's length.
         """
 
     def log(self, metric: str, step: int, value: float, layer: int = ...) -> None:
-        """Log one value of a metric, of a layer or of the whole network."""
+        """Log one value of a metric, for a layer or for the whole network."""
 
     def recent(self, metric: str, n: int) -> list[float]:
         """Return about the last n values of a metric, newest first."""

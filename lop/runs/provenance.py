@@ -1,4 +1,4 @@
-"""Where and with what a run was made: recorded with its metrics, but no part of its identity."""
+"""Provenance of a run: times, machine and versions, recorded with its metrics but not part of its identity."""
 
 import os
 import platform
@@ -15,10 +15,10 @@ PACKAGES = ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow"
 
 
 class History:
-    """What happened to a run so far; part of its checkpoints.
+    """History of a run so far; saved in its checkpoints.
 
-    Each mark says how far the run was when: its step, its seconds of computing, the time of day, and how often it had
-    been resumed. A shorter run that is cut from a longer one gets its own times from them.
+    A mark contains the step of the run, its seconds of computing, the time of day, and how often it had been resumed.
+    The times of a shorter run that is cut from a longer one are computed from the marks.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class History:
         self.made_on = {"machine": machine(), "versions": versions()}
 
     def mark(self, step: int) -> None:
-        """Note how far the run is now."""
+        """Record the current progress of the run."""
         self.marks.append([step, self.seconds, time.time(), self.resumed])
 
     def cut(self, step: int) -> None:
-        """Go back to when the run was at `step`; between two marks, times are interpolated."""
+        """Restore the history at `step`, interpolating times between two marks."""
         before = [0, 0.0, self.started, 0]
         for mark in self.marks:
             if mark[0] >= step:
@@ -45,7 +45,7 @@ class History:
             before = mark
 
     def about(self, step: int) -> dict[str, Any]:
-        """Return plain JSON values for the metadata of metrics; the last mark is the end."""
+        """Return the history as plain JSON values for the metadata of metrics; the run ended at the last mark."""
         ended = self.marks[-1][2] if self.marks else self.started
         return {
             "started": _text(self.started),
@@ -84,7 +84,7 @@ def versions() -> dict[str, str]:
 
 
 def changed_since(about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return {name: (then, now)} of the versions that differ from those that a run was made with."""
+    """Return {name: (then, now)} for all versions that differ from those with which a run was made."""
     then, now = about.get("versions") or {}, versions()
     return {name: (then[name], now[name]) for name in sorted(then.keys() & now.keys()) if then[name] != now[name]}
 

@@ -1,4 +1,4 @@
-"""Carry out one run: resume from its checkpoint, loop, save, report progress, write its metrics."""
+"""Execution of one run: resume from the checkpoint, loop, save, report progress, write the metrics."""
 
 import gc
 import json
@@ -23,14 +23,14 @@ from lop.runs.provenance import History
 from lop.runs.scheduler import TimeLimit
 from lop.runs.spec import CHECKPOINT, IDENTITY, RunSpec
 
-LOOK_EVERY = 0.1  # seconds between two looks at the clock, about; steps may take microseconds or minutes
+LOOK_EVERY = 0.1  # approximate seconds between two looks at the clock; a step takes microseconds to minutes
 
 
 class Runner:
     """One run from its beginning, or from its checkpoint, to its metrics file; see `lop.runs.protocol.Run`.
 
     Args:
-        spec: which run.
+        spec: the run.
         results: folder of all results.
         checkpoint_every: seconds between two checkpoints.
         progress_every: seconds between two lines in a log.
@@ -60,7 +60,7 @@ class Runner:
         self._stop = StopRequest()
 
     def execute(self, train: Callable[["Runner"], None]) -> None:
-        """Do whatever is left to do of this run, for this process alone.
+        """Complete this run while holding the lock of its folder.
 
         Raises:
             InputError: images are missing, or a file in the run's folder is damaged or of another run.
@@ -80,7 +80,7 @@ class Runner:
                 try:
                     train(self)
                 finally:
-                    self.facts = str  # else it would keep this run's networks alive while the next one trains
+                    self.facts = str  # otherwise it would keep this run's networks alive during the next run
 
     @property
     def images(self) -> Path:
@@ -94,7 +94,7 @@ class Runner:
         is_cut = self._resume(n)
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(self.step)
-        gc.freeze()  # the garbage collector need not walk through all of torch again and again
+        gc.freeze()  # spares the garbage collector from scanning all of torch repeatedly
         clock = saved = time.monotonic()
         ahead, look_around = stride, self.step + stride
         limit = TimeLimit()
@@ -142,7 +142,7 @@ class Runner:
     def _resume(self, n: int) -> bool:
         """Continue from the checkpoint, if there is one.
 
-        Returns whether it lies beyond step n: then this run is cut from a longer one and nothing is left to do.
+        Return whether it is at or beyond step n: then this run is cut from a longer one and nothing is left to do.
         """
         if not self.checkpoint.exists():
             return False
@@ -167,7 +167,7 @@ class Runner:
 
     @property
     def _device_module(self) -> Any:
-        """Torch's module of a device that has a random generator of its own, such as `torch.cuda`; None of the CPU."""
+        """Torch's module for a device with its own random generator, such as `torch.cuda`; None for the CPU."""
         kind = torch.device(self.device).type
         return None if kind == "cpu" else torch.get_device_module(kind)
 

@@ -1,4 +1,4 @@
-"""How large an experiment is: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`)."""
+"""Scales of experiments: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`)."""
 
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,15 +18,15 @@ class Scale(BaseModel):
 
     runs: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; of "
-        "several that match, later ones win",
+        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; later "
+        "matches win",
     )
     figures: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="figure -> keys that replace those in config/figures.yaml"
     )
 
     def overrides(self, problem: str, config: str) -> dict[str, Any]:
-        """What this scale says of one config."""
+        """Return the keys that this scale overrides for a config."""
         merged: dict[str, Any] = {}
         for pattern, values in self.runs.items():
             if fnmatchcase(f"{problem}/{config}", pattern):
@@ -39,7 +39,11 @@ def scale_path(name: str) -> Path:
 
 
 def load_scale(name: str) -> Scale:
-    """The scale of that name; InputError lists those that there are."""
+    """Return the scale with a given name.
+
+    Raises:
+        InputError: there is no such scale; the message lists the existing ones.
+    """
     path = scale_path(name)
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))

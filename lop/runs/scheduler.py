@@ -1,7 +1,7 @@
-"""What a run does about the time limit of a scheduler: it saves before, and asks to be put into the queue again.
+"""Time limit of a SLURM job: a run saves before the limit and requeues its job.
 
-SLURM ends a job at its limit, and a run may need more time than any queue grants. Signals (`scancel`, preemption) are
-the runner's own matter.
+SLURM ends a job at its time limit, and a run may need more time than any queue grants. Signals (`scancel`, preemption)
+are handled by the runner.
 """
 
 import os
@@ -10,12 +10,12 @@ import sys
 import time
 from datetime import datetime
 
-MARGIN = 60.0  # seconds before the limit, or a tenth of the time that is left at the start if that is less
-ASKED_FOR = 30.0  # seconds that SLURM may take to answer
+MARGIN = 60.0  # seconds before the limit, or a tenth of the time left at the start if that is shorter
+ASKED_FOR = 30.0  # seconds to wait for an answer from SLURM
 
 
 class TimeLimit:
-    """That of the SLURM job around this process; none outside of SLURM, or where a job has none."""
+    """Time limit of the SLURM job that runs this process, if any."""
 
     def __init__(self) -> None:
         self.job = _job()
@@ -23,20 +23,20 @@ class TimeLimit:
         self._margin = min(MARGIN, (self.end - time.time()) / 10) if self.end else MARGIN
 
     def is_near(self, lap: float) -> bool:
-        """Whether the run has to save now, when it looks at the clock every `lap` seconds."""
+        """Return whether a run that looks at the clock every `lap` seconds has to save now."""
         return self.end is not None and time.time() + self._margin + 2 * lap >= self.end
 
     def put_back(self) -> None:
-        """Have the job wait for its turn once more; SLURM ends what is left of it."""
+        """Requeue the job; SLURM then ends its processes."""
         done = _ask("scontrol", "requeue", self.job)
         if done.returncode:
-            print(f"job {self.job}: not put back into the queue: {done.stderr.strip()}", file=sys.stderr)
+            print(f"job {self.job}: not requeued: {done.stderr.strip()}", file=sys.stderr)
 
 
 def _job() -> str:
-    """This job, by a name that means no other; "" outside of SLURM.
+    """Return a unique name of this job; "" outside SLURM.
 
-    The bare number of one task of an array is that of the whole array too: to put it back would end all other tasks.
+    The plain job number of an array task can also denote the whole array, and requeuing that would end all other tasks.
     """
     if task := os.environ.get("SLURM_ARRAY_TASK_ID", ""):
         return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{task}"
@@ -44,8 +44,8 @@ def _job() -> str:
 
 
 def _end(job: str) -> float | None:
-    """When a job ends, in seconds since 1970; None if it has no limit, or SLURM does not tell."""
-    told = os.environ.get("SLURM_JOB_END_TIME", "")  # of newer versions
+    """Return the end of a job in seconds since 1970; None if it has no limit or SLURM does not report it."""
+    told = os.environ.get("SLURM_JOB_END_TIME", "")  # set by newer versions of SLURM
     if told.isdigit():
         return float(told)
     try:

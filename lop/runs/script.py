@@ -1,4 +1,4 @@
-"""For the scripts of the workflow: which runs are meant, and bad input in one line, there and in the log."""
+"""Helpers for the scripts of the workflow: selection of runs, and one-line errors on standard error and in the log."""
 
 import argparse
 import shlex
@@ -12,7 +12,7 @@ from lop.runs.spec import Conditions
 
 
 def selected(options: str) -> tuple[str, Conditions]:
-    """Return scale and conditions from the options of `lop.runs.configured.add_options`."""
+    """Parse the options of `lop.runs.configured.add_options` and return the scale and the conditions."""
     parser = argparse.ArgumentParser()
     add_options(parser)
     parsed = parser.parse_args(shlex.split(options))

@@ -1,8 +1,8 @@
-"""What one run is: its parameters, seed and conditions, and the identity that follows from them.
+"""Specification of a run: its parameters, seed and conditions, and the identity derived from them.
 
 Results are addressed by identity. A run's folder is <problem>/<a few parameters>/<key>/seed-<seed> below the results
-folder, and the key is a digest of all that the run's course depends on, so a file that exists is the right one. How the
-run was asked for, by config, setting and scale, is not part of it: whatever asks for the same run shares its files.
+folder, and the key is a digest of everything that determines the run, so an existing file is always the right one. The
+config, setting and scale that requested a run are not part of its identity: equal runs share their files.
 """
 
 from collections.abc import Mapping
@@ -20,28 +20,28 @@ from lop.runs.parameters import Parameters, at, checked, located, read_mapping, 
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path
 
-HIGHEST_SEED = 2**32 - 1  # what NumPy's RandomState and torch's generator both take
+HIGHEST_SEED = 2**32 - 1  # highest seed that both NumPy's RandomState and torch's generator accept
 KEY_LENGTH = 16  # hexadecimal digits of a key in a path
 CHECKPOINT = "checkpoint.pt"  # in a run's folder
-IDENTITY = "identity.json"  # beside the folders of the seeds: what their key stands for
+IDENTITY = "identity.json"  # beside the folders of the seeds: the identity behind their key
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What runs depend on beside parameters, seed and code."""
+    """Inputs of a run besides its parameters, seed and code."""
 
     images: Images = Images()
     device: str = "cpu"
 
     @property
     def device_kind(self) -> str:
-        """The device without its number: runs on `cuda:0` and `cuda:1` are the same."""
+        """Device without its number, since runs on `cuda:0` and `cuda:1` are the same."""
         return self.device.partition(":")[0]
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run, with its parameters resolved: cfg file, then scale, then command line, then setting."""
+    """One run with its parameters resolved: cfg file, then scale, then command line, then setting."""
 
     problem: Problem
     config: str
@@ -67,7 +67,7 @@ class RunSpec:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that the run's course depends on but its seed, as plain JSON values; its length is not part of it."""
+        """Everything that determines the run except its seed and its length, as plain JSON values."""
         parameters = self.parameters.identity()
         del parameters[self.parameters.horizon]
         return {
@@ -80,7 +80,7 @@ class RunSpec:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The identity together with the seed and what comes with it."""
+        """The identity together with the seed and its inputs."""
         return {**self.identity, "seed": self.seed, "inputs": dict(self.inputs)}
 
     @cached_property
@@ -91,18 +91,18 @@ class RunSpec:
     def group(self) -> Path:
         """The folder that the runs of all seeds share, relative to the results folder."""
         values = ({name: self.parameters.value(name)} for name in self.parameters.named_by)
-        label = "_".join(map(setting_name, values)) or "runs"  # no commas: Snakemake splits what it sends to a cluster
+        label = "_".join(map(setting_name, values)) or "runs"  # no commas: Snakemake splits cluster jobs at them
         return Path(self.problem.name, label, self.key)
 
     @property
     def folder(self) -> Path:
-        """Where the run's files lie, whatever its length, relative to the results folder."""
+        """Folder of the run, independent of its length, relative to the results folder."""
         inputs = f"-{fingerprint(dict(self.inputs))[:8]}" if self.inputs else ""
         return self.group / f"seed-{self.seed}{inputs}"
 
     @property
     def path(self) -> Path:
-        """The run's metrics, relative to the results folder."""
+        """Metrics file of the run, relative to the results folder."""
         return self.folder / f"metrics-{self.horizon}.parquet"
 
     @property
@@ -111,7 +111,7 @@ class RunSpec:
         return getattr(self.parameters, self.parameters.horizon)
 
     def data_files(self, data: Path) -> list[Path]:
-        """The files of images that the run learns from, below the folder of all sets."""
+        """Return the image files that the run learns from; `data` is the folder of all sets."""
         if not self.problem.data:
             return []
         return self.conditions.images.files(self.problem.data, self.parameters.classes(self.seed), data)
@@ -119,7 +119,7 @@ class RunSpec:
 
 @cache
 def _code(*entries: str) -> dict[str, str]:
-    """Read once per process: a figure has up to thousands of runs of the same code."""
+    """Return the digests of the code, computed once per process, as thousands of runs may share the same code."""
     return sources.science(*entries)
 
 
@@ -134,7 +134,7 @@ def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
 
 
 def _scaled(problem: Problem, config: str, scale: str) -> dict[str, Any]:
-    """What a scale says about a config."""
+    """Return the parameters that a scale overrides for a config."""
     overrides = load_scale(scale).overrides(problem.name, config)
     return located(problem.model, overrides, scale_path(scale).parent)
 
@@ -149,17 +149,17 @@ def resolve(
     overrides: Mapping[str, Any] | None = None,
     conditions: Conditions = Conditions(),
 ) -> RunSpec:
-    """Return the run of that name.
+    """Return the specification of a run.
 
     Args:
-        problem, config, scale, setting, seed: name the run.
-        cfg: file to read instead of the config's own.
+        problem, config, seed, scale, setting: name of the run.
+        cfg: file to read instead of that of the config.
         overrides: parameters that replace those of the cfg file and the scale. Their paths are relative to the current
             folder, those in a file to the folder of that file.
         conditions: images and device.
 
     Raises:
-        InputError: there is no such config or setting, or a parameter is impossible.
+        InputError: there is no such config or setting, or a parameter is invalid.
     """
     source = shown(cfg or problem.cfg_path(config))
     if not 0 <= seed <= HIGHEST_SEED:

@@ -235,7 +235,7 @@ def test_classes_by_hand(tmp_path):
         (("imagenet", "--classes", "5-"), "--classes: found '5-', allowed: one like 7, or some like 0-9"),
         (("imagenet", "--classes", "1000"), "class of imagenet: found 1000, allowed: 0 to 999"),
         (("mnist", "--seed", "-1"), "seed of data: found -1, allowed: 0 or more"),
-        (("mnist", "--folder", "."), "data.folder: only data.source original is taken from a folder"),
+        (("mnist", "--folder", "."), "data.folder: only allowed with data.source original"),
         (("imagenet", "--source", "original"), "imagenet cannot be downloaded by a program"),
     ],
 )

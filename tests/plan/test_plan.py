@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from written import write_run
 
 from lop.common.paths import ROOT
 from lop.figures.registry import load_figure
@@ -14,7 +15,6 @@ from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_recor
 from lop.plan.state import states
 from lop.plan.table import hours_text, table
 from lop.problems import PROBLEMS
-from lop.runs.metrics import MetricsLog, write_metrics
 from lop.runs.spec import IDENTITY, Conditions, resolve
 
 
@@ -24,19 +24,8 @@ def spec(seed=0, config="ant/std", scale="smoke", conditions=Conditions(), **ove
 
 def made(results, spec, seconds=10.0, node=None, versions=None):
     """A metrics file as the run would have left it."""
-    about = {
-        "config": spec.config,
-        "setting": spec.setting,
-        "origin": spec.origin,
-        "horizon": spec.horizon,
-        "machine": {"node": node or platform.node()},
-        "versions": versions or {},
-        "seconds": seconds,
-        "resumed": 0,
-        "ended": "2026-01-01T00:00:00+00:00",
-    }
-    path = results / spec.path
-    write_metrics(path, MetricsLog(), about)
+    machine = {"node": node or platform.node()}
+    path = write_run(results, spec, [], machine=machine, versions=versions or {}, seconds=seconds)
     (results / spec.group / IDENTITY).write_text(json.dumps(spec.identity))
     return path
 

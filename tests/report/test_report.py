@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 
 import pytest
+import torch
 from PIL import Image
 from written import write_run
 
@@ -106,6 +107,7 @@ def test_text_stays_text(contents):
 def test_changed_code_and_missing_figures_stand_out(contents):
     text = page(contents)
     assert "1 of other code" in text
+    assert f"torch 2, now {torch.__version__}" in text
     assert "Not drawn yet: <code>make figures/fig4b.pdf</code>" in text
     assert combined(CBP[0].spec.identity["code"])[:12] in text
 

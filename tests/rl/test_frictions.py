@@ -112,8 +112,8 @@ def test_a_longer_run_goes_on_with_the_same_frictions_alone(tmp_path):
         return told
 
     run(12_000, "0.1 0.2 0.4 0.8 1.6 2.0")
-    assert "goes on from 12,000" in run(12_600, "0.1 0.2 0.4 0.8 1.6 2.0")
-    assert "goes on" not in run(12_600, "0.1 0.3 0.4 0.8 1.6 2.0")
+    assert "continues from 12,000" in run(12_600, "0.1 0.2 0.4 0.8 1.6 2.0")
+    assert "continues from" not in run(12_600, "0.1 0.3 0.4 0.8 1.6 2.0")
     made = sorted(tmp_path.glob("rl/*/*/seed-1-*/metrics-*.parquet"))
     assert len(made) == 3
     assert len({file.parent for file in made}) == 2

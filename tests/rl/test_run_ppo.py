@@ -110,7 +110,7 @@ def test_asked_to_stop_it_saves_and_can_be_requeued(tmp_path, uninterrupted):
     assert not list(tmp_path.glob("**/metrics-*.parquet"))
     process = start(tmp_path)
     _, errors = process.communicate()
-    assert "goes on from" in errors
+    assert "continues from" in errors
     assert pq.read_table(finished(tmp_path)).equals(uninterrupted)
 
 

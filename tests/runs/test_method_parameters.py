@@ -30,7 +30,7 @@ def test_its_module_is_part_of_the_code_of_a_run():
             {"method": "torch:Tensor"},
             "found 'torch:Tensor', allowed: <module>:<class>, of a module below lop",
         ),
-        ({"method": "lop.algos.no:No"}, "of a module that there is, unlike lop.algos.no"),
+        ({"method": "lop.algos.no:No"}, "of an existing module, which lop.algos.no is not"),
         ({"method": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
         ({"method": 3}, "key `method`: found 3, allowed: a valid string"),
         ({"method": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),

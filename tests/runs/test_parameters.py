@@ -75,7 +75,7 @@ def test_sweeps():
     [
         ("a: [1", "not valid YAML"),
         ("- 1\n- 2", "found list, allowed: `key: value` lines"),
-        ("a: 1\na: 2", "key 'a' stands twice"),
+        ("a: 1\na: 2", "duplicate key 'a'"),
         ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_job_is_put_back_by_its_number(slurm, monkeypatch, capsys):
     assert slurm.asked.read_text().endswith("requeue 17\n")
     slurm("scontrol", "", 1)
     TimeLimit().put_back()
-    assert capsys.readouterr().err.startswith("job 17: not put back into the queue")
+    assert capsys.readouterr().err.startswith("job 17: not requeued")
 
 
 def test_a_task_of_an_array_means_no_other(slurm, monkeypatch):

@@ -133,7 +133,7 @@ def test_seeds_one_by_one_have_files_of_their_own(tmp_path):
 
 def test_a_longer_run_goes_on_from_a_shorter_one_and_leaves_its_file(tmp_path):
     run(tmp_path, "--num_data_points", "20000")
-    assert "goes on from 20,000" in run(tmp_path, "--num_data_points", "50000")
+    assert "continues from 20,000" in run(tmp_path, "--num_data_points", "50000")
     (folder,) = tmp_path.glob("**/seed-0")
     shorter, longer = (pq.read_table(folder / f"metrics-{n}.parquet").to_pydict() for n in (20_000, 50_000))
     assert longer["value"][:20] == shorter["value"]

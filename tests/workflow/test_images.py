@@ -109,4 +109,4 @@ def test_original_files_need_nothing_but_the_configuration(project):
     sources = [
         read_about(path)["origin"]["images"]["source"] for path in project.folder.glob("results/*/*/*/*/*.parquet")
     ]
-    assert sources.count("original") == len(RUNS)
+    assert sources.count("original") == len(project.paths("ed3b_rate"))

@@ -142,6 +142,10 @@ def test_one_command_makes_figure_picture_and_table(built):
             {TABLE, FIGURE},
         ),
         (lambda p: p.metrics().unlink(), set()),
+        (
+            lambda p: (p.metrics().unlink(), p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048")),
+            {"rl/ant/std seed 0", TABLE, FIGURE},
+        ),
         (lambda p: p.append("lop/runs/progress.py", "\nEXTRA = 1\n"), set()),
         (lambda p: p.append("workflow/rules/train.smk", "\n\nEXTRA = 1\n"), set()),
     ],
@@ -157,6 +161,7 @@ def test_one_command_makes_figure_picture_and_table(built):
         "axis",
         "bins",
         "run deleted",
+        "run deleted and needed",
         "plumbing",
         "rule",
     ],

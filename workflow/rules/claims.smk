@@ -1,4 +1,4 @@
-# The paper's claims, tested on the collected tables: `snakemake claims`.
+# Test the paper's claims on the collected tables: `snakemake claims`.
 
 
 rule claims:

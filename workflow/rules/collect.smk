@@ -1,5 +1,5 @@
-# What a figure shows of its runs, in one table: bin means of one metric. Its name is a digest of the runs and of how they
-# are collected.
+# Collect the runs of a figure in one table of bin means. Its name is a digest of the runs and of how they are
+# collected.
 
 
 rule collect:

@@ -1,6 +1,6 @@
-# Names that the rules share. The whole configuration is read and checked here, so that a mistake ends Snakemake with one
-# line before anything starts. Runs, tables and images are addressed by what makes them: a file that exists is the right
-# one, and a change leads to other paths.
+# Names shared by the rules. The whole configuration is read and validated here, so that a mistake ends Snakemake with a
+# one-line error before anything starts. The paths of runs, tables and images are determined by everything that affects
+# their contents: an existing file is always the right one, and a change leads to a different path.
 
 import json
 import shlex
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from lop._compat import lift_default_job_rate_limit
+from lop._compat import keeps_files_in_storage, lift_default_job_rate_limit
 from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
 from lop.common import sources
@@ -38,13 +38,13 @@ with told_in_one_line():
     }
     CLAIMED = claimed_figures()
 
-# The run of one seed for each folder of seeds and length; all that a job needs to know follows from it and the seed.
-# Runs that several figures want go by the name that the first of them gives.
+# One run for each folder of seeds and length, from which, with the seed, everything about a job follows. A run that
+# several figures use has the name that the first of them gives it.
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     WANTED.setdefault((str(spec.group), str(spec.horizon)), spec)
-IN_STORAGE = bool(workflow.storage_settings.default_storage_provider)
-# Which runs are meant, for the modules of lop that are called as commands.
+IN_STORAGE = keeps_files_in_storage(workflow)
+# Command-line options that select the runs, for modules of lop that are called as commands.
 SELECTION = [
     *("--scale", SCALE, "--results", RESULTS, "--device", SETTINGS.device),
     *("--data-source", IMAGES.source, "--data-seed", str(IMAGES.seed)),
@@ -59,17 +59,17 @@ wildcard_constraints:
 
 
 def spec_of(wildcards):
-    """Return the run that a metrics file is of, or one that differs from it in the seed alone."""
+    """Return the run of a metrics file, or one that differs from it only in the seed."""
     key = (wildcards.group, wildcards.length)
     if key not in WANTED:
         raise WorkflowError(
-            f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale wants these runs"
+            f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale uses these runs"
         )
     return WANTED[key]
 
 
 def seeds_of(wildcards):
-    """Return the seeds that a job runs, for the command line: one, or ten."""
+    """Return the seeds of a job, one or ten, for the command line."""
     if wildcards.get("seed"):
         return wildcards.seed.partition("-")[0]
     return f"{wildcards.tens}0-{wildcards.tens}9"
@@ -77,7 +77,7 @@ def seeds_of(wildcards):
 
 @cache
 def drawable_figures():
-    """Return the figures that this machine can draw; name the others on standard error."""
+    """Return the figures that this machine can draw; list the others on standard error."""
     reasons = {name: figure.undrawable() for name, figure in FIGURES.items()}
     for name, reason in reasons.items():
         if reason:
@@ -86,10 +86,10 @@ def drawable_figures():
 
 
 def image_files(name, classes):
-    """Return the files of a set of images, if there is one; of ImageNet, those of some classes.
+    """Return the files of a set of images, if a name is given; for ImageNet, only those of `classes`.
 
-    Of files that the same job makes, the first stands for all: up to a thousand inputs a run are too many to read, or to
-    be fast. The run itself checks that all exist. From a storage each has to be fetched.
+    The first of the files that the same job creates stands for all of them: up to a thousand inputs per run would be
+    slow and hard to read. The run itself checks that all files exist. From a storage, each file has to be fetched.
     """
     if not name:
         return []
@@ -100,7 +100,7 @@ def image_files(name, classes):
 
 
 def train_images(wildcards):
-    """Return the images that a job's runs learn from."""
+    """Return the image files that the runs of a job learn from."""
     spec = spec_of(wildcards)
     first, _, last = seeds_of(wildcards).partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -109,7 +109,7 @@ def train_images(wildcards):
 
 
 def train_command(wildcards):
-    """Return the command that trains the runs of a job, up to the files."""
+    """Return the command that trains the runs of a job, without the options that name files."""
     spec = spec_of(wildcards)
     command = [
         *(
@@ -131,13 +131,13 @@ def train_command(wildcards):
 
 
 def asked_for(wildcards):
-    """Return what a scheduler is asked for, for a job."""
+    """Return the resources that a job requests from a scheduler."""
     spec = spec_of(wildcards)
     return resources(spec, SETTINGS.device, 10 if spec.problem.tens else 1)
 
 
 def data_command(name, classes="0-999"):
-    """Return the command that makes a set of images, up to one of its files."""
+    """Return the command that creates a set of images, without the option that names a file."""
     folder = SETTINGS.data.folder or "" if IMAGES.source == "original" else ""
     command = [
         *(
@@ -156,7 +156,7 @@ def data_command(name, classes="0-999"):
 
 
 def collected_runs(wildcards):
-    """Return the metrics files of a table."""
+    """Return the metrics files from which a table is collected."""
     table = f"tables/{wildcards.figure}/{wildcards.key}.parquet"
     if table != TABLES[wildcards.figure]:
         raise WorkflowError(
@@ -166,7 +166,7 @@ def collected_runs(wildcards):
 
 
 def picture_files(wildcards):
-    """Return the images that a figure shows."""
+    """Return the image files that a figure shows."""
     pictures = FIGURES[wildcards.figure].pictures
     return ancient(
         [

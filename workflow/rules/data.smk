@@ -1,5 +1,5 @@
-# The images that problems learn from. Checksums hold the published sets to their contents. The built-in ImageNet is made
-# in tens of classes, so that only those are made that a run needs. `update` keeps files that a user has put there.
+# Create the images that problems learn from. The published sets are verified by checksums. The built-in ImageNet is
+# drawn in batches of ten classes, so that only the required ones are drawn. `update` keeps files supplied by the user.
 
 
 rule data_mnist:

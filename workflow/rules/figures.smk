@@ -1,4 +1,4 @@
-# The figures themselves. Any change of the code that draws them redraws them, comments included: it takes seconds.
+# Draw the figures. Any change of the drawing code, even in comments, redraws them; this takes seconds.
 
 
 rule figure:

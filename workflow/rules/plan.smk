@@ -1,4 +1,4 @@
-# Which runs are missing and what they cost: `snakemake plan`, or `snakemake plan --config scale=paper`. Starts no run.
+# List missing runs and estimate their cost: `snakemake plan`, or `snakemake plan --config scale=paper`. Starts no run.
 
 
 localrules:

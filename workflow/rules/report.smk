@@ -1,5 +1,5 @@
-# One page, figures/report.html, with all figures, claims and provenance: `snakemake report`. Starts no run.
-# A figure with everything that it is made from, in one archive: `snakemake figures/fig4a.crate.zip`.
+# Build one page, figures/report.html, with all figures, claims and provenance: `snakemake report`. Starts no run.
+# Pack a figure and everything it was made from into one archive: `snakemake figures/fig4a.crate.zip`.
 
 
 localrules:

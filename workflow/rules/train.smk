@@ -1,8 +1,8 @@
-# One run: the address says which. No parameter stands in the rule, so nothing but a missing file makes a run necessary;
-# `update` keeps a file that exists whatever Snakemake thinks of it, and the run itself finds that nothing is left to do.
-# How and where a run is made is given by resources, which make nothing stale. Checkpoints are no outputs, so that
-# Snakemake does not delete them. Where a run is shorter than the start of its process, a job makes ten seeds one by one.
-# Each problem has a rule of its own, so that all its jobs ask a scheduler for the same.
+# Train one run, which is identified by its path. The rule has no params, so that only a missing file causes a run;
+# `update` keeps an existing file even if Snakemake considers it outdated, and the run then exits with nothing to do.
+# The command is passed as a resource, since resources make nothing stale. Checkpoints are not outputs, because
+# Snakemake would delete them. If a run takes less time than starting its process, a job executes ten seeds in
+# turn. Each problem has its own rule, so that all of its jobs request the same resources.
 
 for problem in PROBLEMS.values():
     runs = f"{RESULTS}/{{group}}"
@@ -42,5 +42,5 @@ for problem in PROBLEMS.values():
         message:
             "{resources.runs}"
         shell:
-            # exec: signals reach the run itself; it saves, and the same job continues from there.
+            # exec: signals reach the run itself, which saves its state; the same job continues from there.
             "exec {resources.command} --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

@@ -1,4 +1,4 @@
-"""Collect what a figure shows of its runs into one table."""
+"""Collect the runs of a figure into one table."""
 
 from pathlib import Path
 

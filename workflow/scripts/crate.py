@@ -1,4 +1,4 @@
-"""Put a figure and everything that it is made from into one archive, an RO-Crate."""
+"""Pack a figure and everything it was made from into one archive, an RO-Crate."""
 
 from pathlib import Path
 

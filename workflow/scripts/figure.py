@@ -1,4 +1,4 @@
-"""Draw a figure from its collected table: PDF, PNG and the plotted numbers."""
+"""Draw a figure from its collected table as PDF and PNG, and write the plotted numbers."""
 
 from pathlib import Path
 
