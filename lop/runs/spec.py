@@ -54,7 +54,9 @@ class RunSpec:
 
     def with_seed(self, seed: int) -> "RunSpec":
         """Return the same run with another seed."""
-        return replace(self, seed=seed, inputs=self.parameters.inputs(seed))
+        other = replace(self, seed=seed, inputs=self.parameters.inputs(seed))
+        other.__dict__.update(identity=self.identity, key=self.key, group=self.group)  # seeds share them
+        return other
 
     @property
     def name(self) -> str:
@@ -87,7 +89,7 @@ class RunSpec:
     def key(self) -> str:
         return fingerprint(self.identity)[:KEY_LENGTH]
 
-    @property
+    @cached_property
     def group(self) -> Path:
         """The folder that the runs of all seeds share, relative to the results folder."""
         values = ({name: self.parameters.value(name)} for name in self.parameters.named_by)
