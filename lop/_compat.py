@@ -137,22 +137,3 @@ def elapsed_steps(limit: "TimeLimit") -> int | None:
 def set_elapsed_steps(limit: "TimeLimit", steps: int | None) -> None:
     """Set the number of steps that a time limit has counted in the episode; see `elapsed_steps`."""
     limit._elapsed_steps = steps  # type: ignore[assignment]
-
-
-def lift_default_job_rate_limit(workflow: Any) -> None:
-    """Lift Snakemake's default limit of 100 job starts per second; keep a limit set by the user.
-
-    To enforce it, Snakemake 9 re-examines all waiting jobs every second, once for each finished job: after a few
-    hundred jobs it does little else. No option disables the default.
-    """
-    limiter = workflow.scheduler.job_rate_limiter
-    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
-
-
-def keeps_files_in_storage(workflow: Any) -> bool:
-    """Return whether Snakemake was given a default storage provider, from which every input of a job is fetched.
-
-    A workflow has no public way to ask. Known good: Snakemake 9.27.
-    """
-    return bool(workflow.storage_settings.default_storage_provider)

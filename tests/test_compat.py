@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from lop import _compat
+from lop.common import _compat as plumbing
 
 ADAM = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.1}
 
@@ -147,7 +148,7 @@ def test_the_default_job_rate_limit_is_lifted_and_others_stay():
     for text, stays in (("100/1s", False), ("20/10s", True)):
         asked = MaxJobsPerTimespan.parse_choice(text)
         workflow = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter=JobRateLimiter(asked)))
-        _compat.lift_default_job_rate_limit(workflow)
+        plumbing.lift_default_job_rate_limit(workflow)
         assert bool(workflow.scheduler.job_rate_limiter) == stays
 
 
@@ -155,4 +156,4 @@ def test_a_default_storage_is_recognised():
     """On Snakemake's own settings; tests/workflow/test_storage.py builds with one."""
     for provider in (None, "fs"):
         workflow = SimpleNamespace(storage_settings=StorageSettings(default_storage_provider=provider))
-        assert _compat.keeps_files_in_storage(workflow) == (provider is not None)
+        assert plumbing.keeps_files_in_storage(workflow) == (provider is not None)

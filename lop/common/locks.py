@@ -47,17 +47,30 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def try_lock(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder if no other process does; yield whether this process may use the folder."""
+    lock = FileLock(folder / NAME, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except (NotImplementedError, OSError):  # no locks here, or a folder that cannot be written: nothing holds it
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def is_locked(folder: Path) -> bool:
-    """Return whether a process holds the lock of a folder."""
+    """Return whether another process holds the lock of a folder."""
     if not (folder / NAME).exists():
         return False
-    try:
-        with FileLock(folder / NAME, timeout=0, fallback_to_soft=False):
-            return False
-    except Timeout:
-        return True
-    except (NotImplementedError, OSError):
-        return False
+    with try_lock(folder) as is_free:
+        return not is_free
 
 
 def die_with_parent() -> None:

@@ -18,7 +18,7 @@ from lop.common.paths import ROOT
 
 PACKAGE = "lop"
 PLUMBING = ("lop.common", "lop.runs")  # packages that experiments may import without affecting their identity
-ASSETS = "assets"  # folder of a package whose files are treated as its code
+ASSETS = "assets/*.xml"  # files in the folder of a package that are treated as its code
 Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
 Position = tuple[int, int]  # line and byte, from 0
 
@@ -26,12 +26,11 @@ Position = tuple[int, int]  # line and byte, from 0
 def science(*entries: str) -> dict[str, str]:
     """Return {module: digest} of the scientific code that `entries` (dotted names) import, including themselves.
 
-    Plumbing is excluded. The files in a package's folder `assets` are treated as modules, named by their paths.
+    Plumbing is excluded. A package's XML files in its folder `assets` are treated as modules, named by their paths.
     """
     found = _closure(entries, stop=PLUMBING)
     for module in list(found):
-        folder = ROOT.joinpath(*module.split("."), ASSETS)
-        for path in sorted(folder.glob("*")):
+        for path in ROOT.joinpath(*module.split(".")).glob(ASSETS):
             found[path.relative_to(ROOT).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
@@ -76,7 +75,7 @@ def definitions(module: str, kind: type[Definition]) -> list[Definition]:
     path = source_file(module)
     if path is None:
         raise FileNotFoundError(module)
-    return [node for node in ast.parse(path.read_text()).body if isinstance(node, kind)]
+    return [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, kind)]
 
 
 def code_only(text: str) -> str:
@@ -95,7 +94,7 @@ def _closure(entries: Iterable[str], stop: tuple[str, ...] = (), comments: bool 
         path = source_file(module)
         if path is None or module in found or module.startswith(tuple(f"{package}." for package in stop) + stop):
             continue
-        text = path.read_text()
+        text = path.read_text("utf-8")
         imports, code = _parsed(text, module, is_package=path.name == "__init__.py")
         found[module] = hashlib.sha256(text.encode()).hexdigest() if comments else code
         waiting += _parents(module) + imports
@@ -131,10 +130,19 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
 
 def _code_only(text: str, nodes: list[ast.AST]) -> str:
     lines = [line.encode() for line in text.split("\n")]
-    spans = [*_prose(nodes), *_comments(text, lines)]
+    prose, continued = set(_prose(nodes)), set()
+    spans = set(prose)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        row, next_row = token.start[0] - 1, token.end[0]
+        place = (row, len(lines[row].decode()[: token.start[1]].encode()) if row < len(lines) else 0)
+        if token.type == tokenize.COMMENT:
+            spans.add((place, (row, len(lines[row]))))
+        elif next_row - row > 1 and token.string.strip() and not any(one <= place <= other for one, other in prose):
+            continued |= set(range(row, next_row - 1))  # lines that end inside a string
     for (first, start), (last, end) in sorted(spans, reverse=True):  # from the end: earlier positions stay valid
         lines[first : last + 1] = [lines[first][:start] + lines[last][end:], *[b""] * (last - first)]
-    return b"\n".join(line.rstrip() for line in lines if line.strip()).decode()
+    kept = (line if n in continued else line.rstrip() for n, line in enumerate(lines) if line.strip() or n in continued)
+    return b"\n".join(kept).decode()
 
 
 def _prose(nodes: list[ast.AST]) -> Iterator[tuple[Position, Position]]:
@@ -157,11 +165,3 @@ def _outermost_strings(node: ast.AST) -> Iterator[ast.expr]:
             yield child
         else:
             yield from _outermost_strings(child)
-
-
-def _comments(text: str, lines: list[bytes]) -> Iterator[tuple[Position, Position]]:
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start[0] - 1, token.start[1]
-            start = len(lines[row].decode()[:column].encode())
-            yield (row, start), (row, len(lines[row]))

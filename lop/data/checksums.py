@@ -64,11 +64,17 @@ class Checksums:
             raise InputError(f"{shown(path)}: found sha256 {found}, allowed: {expected}{why}")
 
     def pin(self, path: Path, name: str) -> None:
-        """Hold a file whose content has proved good to its checksum from now on, unless it is known already."""
-        if self.of(name) is None:
-            found = sha256(path)
-            write_json(self.pins, {**read_json(self.pins), name: found})
-            print(f"{name}: sha256 {found}, from now on the only one allowed ({shown(self.pins)})", flush=True)
+        """Allow only the present content of a valid file from now on, unless its checksum is known already."""
+        self.pin_all({name: path})
+
+    def pin_all(self, files: dict[str, Path]) -> None:
+        """Do the same for several files, by name."""
+        found = {name: sha256(path) for name, path in files.items() if self.of(name) is None}
+        if found:
+            write_json(self.pins, {**read_json(self.pins), **found})
+            (name, digest), *others = found.items()
+            more = f" (and {len(others)} more files)" if others else ""
+            print(f"{name}: sha256 {digest}{more}, the only one allowed from now on: {shown(self.pins)}", flush=True)
 
 
 def content_digest(files: Iterable[Path]) -> str:

@@ -104,7 +104,10 @@ def cifar100(folder: Path, origin: Origin) -> None:
     if found and origin.supplied:
         load.cifar100(origin.supplied)
         for path in found:
+            origin.checksums.check(path, path.name)
+        for path in found:
             link(path, folder / path.name)
+            origin.checksums.pin(path, path.name)
         return
     if origin.supplied is None:
         archive = folder / CIFAR100_ARCHIVE
@@ -135,8 +138,10 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
     if found := origin.find(*names):
         for path in found:
             read_class(path)
+            origin.checksums.check(path, f"classes/{path.name}")
         for path in found:
             link(path, folder / "classes" / path.name)
+        origin.checksums.pin_all({f"classes/{path.name}": path for path in found})
     elif official := origin.find(OFFICIAL):
         origin.checksums.check(official[0], OFFICIAL)
         build_classes(official[0], folder, seed)

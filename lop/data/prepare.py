@@ -60,7 +60,6 @@ def prepare(
 def _draw_classes(folder: Path, wanted: Iterable[Path], images: Images) -> None:
     """Draw classes one by one; several processes may do so concurrently for different classes."""
     for path in wanted:
-        remove_leftovers(path.parent, path.name)
         built_in.write_imagenet_class(folder, int(path.stem), images.seed)
 
 

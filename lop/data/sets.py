@@ -46,8 +46,9 @@ class Images:
     def identity(self, name: str) -> dict[str, str | int]:
         """Return everything that determines the images of a set, known before its files exist.
 
-        For built-in sets: the seed and the code that draws them. For the published sets: only the source, since
-        checksums verify their files, and for ImageNet also the seed, which selects images from the official files.
+        For built-in sets: the seed and the code that draws them. For the published sets: only the source, since their
+        contents are known or pinned at first use (`lop.data.checksums`), and for ImageNet also the seed, which selects
+        images from the official files.
         """
         identity: dict[str, str | int] = {"source": self.source}
         if self.source == "glyphs" or name == "imagenet":

@@ -11,10 +11,12 @@ Name a run by its key, the folder that contains its seeds, or by any of its file
 
 import argparse
 import json
+import re
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +25,11 @@ from typing import Any
 from lop.common import sources
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import remove_leftovers
-from lop.common.locks import is_locked
+from lop.common.locks import is_locked, try_lock
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.ranges import ranges
-from lop.data.sets import SOURCES, Images
+from lop.common.sources import fingerprint
+from lop.data.sets import Images
 from lop.figures.registry import Figure, figure_names, load_figure
 from lop.figures.runs import shown_runs, table_path
 from lop.problems import PROBLEMS, first_run
@@ -35,7 +38,7 @@ from lop.runs.identity import differences
 from lop.runs.metrics import read_about
 from lop.runs.progress import duration
 from lop.runs.provenance import changed_since
-from lop.runs.spec import CHECKPOINT, IDENTITY, Conditions
+from lop.runs.spec import CHECKPOINT, IDENTITY, KEY_LENGTH, Conditions
 
 HEAD = ("runs", "key", "seeds", "length", "state", "size", "age", "changed since", "wanted by")
 
@@ -52,13 +55,15 @@ class Group:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
+        """What the key stands for; InputError if the file is missing, damaged or of another key."""
         path = self.folder / IDENTITY
         try:
-            return dict(json.loads(path.read_text()))
-        except FileNotFoundError:
-            raise InputError(f"{shown(path)}: no such file") from None
+            identity = dict(json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{shown(path)}: cannot be read: {error}") from None
+        if (key := fingerprint(identity)[:KEY_LENGTH]) != self.key:
+            raise InputError(f"{shown(path)}: found the identity of {key}, allowed: that of {self.key}")
+        return identity
 
     @property
     def name(self) -> str:
@@ -80,9 +85,13 @@ class Group:
         return sorted(name for name in code.keys() | now.keys() if code.get(name) != now.get(name))
 
     @property
-    def changed_versions(self) -> list[str]:
-        """Libraries whose installed version has changed since."""
-        return sorted(changed_since(read_about(self.metrics[0]))) if self.metrics else []
+    def changed_since(self) -> str:
+        """Modules of the scientific code and versions of libraries that have changed since."""
+        try:
+            versions = sorted(changed_since(read_about(self.metrics[0]))) if self.metrics else []
+            return ", ".join([*self.changed_code, *versions]) or "nothing"
+        except InputError as error:
+            return f"unknown: {error}"
 
     @property
     def lengths(self) -> list[int]:
@@ -113,22 +122,26 @@ class Group:
         return max((path.stat().st_mtime for path in self.folder.rglob("*")), default=self.folder.stat().st_mtime)
 
 
-def wanted_figures() -> list[tuple[Figure, Conditions]]:
+def wanted_figures(results: Path) -> list[tuple[Figure, Conditions]]:
     """Return every figure at every scale, on each kind of device and with each source of images.
 
     Raises:
         InputError: a configuration file is invalid.
     """
     scales = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
-    images = [Images(source, configured().data.seed) for source in SOURCES]
     figures = [load_figure(name, scale) for scale in scales for name in figure_names()]
-    return [(figure, Conditions(one, kind)) for figure in figures for one in images for kind in ("cpu", "cuda")]
+    conditions = {configured().conditions}
+    for group in groups(results):
+        with suppress(InputError):
+            images = {"source": "glyphs", "seed": 0, **(group.identity["images"] or {})}
+            conditions.add(Conditions(Images(images["source"], images["seed"]), group.identity["device"]))
+    return [(figure, one) for figure in figures for one in conditions]
 
 
-def wanted_keys() -> dict[str, set[str]]:
+def wanted_keys(results: Path) -> dict[str, set[str]]:
     """Return {key: names of the figures that use its runs}."""
     keys: dict[str, set[str]] = {}
-    for figure, conditions in wanted_figures():
+    for figure, conditions in wanted_figures(results):
         for panel in figure.curve_panels.values():
             for source in panel.curves.values():
                 run = first_run(source.problem, source.config, figure.scale, source.setting, conditions)
@@ -138,7 +151,8 @@ def wanted_keys() -> dict[str, set[str]]:
 
 def groups(results: Path) -> list[Group]:
     """Return all runs in a results folder."""
-    return [Group(path.parent) for problem in PROBLEMS for path in sorted(results.glob(f"{problem}/*/*/{IDENTITY}"))]
+    folders = (folder for problem in PROBLEMS for folder in sorted(results.glob(f"{problem}/*/*")))
+    return [Group(folder) for folder in folders if re.fullmatch(f"[0-9a-f]{{{KEY_LENGTH}}}", folder.name)]
 
 
 def find(name: str, results: Path) -> Group:
@@ -148,13 +162,12 @@ def find(name: str, results: Path) -> Group:
         InputError: no run or several match.
     """
     path = Path(name).absolute()
-    for folder in (path, *path.parents):
-        if (folder / IDENTITY).is_file():
-            return Group(folder)
-    found = [group for group in groups(results) if group.key.startswith(name)]
+    there = groups(results)
+    found = [group for group in there if group.folder.absolute() in (path, *path.parents)]
+    found = found or [group for group in there if group.key.startswith(name)]
     if len(found) != 1:
-        there = ", ".join(group.key for group in found) or "none"
-        raise InputError(f"run: found {name!r}, which names {there}; allowed: a key in {shown(results)}, or a path")
+        keys = ", ".join(group.key for group in found) or "none"
+        raise InputError(f"run: found {name!r}, which names {keys}; allowed: a key in {shown(results)}, or a path")
     return found[0]
 
 
@@ -169,7 +182,7 @@ def rows(found: Iterable[Group], figures: dict[str, set[str]]) -> list[tuple[str
             group.state,
             size_text(group.size),
             duration(time.time() - group.changed),
-            ", ".join([*group.changed_code, *group.changed_versions]) or "nothing",
+            group.changed_since,
             ", ".join(sorted(figures.get(group.key, ()))) or "nothing",
         )
         for group in found
@@ -214,27 +227,31 @@ def compare(first: Group, second: Group) -> list[str]:
 
 def unwanted(results: Path) -> list[Path]:
     """Return the run folders and tables that no figure uses and no process is working on."""
-    keys = wanted_keys()
+    keys = wanted_keys(results)
     runs = [group for group in groups(results) if group.key not in keys]
     free = [group.folder for group in runs if not any(map(is_locked, group.folder.glob("seed-*")))]
     tables = set(results.glob("tables/*/*.parquet"))
     drawn = {table.parent.name for table in tables}
-    for figure, conditions in wanted_figures():
+    for figure, conditions in wanted_figures(results):
         if figure.name in drawn:
             tables.discard(results / table_path(figure, shown_runs(figure, conditions)))
     return free + sorted(tables)
 
 
-def remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir():
+def remove(path: Path) -> bool:
+    """Delete a run folder or a table; return whether it was deleted, as a folder in use is not."""
+    if path.is_dir():
+        with ExitStack() as locks:
+            if not all([locks.enter_context(try_lock(folder)) for folder in path.glob("seed-*")]):
+                return False
             shutil.rmtree(path)
-            if not any(path.parent.iterdir()):
-                path.parent.rmdir()
-        else:
-            remove_leftovers(path.parent, path.name)
-            path.with_suffix(".log").unlink(missing_ok=True)
-            path.unlink()
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    else:
+        remove_leftovers(path.parent, path.name)
+        path.with_suffix(".log").unlink(missing_ok=True)
+        path.unlink()
+    return True
 
 
 def size_text(size: float) -> str:
@@ -253,11 +270,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("\n".join(compare(find(options.first, results), find(options.second, results))))
             return
         if options.command == "show":
-            print("\n".join(describe(find(options.run, results), wanted_keys())))
+            print("\n".join(describe(find(options.run, results), wanted_keys(results))))
         elif options.command == "remove":
             _remove(unwanted(results), options.delete)
         else:
-            table = [HEAD, *rows(groups(results), wanted_keys())]
+            table = [HEAD, *rows(groups(results), wanted_keys(results))]
             widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
             for row in table:
                 print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -267,11 +284,10 @@ def _remove(paths: Sequence[Path], delete: bool) -> None:
     total = 0
     for path in paths:
         size = Group(path).size if path.is_dir() else path.stat().st_size
-        total += size
-        print(f"{size_text(size):>8}  {shown(path)}")
-    if delete:
-        remove(paths)
-    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted, use --delete"))
+        kept = delete and not remove(path)
+        total += 0 if kept else size
+        print(f"{size_text(size):>8}  {shown(path)}" + ("  kept: a process has begun to use it" if kept else ""))
+    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted; --delete does"))
 
 
 def _parser() -> argparse.ArgumentParser:

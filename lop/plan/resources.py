@@ -31,6 +31,7 @@ class Needs(_Model):
 
     mem_mb: Whole = Field(ge=1, description="megabytes")
     slack: Number = Field(3.0, ge=1, description="time limit as a multiple of the model's estimate")
+    tens: bool = Field(False, description="execute ten seeds per job, because a run is shorter than its start-up")
 
 
 class Table(_Model):
@@ -59,14 +60,14 @@ def read_resources(path: Path = RESOURCES) -> Table:
     return checked(Table, read_mapping(path), shown(path))
 
 
-def resources(spec: RunSpec, device: str = "cpu", runs: int = 1, path: Path = RESOURCES) -> Resources:
-    """Return the resources of a job that executes a number of runs like this one, one after another.
+def resources(spec: RunSpec, device: str = "cpu", path: Path = RESOURCES) -> Resources:
+    """Return the resources of a job that executes this run, or ten like it.
 
     A run that needs longer than the limit saves before it, requeues its job and continues: see `lop.runs.scheduler`.
     """
     table = read_resources(path)
     needs = table.runs[spec.problem.name]
-    minutes = runs * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
+    minutes = (10 if needs.tens else 1) * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
     known = not isnan(minutes)  # only if the problem has a model
     runtime = min(table.longest, max(table.shortest, round(minutes))) if known else table.longest
     return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)

@@ -45,11 +45,11 @@ def _state(spec: RunSpec, results: Path) -> State:
         except InputError:
             return State(DAMAGED, {})
     lengths = [int(other.stem.rpartition("-")[2]) for other in folder.glob("metrics-*.parquet")]
+    if not (folder / CHECKPOINT).exists():
+        return State(MISSING, {})
     if any(length > spec.horizon for length in lengths):
         return State(SHORTER, {})
-    if lengths:
-        return State(LONGER, {})
-    return State(INTERRUPTED if (folder / CHECKPOINT).exists() else MISSING, {})
+    return State(LONGER if lengths else INTERRUPTED, {})
 
 
 def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:

@@ -14,10 +14,6 @@ from lop.runs.identity import differences
 FORMAT = 1
 
 
-class OtherRun(InputError):
-    """A checkpoint with different parameters, seed or code."""
-
-
 def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
     """Write `state` atomically. It may contain tensors, numbers, strings, bytes, lists, tuples and dicts."""
     with atomic_file(path) as temporary:
@@ -28,14 +24,13 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the state in `path`.
 
     Raises:
-        InputError: the file is damaged or has another format.
-        OtherRun: the file does not belong to the run with this origin.
+        InputError: the file is damaged, has another format, or belongs to a run of another origin.
     """
     content = _read(path)
     if content["format"] != FORMAT:
         raise InputError(f"{shown(path)}: checkpoint format: found {content['format']}, allowed: {FORMAT}")
     if differing := differences(content["origin"], origin):
-        raise OtherRun(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
+        raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
     return content["state"]
 
 

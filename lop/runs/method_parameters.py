@@ -15,9 +15,10 @@ def _scalar(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str):
         raise ValueError("a number, a word, true or false")
     try:
-        return float(value) if isinstance(value, str) else value
+        number = float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+    return int(number) if isinstance(number, float) and number.is_integer() else number  # 1 and 1.0 are the same run
 
 
 class MethodParameters(Parameters):

@@ -17,7 +17,6 @@ class Problem:
     entry: str  # module that runs execute; its imports are the code of its runs
     parameters_class: str  # module:class, importable without torch
     data: str = ""  # set of images that runs learn from, if any
-    tens: bool = False  # run ten seeds per job of the workflow, because a run is shorter than its start-up
 
     @property
     def folder(self) -> Path:

@@ -17,6 +17,7 @@ PACKAGES = ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow"
 class History:
     """History of a run so far; saved in its checkpoints.
 
+    A run that was continued on another machine, or with other versions, keeps the earlier ones.
     A mark contains the step of the run, its seconds of computing, the time of day, and how often it had been resumed.
     The times of a shorter run that is cut from a longer one are computed from the marks.
     """
@@ -26,7 +27,13 @@ class History:
         self.seconds = 0.0
         self.resumed = 0
         self.marks: list[list[float]] = []
-        self.made_on = {"machine": machine(), "versions": versions()}
+        self.made_on: list[tuple[int, dict[str, Any]]] = [(0, _here())]  # from which step on the run was made where
+
+    def resume(self, step: int) -> None:
+        """Record that this process continues the run."""
+        self.resumed += 1
+        if self.made_on[-1][1] != _here():
+            self.made_on.append((step, _here()))
 
     def mark(self, step: int) -> None:
         """Record the current progress of the run."""
@@ -34,6 +41,7 @@ class History:
 
     def cut(self, step: int) -> None:
         """Restore the history at `step`, interpolating times between two marks."""
+        self.made_on = [one for one in self.made_on if one[0] < max(step, 1)]
         before = [0, 0.0, self.started, 0]
         for mark in self.marks:
             if mark[0] >= step:
@@ -53,7 +61,8 @@ class History:
             "seconds": self.seconds,
             "steps_per_second": step / self.seconds if self.seconds else None,
             "resumed": self.resumed,
-            **self.made_on,
+            "earlier": [{"from": start, **place} for start, place in self.made_on[:-1]],
+            **self.made_on[-1][1],
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -61,6 +70,10 @@ class History:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+
+
+def _here() -> dict[str, Any]:
+    return {"machine": machine(), "versions": versions()}
 
 
 @cache
@@ -84,9 +97,13 @@ def versions() -> dict[str, str]:
 
 
 def changed_since(about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return {name: (then, now)} for all versions that differ from those with which a run was made."""
-    then, now = about.get("versions") or {}, versions()
-    return {name: (then[name], now[name]) for name in sorted(then.keys() & now.keys()) if then[name] != now[name]}
+    """Return {name: (then, now)} of the versions that differ from those that part of a run was made with."""
+    now = versions()
+    changed: dict[str, tuple[str, str]] = {}
+    for part in (about, *about.get("earlier", ())):
+        then = part.get("versions") or {}
+        changed |= {name: (then[name], now[name]) for name in then.keys() & now.keys() if then[name] != now[name]}
+    return dict(sorted(changed.items()))
 
 
 def _processor() -> str:

@@ -68,6 +68,7 @@ class Runner:
         """
         with locked(self.folder):
             remove_leftovers(self.folder)
+            self._write_identity()
             if self.output.exists():
                 check_belongs(self.output, self.spec)
                 print(f"{self.spec.name}: already done: {self.output}", file=sys.stderr)
@@ -75,7 +76,6 @@ class Runner:
             problem = self.spec.problem
             if problem.data:
                 self.spec.conditions.images.must_exist(problem.data, self.parameters.classes(self.seed), self.data)
-            self._write_identity()
             with reproducible_arithmetic(), self._stop:
                 try:
                     train(self)
@@ -93,7 +93,7 @@ class Runner:
         """See `lop.runs.protocol.Run.steps`."""
         is_cut = self._resume(n)
         progress = Progress(self.spec.name, n, unit, self._progress_every)
-        progress.begin(self.step)
+        progress.begin(0 if is_cut else self.step)
         gc.freeze()  # spares the garbage collector from scanning all of torch repeatedly
         clock = saved = time.monotonic()
         ahead, look_around = stride, self.step + stride
@@ -149,15 +149,13 @@ class Runner:
         state = checkpoint.load(self.checkpoint, self.spec.origin)
         own = state["run"]
         self.metrics.load_state_dict(own["metrics"])
-        made_on = self._history.made_on
         self._history.load_state_dict(own["history"])
         self.step = min(own["step"], n)
         if own["step"] >= n:
             self.metrics.cut(n)
             self._history.cut(n)
             return True
-        self._history.resumed += 1
-        self._history.made_on = made_on
+        self._history.resume(self.step)
         for name, thing in self._tracked.items():
             thing.load_state_dict(state["tracked"][name])
         torch.set_rng_state(own["torch_rng"])

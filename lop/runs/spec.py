@@ -128,7 +128,15 @@ def _code(*entries: str) -> dict[str, str]:
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
     """Return {setting name: point} of a config's sweep at a scale."""
     values = _written(problem, problem.cfg_path(config)) | _scaled(problem, config, scale)
-    return {setting_name(point): point for point in settings_of(problem.model, values)}
+    return _points(problem, values, shown(problem.cfg_path(config)))
+
+
+def _points(problem: Problem, values: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    points = settings_of(problem.model, values)
+    named = {setting_name(point): point for point in points}
+    if len(named) < len(points):
+        raise InputError(f"{source}: found {len(points)} settings with {len(named)} names, allowed: different names")
+    return named
 
 
 def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def resolve(
     overrides = located(problem.model, overrides or {}, Path())
     values = _written(problem, cfg or problem.cfg_path(config)) | scaled | overrides
     replaced = dict.fromkeys(scaled, shown(scale_path(scale))) | dict.fromkeys(overrides, "command line")
-    points = {setting_name(point): point for point in settings_of(problem.model, values)}
+    points = _points(problem, values, source)
     if setting not in points:
         raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")
     point = points[setting]

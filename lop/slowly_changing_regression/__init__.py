@@ -6,5 +6,4 @@ PROBLEM = Problem(
     "slowly_changing_regression",
     "lop.slowly_changing_regression.run_regression",
     "lop.slowly_changing_regression.parameters:RegressionParameters",
-    tens=True,
 )

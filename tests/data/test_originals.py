@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -123,6 +124,31 @@ def small_classes(monkeypatch):
         monkeypatch.setattr(module, "CLASS_SHAPE", (4, *CLASS_SHAPE[1:]))
 
 
+def test_supplied_files_are_pinned_and_other_contents_refused(
+    tmp_path, supplied, checksums, small_cifar, small_classes, monkeypatch
+):
+    """The identity of published images is their name alone, so one project must not see two contents of it."""
+    monkeypatch.setattr(originals, "CLASSES", 3)
+    monkeypatch.setattr(originals.load, "cifar100", lambda folder: None)
+    (supplied / "classes").mkdir()
+    for name, content in small_cifar.items():
+        (supplied / name).write_bytes(content)
+    for number in range(3):
+        formats.write_class(supplied / f"classes/{number}.npy", np.zeros((4, 3, 32, 32)))
+    origin = Origin(checksums, supplied)
+    makers = (
+        lambda: originals.cifar100(tmp_path / "cifar", origin),
+        lambda: originals.imagenet(tmp_path / "i", origin, 0),
+    )
+    for make in (*makers, *makers):
+        make()
+    for make, name in zip(makers, ("train.bin", "classes/1.npy"), strict=True):
+        content = (supplied / name).read_bytes()
+        (supplied / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(InputError, match="sha256"):
+            make()
+
+
 def npy(array):
     file = io.BytesIO()
     np.save(file, array)
@@ -220,8 +246,9 @@ def command(*arguments, folder):
 def test_classes_by_hand(tmp_path):
     classes = Images().folder("imagenet", tmp_path) / "classes"
     classes.mkdir(parents=True)
-    for number in (3, 7):
-        (classes / f".{number}.npy.123.tmp").touch()  # left by a process that was killed
+    for number in (3, 7):  # left by processes that were killed days ago
+        (classes / f".{number}.npy.123.tmp").touch()
+        os.utime(classes / f".{number}.npy.123.tmp", (0, 0))
     ran = command("imagenet", "--classes", "3-4,6", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "imagenet: 3 files" in ran.stdout

@@ -5,10 +5,12 @@ import torch
 from test_plan import made, spec
 
 from lop.common.locks import locked
+from lop.data.sets import Images
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs, table_path
-from lop.plan.manage import main
-from lop.runs.spec import Conditions
+from lop.plan.manage import main, remove, unwanted
+from lop.problems import PROBLEMS
+from lop.runs.spec import Conditions, resolve
 
 
 @pytest.fixture
@@ -87,3 +89,29 @@ def test_an_unknown_or_ambiguous_name_is_one_line(tmp_path, arguments, capsys):
         main(["--results", str(tmp_path), *arguments])
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_run_that_begins_meanwhile_is_kept(tmp_path):
+    made(tmp_path, spec(lr=0.5))
+    paths = unwanted(tmp_path)
+    assert paths == [tmp_path / spec(lr=0.5).group]
+    with locked(tmp_path / spec(lr=0.5).folder):
+        assert not remove(paths[0])
+    assert (tmp_path / spec(lr=0.5).path).exists()
+    assert remove(paths[0])
+
+
+def test_images_of_another_seed_are_wanted_where_there_are_runs_of_them(tmp_path):
+    other = resolve(PROBLEMS["imagenet"], "bp", 0, "smoke", "step_size=0.01", conditions=Conditions(Images(seed=5)))
+    made(tmp_path, other)
+    assert unwanted(tmp_path) == []
+
+
+def test_a_damaged_or_foreign_identity_is_told_and_the_others_are_listed(tmp_path, run):
+    for other in (spec(), spec(lr=0.5), spec(lr=0.25)):
+        made(tmp_path, other)
+    (tmp_path / spec(lr=0.5).group / "identity.json").write_text("{}")
+    (tmp_path / spec(lr=0.25).group / "identity.json").unlink()
+    lines = {line.split()[1]: line for line in run()[1:]}
+    assert "unknown: " not in lines[spec().key]
+    assert all("identity.json" in lines[spec(lr=lr).key] for lr in (0.5, 0.25))

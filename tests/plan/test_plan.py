@@ -67,7 +67,7 @@ def changed_code(**overrides):
     ],
 )
 def test_why_a_run_has_to_be_made(other, reason, tmp_path):
-    made(tmp_path, other)
+    made(tmp_path, other).with_name("checkpoint.pt").touch()
     assert why(spec(), tmp_path) == reason
 
 

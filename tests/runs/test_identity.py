@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from lop.common import sources
+from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.problems import PROBLEMS
 from lop.runs.identity import differences
+from lop.runs.method_parameters import MethodParameters
 from lop.runs.spec import Conditions, resolve
 
 ALL = set(PROBLEMS)
@@ -131,3 +134,17 @@ def test_differences_name_parameters_and_modules():
     assert found.facts == {"num_hidden_layers": (3, 2), "data.seed": (0, 1), "device": ("cpu", "cuda")}
     assert found.modules == ["lop.plasticity"]
     assert not differences(one.identity, one.identity)
+
+
+def test_settings_that_would_share_a_name_are_refused(tmp_path):
+    cfg = tmp_path / "std.yml"
+    text = (PROBLEMS["rl"].folder / "cfg/ant/std.yml").read_text()
+    cfg.write_text(text + "\nmethod: lop.algos.method:Method\nmethod_settings: {mode: [a b, ab]}\n")
+    with pytest.raises(InputError, match="2 settings with 1 names"):
+        resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", "mode=ab", cfg)
+
+
+@pytest.mark.parametrize("value", [1, 1.0, "1e0"])
+def test_equal_values_are_equal_runs(value):
+    adapter = TypeAdapter(MethodParameters.model_fields["method_settings"].annotation)
+    assert repr(adapter.validate_python({"strength": value})) == "{'strength': 1}"

@@ -21,9 +21,9 @@ from toy import spec, toy_run, walk
 from lop.common.errors import InputError
 from lop.common.locks import is_locked, locked
 from lop.runs import checkpoint
-from lop.runs.checkpoint import OtherRun
 from lop.runs.metrics import read_about
 from lop.runs.process import EXIT_INTERRUPTED, Interrupted
+from lop.runs.provenance import changed_since
 
 
 class PowerCut(Exception):
@@ -167,6 +167,16 @@ def test_a_cut_run_has_been_resumed_as_often_as_it_was_then(tmp_path):
     assert read_about(train(tmp_path, no_step, n=400).output)["resumed"] == 1
 
 
+def test_a_run_keeps_where_and_with_what_its_parts_were_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("lop.runs.provenance.versions", lambda: {"torch": "0.1"})
+    assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
+    monkeypatch.undo()
+    whole, shorter = (read_about(train(tmp_path, n=n).output) for n in (500, 100))
+    assert [(part["from"], part["versions"]) for part in whole["earlier"]] == [(0, {"torch": "0.1"})]
+    assert changed_since(whole)["torch"] == ("0.1", torch.__version__)
+    assert (shorter["earlier"], shorter["versions"]) == ([], {"torch": "0.1"})
+
+
 def test_a_finished_run_is_not_made_again(tmp_path):
     before = train(tmp_path).output.stat()
     after = train(tmp_path, no_step).output.stat()
@@ -212,7 +222,7 @@ def test_kinds_of_device_share_no_file(tmp_path, other_device):
 def test_a_checkpoint_in_the_place_of_another_runs_is_refused_and_nothing_is_lost(tmp_path, change, message):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     content = toy_run(tmp_path).checkpoint.read_bytes()
-    with pytest.raises(OtherRun, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)):
         checkpoint.load(toy_run(tmp_path).checkpoint, spec(**change).origin)
     assert toy_run(tmp_path).checkpoint.read_bytes() == content
 
@@ -221,7 +231,7 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     origin = spec().origin
     other = origin | {"code": {**origin["code"], "lop.plasticity": "changed"}}
-    with pytest.raises(OtherRun, match=r"code differs in lop\.plasticity"):
+    with pytest.raises(InputError, match=r"code differs in lop\.plasticity"):
         checkpoint.load(toy_run(tmp_path).checkpoint, other)
 
 
@@ -235,7 +245,11 @@ def test_metrics_in_the_place_of_another_runs_are_refused(tmp_path):
 
 def test_the_identity_lies_beside_the_seeds(tmp_path):
     run = train(tmp_path)
-    assert json.loads((run.folder.parent / "identity.json").read_text()) == spec(seed=3).identity
+    path = run.folder.parent / "identity.json"
+    assert json.loads(path.read_text()) == spec(seed=3).identity
+    path.unlink()
+    train(tmp_path, no_step)
+    assert json.loads(path.read_text()) == spec().identity
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def f():
     """Doc
     string."""
     return """kept
-# kept too"""
+
+# kept too  """
 class A:
     "doc"
     y: int = Field(1, description="a " "unit", ge=0)
@@ -76,12 +77,15 @@ def h(é):  # é
         f"é {é}: "  # why
         "wrong", 3
     ) from None
+def i():
+    raise E(description="a"); x = 1
 '''
     assert code_only(text).splitlines() == [
         'x = "# no comment"',
         "def f():",
         '    return """kept',
-        '# kept too"""',
+        "",
+        '# kept too  """',
         "class A:",
         "    y: int = Field(1, description=, ge=0)",
         "def g(): ; return 1",
@@ -89,6 +93,8 @@ def h(é):  # é
         "    raise ValueError(",
         "        , 3",
         "    ) from None",
+        "def i():",
+        "    raise E(description=); x = 1",
     ]
 
 

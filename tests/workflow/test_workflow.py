@@ -183,6 +183,16 @@ def test_a_new_method_is_a_file_and_two_lines(project):
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
 
+def test_curves_may_differ_in_the_inputs_of_their_seeds_alone(project):
+    (project.folder / "frictions.txt").write_text(2 * "0.1 0.2 0.3 0.4 0.5\n")
+    own = project.folder / "lop/rl/cfg/sant/own.yml"
+    shutil.copy(own.with_name("std.yml"), own)
+    project.append("lop/rl/cfg/sant/own.yml", f"\nfrictions_file: {project.folder}/frictions.txt\n")
+    project.edit("config/figures.yaml", "l2: rl/sant/l2", "l2: rl/sant/own")
+    names = {f"rl/sant/{config} seed {seed}" for config in ("std", "own", "cbp") for seed in (0, 1)}
+    assert names <= project.stale("figures/fig3c.pdf")
+
+
 def test_undoing_a_change_runs_nothing(project):
     before = project.metrics("ant/l2")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from lop._compat import keeps_files_in_storage, lift_default_job_rate_limit
+from lop.common._compat import keeps_files_in_storage, lift_default_job_rate_limit
 from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
 from lop.common import sources
@@ -19,7 +19,7 @@ from lop.common.paths import ROOT
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
-from lop.plan.resources import resources
+from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
 
@@ -37,12 +37,14 @@ with told_in_one_line():
         name: str(table_path(FIGURES[name], shown)) for name, shown in SHOWN.items()
     }
     CLAIMED = claimed_figures()
+    TENS = {name for name, needs in read_resources().runs.items() if needs.tens}
 
-# One run for each folder of seeds and length, from which, with the seed, everything about a job follows. A run that
-# several figures use has the name that the first of them gives it.
+# The run of each job, by its wildcards; where a job executes ten seeds, one of them. A run that several figures use has
+# the name that the first of them gives it.
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
-    WANTED.setdefault((str(spec.group), str(spec.horizon)), spec)
+    seed = None if spec.problem.name in TENS else spec.folder.name.removeprefix("seed-")
+    WANTED.setdefault((str(spec.group), seed, str(spec.horizon)), spec)
 IN_STORAGE = keeps_files_in_storage(workflow)
 # Command-line options that select the runs, for modules of lop that are called as commands.
 SELECTION = [
@@ -59,8 +61,8 @@ wildcard_constraints:
 
 
 def spec_of(wildcards):
-    """Return the run of a metrics file, or one that differs from it only in the seed."""
-    key = (wildcards.group, wildcards.length)
+    """Return the run of a job; where it executes ten seeds, one that differs from them only in the seed."""
+    key = (wildcards.group, wildcards.get("seed"), wildcards.length)
     if key not in WANTED:
         raise WorkflowError(
             f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale uses these runs"
@@ -133,7 +135,7 @@ def train_command(wildcards):
 def asked_for(wildcards):
     """Return the resources that a job requests from a scheduler."""
     spec = spec_of(wildcards)
-    return resources(spec, SETTINGS.device, 10 if spec.problem.tens else 1)
+    return resources(spec, SETTINGS.device)
 
 
 def data_command(name, classes="0-999"):

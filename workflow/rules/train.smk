@@ -18,13 +18,13 @@ for problem in PROBLEMS.values():
                     update(f"{runs}/seed-{{tens}}{seed}/metrics-{{length}}.parquet")
                     for seed in range(10)
                 ]
-                if problem.tens
+                if problem.name in TENS
                 else update(f"{runs}/seed-{{seed}}/metrics-{{length}}.parquet")
             ),
         log:
             (
                 f"{runs}/seeds-{{tens}}0-{{tens}}9-{{length}}.log"
-                if problem.tens
+                if problem.name in TENS
                 else f"{runs}/seed-{{seed}}/run-{{length}}.log"
             ),
         wildcard_constraints:

@@ -1,0 +1,22 @@
+"""Every use of private parts of Snakemake; `lop._compat` has those of the libraries that experiments use."""
+
+from typing import Any
+
+
+def lift_default_job_rate_limit(workflow: Any) -> None:
+    """Lift Snakemake's default limit of 100 job starts per second; keep a limit set by the user.
+
+    To enforce it, Snakemake 9 re-examines all waiting jobs every second, once for each finished job: after a few
+    hundred jobs it does little else. No option disables the default.
+    """
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def keeps_files_in_storage(workflow: Any) -> bool:
+    """Return whether Snakemake was given a default storage provider, from which every input of a job is fetched.
+
+    A workflow has no public way to ask. Known good: Snakemake 9.27.
+    """
+    return bool(workflow.storage_settings.default_storage_provider)
