@@ -18,7 +18,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
 
 
 def test_temporary_names_differ_between_processes_of_the_same_number(tmp_path):
-    """As in two containers."""
+    """Two containers may use the same process numbers."""
     with atomic_file(tmp_path / "file") as first, atomic_file(tmp_path / "file") as second:
         assert first != second
         first.touch()

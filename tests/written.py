@@ -8,7 +8,7 @@ from lop.runs.spec import RunSpec
 
 
 def about(spec: RunSpec, **changes: Any) -> dict[str, Any]:
-    """What the metadata of a run says, as `Runner.about` gives it."""
+    """Return the metadata of a run, as `Runner.about` does."""
     return {
         "name": spec.name, "config": spec.config, "setting": spec.setting, "scale": spec.scale, "key": spec.key,
         "origin": spec.origin, "horizon": spec.horizon, "device": "cpu", "seconds": 1800.0, "resumed": 1,

@@ -55,7 +55,7 @@ class Group:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What the key stands for; InputError if the file is missing, damaged or of another key."""
+        """The identity that the key stands for; InputError if its file is missing, damaged or of another key."""
         path = self.folder / IDENTITY
         try:
             identity = dict(json.loads(path.read_text()))

@@ -1,4 +1,4 @@
-"""Where the files of a set lie, by what makes them; and what is missing is told with the command that makes it."""
+"""Folders of image sets follow from what makes them; a missing file is reported with the command that makes it."""
 
 import re
 

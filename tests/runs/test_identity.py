@@ -1,4 +1,4 @@
-"""What makes runs other runs: scientific code, parameters, images, kind of device; nothing else."""
+"""Runs differ by scientific code, parameters, images and kind of device, and by nothing else."""
 
 import shutil
 from pathlib import Path

@@ -100,7 +100,7 @@ def i():
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_other_pythons_find_the_same_digest(version):
-    """Where such an interpreter is installed: results that are copied between machines keep their keys."""
+    """Results copied between machines keep their keys; checked with the interpreters that are installed."""
     pythons = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     program = "from lop.common import sources; print(sources.combined(sources.science('lop.rl.run_ppo')))"
     for python in [*pythons, Path(sys.executable)]:

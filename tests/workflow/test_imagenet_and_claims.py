@@ -43,7 +43,7 @@ def test_a_run_of_all_classes_waits_for_all_of_them(project):
 
 
 def test_a_claim_changes_and_no_run_is_repeated(project):
-    """Of one figure, the others being claimed nothing of."""
+    """Only one figure has claims here."""
     claims = yaml.safe_load((project.folder / "config/claims.yaml").read_text())
     (project.folder / "config/claims.yaml").write_text(yaml.safe_dump({"fig1b_first": claims["fig1b_first"]}))
     assert project.stale(CLAIMS) == {TEST}

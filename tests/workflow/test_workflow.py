@@ -372,14 +372,14 @@ def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(project):
 
 
 def test_the_top_level_only_includes_the_workflow():
-    """What the workflow catalogue and `snakedeploy` look for."""
+    """The workflow catalogue and `snakedeploy` look for these files."""
     assert (ROOT / ".snakemake-workflow-catalog.yml").is_file()
     assert (ROOT / "workflow/Snakefile").is_file()
     assert 'include: "workflow/Snakefile"' in (ROOT / "Snakefile").read_text()
 
 
 def test_another_workflow_uses_this_one_as_a_module(tmp_path, project):
-    """As `snakedeploy deploy-workflow` sets it up: a Snakefile of its own and a copy of config/."""
+    """`snakedeploy deploy-workflow` writes such a Snakefile and copies config/."""
     folder = tmp_path / "deployed"
     (folder / "workflow").mkdir(parents=True)
     shutil.copytree(project.folder / "config", folder / "config")
