@@ -23,7 +23,7 @@ BIN = 50_000
 
 
 def ours(config: str, **overrides: str) -> str:
-    """Where the runs of a config lie in the results."""
+    """Return a pattern for the metrics files of a config's runs, relative to the results folder."""
     changes = {"n_steps": 1_000_000, **overrides}
     spec = resolve(PROBLEMS["rl"], f"hopper/{config}", 0, "paper", overrides=changes)
     return f"{spec.group}/seed-*/{spec.path.name}"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from lop.common._compat import keeps_files_in_storage, lift_default_job_rate_limit
 from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
 from lop.common import sources
+from lop.common._compat import keeps_files_in_storage, lift_default_job_rate_limit
 from lop.common.errors import told_in_one_line
 from lop.common.paths import ROOT
 from lop.data import sets
