@@ -3,21 +3,20 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from lop.algos.utilities import UTILITIES
-from lop.nets.activations import activation_named
-from lop.nets.initialisation import gain, uniform_bound
-from lop.nets.online_norm import CLAMP as NORM_CLAMP
-from lop.nets.online_norm import EPS as NORM_EPS
+from lop.nets.bounds import gain, uniform_bound
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import normal_table
 from lop.online.kernel import kernel
 from lop.online.late import late as make_late
-from lop.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
+from lop.online.layout import LOSSES, NORM_CLAMP, NORM_EPS, OPTIMIZERS, Method, Settings, new_state, shape_of
+
+if TYPE_CHECKING:
+    import torch
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
 
@@ -84,7 +83,7 @@ class OnlineLearner:
     shrink and perturb and the choice of dropout come from the same generator, but are not torch's; and of units of
     equal utility, such as several that were never active, the first goes, where torch takes any.
 
-    Numbers near 0 (denormals) take a processor forty times as long: call `torch.set_flush_denormal(True)` before.
+    Denormal numbers take a processor forty times as long: call `torch.set_flush_denormal(True)` before.
 
     Args:
         network: its layers' weights and biases, first to last; none for hidden layers makes a linear network.
@@ -247,9 +246,12 @@ class OnlineLearner:
         start = self.shape.units_at[layer]
         return values[start : start + self.sizes[layer + 1]]
 
-    def hidden(self, inputs: np.ndarray) -> list[torch.Tensor]:
-        """Activations (n, units) of every hidden layer for inputs (n, inputs), as after training: nothing is dropped,
-        and running statistics normalise."""
+    def hidden(self, inputs: np.ndarray) -> "list[torch.Tensor]":
+        """Return the activations (n, units) of every hidden layer for inputs (n, inputs), in evaluation mode."""
+        import torch  # not needed for learning
+
+        from lop.nets.activations import activation_named
+
         found, h = [], torch.from_numpy(np.asarray(inputs, np.float32))
         for layer in range(len(self.sizes) - 2):
             rows = self._rows(layer)
@@ -273,12 +275,12 @@ class OnlineLearner:
         return self._units(self.state.ages, layer)
 
     def state_dict(self) -> dict[str, Any]:
-        arrays = {name: torch.from_numpy(array) for name, array in self.state._asdict().items()}
-        return {"method": repr(self.method), **arrays}
+        """Return the method and all arrays, which share memory with the learner."""
+        return {"method": repr(self.method), **self.state._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where `state_dict` was called; ValueError if that was a learner of another method."""
         if state["method"] != repr(self.method):
             raise ValueError(f"Invalid state: of {state['method']} (allowed: {self.method})")
         for name, array in self.state._asdict().items():
-            array[...] = state[name].numpy()
+            array[...] = state[name]

@@ -1,51 +1,116 @@
-"""Checkpoints: the complete state of a run in one file, validated before use."""
+"""Checkpoints: the complete state of a run in one file, validated before use.
 
+A checkpoint is a ZIP archive. Its member `state.json` holds the state without the numbers of its arrays, which are
+members of their own in NumPy's format. Nothing is pickled, and torch is imported only for a state with tensors.
+"""
+
+import json
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import shown
 from lop.runs.identity import differences
 
-FORMAT = 1
+FORMAT = 2
+TREE = "state.json"
+BFLOAT16 = "bfloat16"  # NumPy has no such type: its bits are written as int16
 
 
 def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write `state` atomically. It may contain tensors, numbers, strings, bytes, lists, tuples and dicts."""
-    with atomic_file(path) as temporary:
-        torch.save({"format": FORMAT, "origin": origin, "state": state}, temporary)
+    """Write `state` atomically.
+
+    It may contain NumPy arrays, tensors of any device, numbers, strings, None, bytes, lists, tuples and dicts.
+
+    Raises:
+        TypeError: `state` contains something else.
+    """
+    arrays: list[np.ndarray] = []
+    tree = json.dumps({"format": FORMAT, "origin": origin, "state": _tree(state, arrays)})
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(TREE, tree)
+        for number, array in enumerate(arrays):
+            with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
-    """Return the state in `path`.
+    """Return the state in `path`, with all tensors on the CPU.
 
     Raises:
         InputError: the file is damaged, has another format, or belongs to a run of another origin.
     """
-    content = _read(path)
-    if content["format"] != FORMAT:
-        raise InputError(f"{shown(path)}: checkpoint format: found {content['format']}, allowed: {FORMAT}")
-    if differing := differences(content["origin"], origin):
-        raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
-    return content["state"]
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load does not compare checksums
-        if damaged:
-            raise ValueError(f"checksum of {damaged}")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if set(content) != {"format", "origin", "state"}:
-            raise ValueError("not a checkpoint of lop")
-        return content
+        with zipfile.ZipFile(path) as archive:  # reading a member verifies its checksum
+            if TREE not in archive.namelist():
+                raise ValueError("not a checkpoint of this version of lop")
+            content = json.loads(archive.read(TREE))
+            arrays = [_array(archive, number) for number in range(len(archive.namelist()) - 1)]
+        found, made_by = content["format"], content["origin"]
+        state = _state(content["state"], iter(arrays)) if found == FORMAT else {}
     except Exception as error:  # a damaged file can make the reader raise anything
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again"
         ) from None
+    if found != FORMAT:
+        raise InputError(f"{shown(path)}: checkpoint format: found {found}, allowed: {FORMAT}")
+    if differing := differences(made_by, origin):
+        raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
+    return state
+
+
+def _tree(value: Any, arrays: list[np.ndarray]) -> Any:
+    """Return `value` as JSON, in which a mapping {kind: content} stands for what JSON lacks; append its arrays."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_tree(one, arrays) for one in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_tree(one, arrays) for one in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_tree(key, arrays), _tree(one, arrays)] for key, one in value.items()]}
+    if isinstance(value, bytes):
+        arrays.append(np.frombuffer(value, np.uint8))
+        return {"bytes": None}
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        arrays.append(value)
+        return {"array": None}
+    torch = sys.modules.get("torch")
+    if torch and torch.is_tensor(value):
+        tensor, kind = value.detach().cpu(), str(value.dtype).removeprefix("torch.")
+        arrays.append((tensor.view(torch.int16) if kind == BFLOAT16 else tensor).numpy())
+        return {"tensor": kind}
+    raise TypeError(f"a checkpoint cannot contain a {type(value).__module__}.{type(value).__qualname__}")
+
+
+def _state(tree: Any, arrays: Iterator[np.ndarray]) -> Any:
+    """Return the value that `_tree` has written."""
+    if isinstance(tree, list):
+        return [_state(one, arrays) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, content),) = tree.items()
+    if kind == "tuple":
+        return tuple(_state(one, arrays) for one in content)
+    if kind == "dict":
+        return {_state(key, arrays): _state(value, arrays) for key, value in content}
+    if kind == "bytes":
+        return next(arrays).tobytes()
+    if kind == "array":
+        return next(arrays)
+    import torch
+
+    tensor = torch.from_numpy(next(arrays))
+    return tensor.view(torch.bfloat16) if content == BFLOAT16 else tensor
+
+
+def _array(archive: zipfile.ZipFile, number: int) -> np.ndarray:
+    with archive.open(f"{number}.npy") as member:
+        return np.lib.format.read_array(member, allow_pickle=False)

@@ -174,7 +174,9 @@ def _positive(text: str) -> float:
 
 
 def _check_device(name: str) -> None:
-    import torch
+    if name == "cpu":
+        return
+    import torch  # takes a second
 
     try:
         torch.zeros(1, device=name).cpu()

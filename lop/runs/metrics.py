@@ -88,24 +88,14 @@ class MetricsLog:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def state_dict(self) -> dict:
-        import torch  # only needed by runs, not by readers of their metrics
-
-        if not len(self):
-            return {"names": []}
-        columns = {
-            name: torch.frombuffer(getattr(self, name), dtype=getattr(torch, dtype)).clone()
-            for name, dtype in self._dtypes.items()
-        }
+        columns = {name: np.array(getattr(self, name), dtype) for name, dtype in self._dtypes.items()}
         return {"names": list(self.names)} | columns
 
     def load_state_dict(self, state: dict) -> None:
         self.names = list(state["names"])
         self.codes = {name: code for code, name in enumerate(self.names)}
         for name in self._dtypes:
-            values = array(getattr(self, name).typecode)
-            if self.names:
-                values.frombytes(state[name].numpy().tobytes())
-            setattr(self, name, values)
+            setattr(self, name, array(getattr(self, name).typecode, state[name].tobytes()))
 
     _dtypes = {"metric": "int32", "step": "int64", "layer": "int16", "value": "float64", "logged_at": "int64"}
 

@@ -1,17 +1,25 @@
-"""Process settings during training: threads, floating point, signals."""
+"""Process settings during training: threads, floating point, random generators, signals.
 
+Torch takes a second to import, so it is only touched if the experiment has imported it.
+"""
+
+import ctypes
 import gc
 import os
+import platform
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from threadpoolctl import threadpool_limits
 
 EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved, run the same command again (a scheduler may requeue)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Where the C library's floating-point environment on Linux has the control register: its index among 32-bit words, and
+# the bits that flush denormal numbers to zero.
+CONTROL_REGISTER = {"x86_64": (7, 0x8040), "aarch64": (0, 1 << 24)}
 
 
 class Interrupted(SystemExit):
@@ -44,16 +52,56 @@ class StopRequest:
 @contextmanager
 def reproducible_arithmetic() -> Iterator[None]:
     """Compute on one thread, flush denormal numbers to zero, and have cuDNN choose deterministic kernels."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for libraries that are loaded later, such as SciPy's
-    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    with threadpool_limits(1):
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # for libraries that are loaded later, such as SciPy's
+    torch = sys.modules.get("torch")
+    if torch:
+        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
         torch.backends.cudnn.deterministic = True
+    with threadpool_limits(1):
+        flush_denormal(True)
         try:
             yield
         finally:
             gc.unfreeze()
-            torch.set_num_threads(threads)
-            torch.set_flush_denormal(False)
-            torch.backends.cudnn.deterministic = deterministic
+            flush_denormal(False)
+            if torch:
+                torch.set_num_threads(threads)
+                torch.backends.cudnn.deterministic = deterministic
+
+
+def flush_denormal(flush: bool) -> None:
+    """Do what `torch.set_flush_denormal` does, on Linux without importing torch."""
+    if sys.platform != "linux" or platform.machine() not in CONTROL_REGISTER:
+        import torch
+
+        torch.set_flush_denormal(flush)
+        return
+    word, bits = CONTROL_REGISTER[platform.machine()]
+    library, environment = ctypes.CDLL(None), (ctypes.c_uint32 * 16)()
+    library.fegetenv(environment)
+    environment[word] = environment[word] | bits if flush else environment[word] & ~bits
+    library.fesetenv(environment)
+
+
+def generator_states(device: str) -> dict[str, Any]:
+    """Return the states of torch's generators, of the CPU and of `device`; without torch, an empty mapping."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    states = {"cpu": torch.get_rng_state()}
+    if device != "cpu":
+        states["device"] = torch.get_device_module(device).get_rng_state(device)
+    return states
+
+
+def set_generator_states(states: dict[str, Any], device: str) -> None:
+    """Restore what `generator_states` returned."""
+    if not states:
+        return
+    import torch
+
+    torch.set_rng_state(states["cpu"])
+    if device != "cpu":
+        torch.get_device_module(device).set_rng_state(states["device"], device)

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lop.common.files import atomic_file, remove_leftovers
 from lop.common.locks import locked
 from lop.data.checksums import content_digest
 from lop.data.sets import DATA, FIXED_FILES
 from lop.runs import checkpoint
 from lop.runs.metrics import MetricsLog, check_belongs, write_metrics
-from lop.runs.process import Interrupted, StopRequest, reproducible_arithmetic
+from lop.runs.process import (
+    Interrupted,
+    StopRequest,
+    generator_states,
+    reproducible_arithmetic,
+    set_generator_states,
+)
 from lop.runs.progress import Progress, duration
 from lop.runs.protocol import Stateful
 from lop.runs.provenance import History
@@ -133,8 +137,7 @@ class Runner:
             "step": self.step,
             "history": self._history.state_dict(),
             "metrics": self.metrics.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "device_rng": self._device_module.get_rng_state(self.device) if self._device_module else None,
+            "generators": generator_states(self.device),
         }
         tracked = {name: thing.state_dict() for name, thing in self._tracked.items()}
         checkpoint.save(self.checkpoint, self.spec.origin, {"run": own, "tracked": tracked})
@@ -158,16 +161,8 @@ class Runner:
         self._history.resume(self.step)
         for name, thing in self._tracked.items():
             thing.load_state_dict(state["tracked"][name])
-        torch.set_rng_state(own["torch_rng"])
-        if self._device_module:
-            self._device_module.set_rng_state(own["device_rng"], self.device)
+        set_generator_states(own["generators"], self.device)
         return False
-
-    @property
-    def _device_module(self) -> Any:
-        """Torch's module for a device with its own random generator, such as `torch.cuda`; None for the CPU."""
-        kind = torch.device(self.device).type
-        return None if kind == "cpu" else torch.get_device_module(kind)
 
     def about(self) -> dict[str, Any]:
         """Return the run's identity and provenance: the JSON document in the metadata of its metrics."""
