@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import Server
 
 from lop.algos.recorded import Recording
 from lop.common.locks import locked
@@ -25,6 +26,14 @@ else:  # before the first backward pass, when torch looks what devices there are
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest first: no worker is left alone with it."""
     items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
+
+
+@pytest.fixture(scope="session")
+def python():
+    """An interpreter that has imported the libraries already."""
+    server = Server()
+    yield server.python
+    server.close()
 
 
 @pytest.fixture

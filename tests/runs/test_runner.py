@@ -289,8 +289,8 @@ def test_files_of_another_format_are_refused(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(InputError, match="metrics format: found 0, allowed: 1"):
         read_about(run.output)
-    monkeypatch.setattr("lop.runs.checkpoint.FORMAT", 2)
-    with pytest.raises(InputError, match="checkpoint format: found 1, allowed: 2"):
+    monkeypatch.setattr("lop.runs.checkpoint.FORMAT", 3)
+    with pytest.raises(InputError, match="checkpoint format: found 2, allowed: 3"):
         checkpoint.load(run.checkpoint, spec().origin)
 
 

@@ -1,10 +1,11 @@
-"""docs/extending.md, done as it says: a method that is new code, as a curve of two figures, and a problem."""
+"""The steps of docs/extending.md: a new method, as a curve of two figures, and a new problem."""
 
 import re
 
 import pandas as pd
 import pytest
-from test_workflow import Project
+from project import Project
+from refusals import names
 
 from lop.common.paths import ROOT
 
@@ -30,18 +31,17 @@ def add_method(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_method_of_ones_own(tmp_path):
-    project = Project(tmp_path / "project")
-    for figure in FIGURES:
-        project.build(figure)
+def test_a_method_of_ones_own(fresh):
+    project = fresh
+    project.build(*FIGURES)
     add_method(project)
 
     runs = {f"rl/ant/l2_init seed {seed}" for seed in (0, 1)}
     of_imagenet = {f"imagenet/l2_init strength=0.001 seed {seed}" for seed in (0, 1)}
     assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
     assert project.stale(FIGURES[1]) == of_imagenet | {"collect fig1c", "draw fig1c"}
+    project.build(*FIGURES)
     for figure in FIGURES:
-        project.build(figure)
         table = pd.read_csv((project.folder / figure).with_suffix(".csv"))
         assert "l2_init" in set(table["curve"]), table
 
@@ -60,8 +60,8 @@ def add_problem(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_problem_of_ones_own(tmp_path):
-    project = Project(tmp_path / "project")
+def test_a_problem_of_ones_own(fresh):
+    project = fresh
     add_problem(project)
     project.build("figures/walk.pdf")
     table = pd.read_csv(project.folder / "figures/walk.csv")
@@ -74,19 +74,17 @@ def test_a_problem_of_ones_own(tmp_path):
     assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("walk ")] == ["unknown"]
 
 
-def test_its_mistakes_are_told_in_one_line(tmp_path):
-    project = Project(tmp_path / "project")
-    add_method(project)
-    cfg, what = "lop/rl/cfg/ant/l2_init.yml", "method_settings: {strength: 1e-3}"
-    for mistake, told in {
-        "method_settings: {power: 1e-3}": "allowed: settings of lop.algos.l2_init:L2Init: strength",
-        "": "found {}, allowed: with strength, which lop.algos.l2_init:L2Init needs",
-        "method_settings: {strength: {}}": "found {}, allowed: a number, a word, true or false",
-    }.items():
-        project.edit(cfg, what, mistake or "# nothing")
-        done = project.snakemake("-n", "figures/fig4a.pdf")
-        assert done.returncode != 0
-        line = (done.stdout + done.stderr).strip().splitlines()[-1]
-        assert f"error: {cfg}: key `method_settings" in line
-        assert told in line
-        project.edit(cfg, mistake or "# nothing", what)
+@pytest.mark.parametrize(
+    ("mistake", "facts"),
+    [
+        ("method_settings: {power: 1e-3}", ("method_settings", "lop.algos.l2_init:L2Init", "strength")),
+        ("", ("method_settings", "{}", "strength", "lop.algos.l2_init:L2Init")),
+        ("method_settings: {strength: {}}", ("method_settings.strength", "{}")),
+    ],
+    ids=["unknown", "missing", "not a number"],
+)
+def test_a_mistake_in_its_settings_is_one_line(fresh, mistake, facts):
+    add_method(fresh)
+    cfg = "lop/rl/cfg/ant/l2_init.yml"
+    fresh.edit(cfg, "method_settings: {strength: 1e-3}", mistake)
+    names(fresh.refusal("-n", FIGURES[0]), cfg, *facts)

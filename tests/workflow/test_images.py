@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from test_workflow import Project
+from project import Project
 
 from lop.data.sets import Images
 from lop.runs.metrics import read_about
@@ -21,8 +21,8 @@ IMAGES = str(Images().folder("mnist", Path("data")) / "train-images-idx3-ubyte.g
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("images") / "project")
+def project(tmp_path_factory, python):
+    project = Project(tmp_path_factory.mktemp("images") / "project", python=python)
     assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
     project.log = project.build(FIGURE)
     return project

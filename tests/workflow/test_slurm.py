@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from project import Project
 from slurm import Cluster, missing
-from test_workflow import Project
 
 from lop.runs.metrics import read_about
 
@@ -24,6 +24,10 @@ PROFILE = (
     *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
     *("--default-resources", "mem_mb=500", "runtime=10", "slurm_partition=low", "--latency-wait", "10"),
 )
+LONGER = (
+    "rl/*: {n_steps: 4_096}",
+    "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 40_000}\n  rl/walker/*: {n_steps: 4_096}",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,7 @@ def cluster(tmp_path_factory):
 def project(tmp_path_factory):
     """One whose Hopper takes long enough to be met in the middle."""
     project = Project(tmp_path_factory.mktemp("project") / "project")
-    longer = "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 40_000}\n  rl/walker/*: {n_steps: 4_096}"
-    project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", longer)
+    project.edit("config/scales/smoke.yaml", *LONGER)
     return project
 
 
@@ -48,9 +51,10 @@ def long(project):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(project, long, tmp_path_factory):
+def uninterrupted(long, tmp_path_factory, python):
     """The same, made without a cluster."""
-    other = Project(tmp_path_factory.mktemp("other") / "project", project.folder)
+    other = Project(tmp_path_factory.mktemp("other") / "project", python=python)
+    other.edit("config/scales/smoke.yaml", *LONGER)
     other.build(long)
     return other.folder / long
 
@@ -131,7 +135,8 @@ def test_runs_out_of_time_put_themselves_back_and_go_on(project, cluster, uninte
     """Two tasks of one array, each of which puts back itself alone; the second is compared."""
     steps = round(60 * read_about(uninterrupted)["steps_per_second"])  # of Hopper; Walker2d takes longer
     project.edit("config/scales/smoke.yaml", "rl/walker/*: {n_steps: 4_096}", f"rl/walker/*: {{n_steps: {steps}}}")
-    other = Project(tmp_path / "project", project.folder)
+    other = Project(tmp_path / "project")
+    shutil.copy(project.folder / "config/scales/smoke.yaml", other.folder / "config/scales/smoke.yaml")
     longer = [project.paths("ed5a")[f"rl/walker/std seed {seed}"] for seed in (0, 1)]
     with ThreadPoolExecutor() as pool:
         whole = pool.submit(other.build, longer[1])

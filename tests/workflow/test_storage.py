@@ -3,13 +3,12 @@
 import shutil
 
 import pytest
-from test_workflow import Project
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("rsync"), reason="the storage of a folder copies by rsync")
-def test_a_figure_whose_files_are_kept_elsewhere(tmp_path):
-    project, bucket = Project(tmp_path / "project"), tmp_path / "bucket"
+def test_a_figure_whose_files_are_kept_elsewhere(tmp_path, fresh):
+    project, bucket = fresh, tmp_path / "bucket"
     bucket.mkdir()
     kept = ("--cores", "2", "--default-storage-provider", "fs", "--default-storage-prefix", str(bucket))
     for figure in ("figures/ed3c.crate.zip", "figures/fig1a.pdf", "figures/ed5c.pdf"):

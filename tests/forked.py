@@ -1,0 +1,160 @@
+"""A Python interpreter that has already imported the libraries.
+
+Importing torch and Snakemake takes two seconds, which most tests of a process would wait for several times. `Server`
+starts one process that imports them, and provides an executable, `python`, to be used in place of the interpreter: it
+asks that process for a fork, which runs the program (a script, `-m module` or `-c code`) with the caller's arguments,
+folder, environment and streams. Signals reach the program; if `python` is killed, so is the program.
+
+Modules of lop are not imported before the fork: every program finds its own, those of a copied project for example.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIBRARIES = (
+    *("torch", "torch.nn.functional", "numpy.ma", "scipy.special", "numba", "pyarrow.parquet", "pandas", "pydantic"),
+    *(
+        "yaml",
+        "filelock",
+        "threadpoolctl",
+        "gymnasium",
+        "mujoco",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+    ),
+    *("matplotlib.backends.backend_pdf", "seaborn", "PIL.Image", "jinja2", "snakemake.cli", "snakemake.script"),
+    *("snakemake.dag", "snakemake.workflow", "snakemake.scheduling.greedy"),
+)
+FORWARDED = (signal.SIGTERM, signal.SIGINT)
+ADDRESS = "FORKED_PYTHON"  # in the server's environment: its socket
+PYTHON = """#!{python} -IS
+import json, os, signal, socket, sys
+
+server = socket.socket(socket.AF_UNIX)
+server.connect({address!r})
+for number in {signals}:
+    signal.signal(number, lambda received, frame: server.send(bytes([received])))
+request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+socket.send_fds(server, [len(request).to_bytes(4)], [0, 1, 2])
+server.sendall(request)
+for stream in (0, 1, 2):  # closed when the program closes its own
+    os.close(stream)
+status = int.from_bytes(server.recv(4), signed=True)
+if status < 0:
+    signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+
+
+class Server:
+    """A process that forks programs; ends with the process that started it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        address = f"{self._folder.name}/socket"
+        self.python = Path(self._folder.name, "python")
+        self.python.write_text(
+            PYTHON.format(python=sys.executable, address=address, signals=tuple(map(int, FORWARDED)))
+        )
+        self.python.chmod(0o755)
+        environment = os.environ | {ADDRESS: address, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        if self._process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the server did not start")
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+def serve() -> tuple[list[str], str, dict[str, str]]:
+    """Fork for every request until standard input is closed; return, in the fork, the request."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.environ[ADDRESS])
+        listening.listen(64)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that end leave nothing
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([0, listening], [], [])
+            if 0 in ready:
+                sys.exit()
+            client, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            client.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    length, streams, *_ = socket.recv_fds(client, 4, 3)
+    request = bytearray()
+    while len(request) < int.from_bytes(length):
+        request += client.recv(int.from_bytes(length) - len(request))
+    if program := os.fork():
+        for stream in (0, 1, 2, *streams):
+            os.close(stream)
+        supervise(program, client)
+    client.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    return json.loads(request)
+
+
+def supervise(program: int, client: socket.socket) -> None:
+    """Forward signals to the program and its exit status to the client; end with both."""
+    ended = os.pidfd_open(program)
+    while True:
+        ready, _, _ = select.select([client, ended], [], [])
+        if ended in ready:
+            _, status = os.waitpid(program, 0)
+            try:
+                client.send(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
+            finally:
+                os._exit(0)
+        received = client.recv(1)
+        os.kill(program, received[0] if received else signal.SIGKILL)
+        if not received:
+            os._exit(0)
+
+
+def run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Run the program as the interpreter would."""
+    sys.executable = str(Path(os.environ[ADDRESS]).with_name("python"))
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    first, *rest = arguments
+    if first in ("-m", "-c"):
+        sys.path.insert(0, "" if first == "-c" else folder)
+        sys.argv = [first, *rest[1:]]
+        if first == "-m":
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.path.insert(0, str(Path(first).resolve().parent))
+        sys.argv = arguments
+        runpy.run_path(first, run_name="__main__")
+
+
+if __name__ == "__main__":
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    gc.freeze()  # no fork has to look at the libraries' objects,
+    atexit.register(gc.freeze)  # also when it ends
+    run(*serve())

@@ -1,0 +1,127 @@
+"""What a change makes stale, asked of a project whose figures are built."""
+
+import shutil
+
+import pytest
+from project import DRAW, FIGURE, RUNS, TABLE
+
+BINS = "fig4a: {seeds: 2, to: 4_096, bin: "  # in the file of the smoke scale
+BP = "slowly_changing_regression/sgd/bp"
+TENS = {f"{BP}/{name} step_size=0.01" for name in ("relu", "linear")} | {
+    f"slowly_changing_regression/sgd/cbp/relu replacement_rate={rate}" for rate in ("1e-05", "0.0001", "0.001", "0.01")
+}
+TENS_AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda p: None, set()),
+        (
+            lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002"),
+            {"rl/ant/l2 seed 0", "rl/ant/l2 seed 1", TABLE, DRAW},
+        ),
+        (
+            lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: 3"),
+            {f"rl/ant/{method} seed 2" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
+        ),
+        (lambda p: p.append("lop/algos/rl/ppo.py", "\nEXTRA = 1\n"), RUNS | {TABLE, DRAW}),
+        (
+            lambda p: (
+                p.append("lop/algos/rl/ppo.py", "\n# a comment\n"),
+                p.append("lop/runs/progress.py", "\nEXTRA = 1\n"),
+                p.append("workflow/rules/train.smk", "\n\nEXTRA = 1\n"),
+                p.append("lop/rl/README.md", "more\n"),
+                p.edit("lop/rl/cfg/ant/l2.yml", "label: PPO+L2", "label: other"),
+                p.metrics().unlink(),
+            ),
+            set(),
+        ),
+        (lambda p: p.append("lop/figures/plotting.py", "\n# a comment\n"), {DRAW}),
+        (lambda p: p.edit("config/figures.yaml", "y_label: Return per episode", "y_label: Return"), {DRAW}),
+        (lambda p: p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048"), {TABLE, DRAW}),
+        (
+            lambda p: (p.metrics().unlink(), p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048")),
+            {"rl/ant/std seed 0", TABLE, DRAW},
+        ),
+    ],
+    ids=[
+        "nothing",
+        "a parameter",
+        "a seed",
+        "scientific code",
+        "a comment, plumbing, a rule, a README, a label and a deleted run",
+        "a comment of plotting code",
+        "an axis label",
+        "bins",
+        "bins and a deleted run",
+    ],
+)
+def test_only_what_depends_on_a_change_is_stale(project, change, expected):
+    change(project)
+    assert project.stale(FIGURE) == expected
+
+
+def test_curves_may_differ_only_in_the_inputs_of_their_seeds(fresh):
+    (fresh.folder / "frictions.txt").write_text(2 * "0.1 0.2 0.3 0.4 0.5\n")
+    own = fresh.folder / "lop/rl/cfg/sant/own.yml"
+    shutil.copy(own.with_name("std.yml"), own)
+    fresh.append("lop/rl/cfg/sant/own.yml", f"\nfrictions_file: {fresh.folder}/frictions.txt\n")
+    fresh.edit("config/figures.yaml", "l2: rl/sant/l2", "l2: rl/sant/own")
+    names = {f"rl/sant/{config} seed {seed}" for config in ("std", "own", "cbp") for seed in (0, 1)}
+    assert names <= fresh.stale("figures/fig3c.pdf")
+
+
+def test_all_leaves_out_the_figures_that_this_machine_cannot_draw(fresh):
+    fresh.edit("lop/rl/pictures.py", "if find_library(library)", "if False")
+    done = fresh.snakemake("-n", "all")
+    assert done.returncode == 0, done.stderr
+    told = [line.split(":")[1].strip() for line in done.stderr.splitlines() if line.startswith("left out: ")]
+    assert sorted(told) == ["fig3", "fig3a"]
+    planned = {line.split()[3] for line in (done.stdout + done.stderr).splitlines() if ": draw " in line}
+    assert {"fig3b", "fig3c", "ed2b"} <= planned - {"fig3", "fig3a"} == planned
+    assert fresh.refusal("figures/fig3a.pdf")
+
+
+def test_the_plan_says_why_runs_are_missing(project):
+    project.edit("lop/rl/cfg/ant/ns.yml", "beta_1: 0.99", "beta_1: 0.95")
+    done = project.snakemake("plan", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("fig")}
+    assert rows["fig4a"].split()[1:4] == ["8", "6", "2"]
+    assert "beta_1" in rows["fig4a"]
+    assert rows["fig1b_first"].split()[1:3] == ["8", "8"]
+    assert rows["fig3b"].split()[2] == "0"
+    assert not list(project.folder.glob("results/rl/env_name=SlipperyAnt*"))
+
+
+# Runs of which a job executes ten
+
+
+def test_jobs_of_ten_seeds(project, build_log):
+    files = list(project.folder.glob("results/slowly_changing_regression/*/*/seed-*/metrics-20000.parquet"))
+    assert len(files) == 10 * len(TENS)
+    assert project.stale("figures/ed2_cbp.pdf") == set()
+    project.edit("config/scales/smoke.yaml", "ed2_cbp: {seeds: 3", "ed2_cbp: {seeds: 12")
+    assert project.stale("figures/ed2_cbp.pdf") == {f"{curve} seed 10-19" for curve in TENS} | TENS_AFTER
+
+
+def test_snakemake_looks_for_jobs_to_start_when_one_has_ended_and_not_all_the_time(build_log):
+    ended = build_log.count("Finished jobid")
+    assert ended > 20
+    assert 0 < build_log.count("Ready jobs: ") <= ended + 1
+
+
+def test_a_parameter_of_one_config_of_ten_seeds(project):
+    cfg = "lop/slowly_changing_regression/cfg/sgd/bp/linear.yml"
+    project.edit(cfg, "beta: 0.7", "beta: 0.8")
+    assert project.stale("figures/ed2_cbp.pdf") == {f"{BP}/linear step_size=0.01 seed 0-9"} | TENS_AFTER
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"), [("lop/rl/run_ppo.py", False), ("lop/online/kernel.py", True)], ids=["rl", "kernel"]
+)
+def test_code_of_another_problem_does_not_matter(project, module, expected):
+    project.append(module, "\nNOTHING = 0\n")
+    jobs = {f"{curve} seed 0-9" for curve in TENS} | TENS_AFTER
+    assert project.stale("figures/ed2_cbp.pdf") == (jobs if expected else set())
