@@ -1,12 +1,14 @@
-"""What the workflow itself takes, beside the runs: planning, starting, collecting.
+"""Measure the overhead of the workflow: planning, starting runs, collecting.
 
     python benchmarks/workflow.py
 
-- dry run: Snakemake's plan of all figures at the paper's scale, nothing of them there
-- run: a run of next to no steps, by hand: start, checkpoint and metrics; and one more job of Snakemake's on top of it
+- dry run: Snakemake's plan of all figures at the paper's scale, without any results
+- by hand: a run with next to no work, started as a script: interpreter, imports, checkpoint and metrics. PPO needs
+  torch, slowly-changing regression only numba, a random walk (docs/extending.md, in NumPy) neither.
+- in the workflow: one more such run in a build; a job executes ten runs of the regression
 - collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs of some length, and ten times that length
 
-Seconds, and a process's most memory in megabytes. All of it is done in a copy of the project in a temporary folder.
+Units: seconds, and the peak memory of a process in megabytes. Everything happens in a temporary copy of the project.
 """
 
 import os
@@ -24,19 +26,69 @@ from lop.figures.runs import by_path, shown_runs
 from lop.runs.metrics import MetricsLog, write_metrics
 from lop.runs.spec import Conditions
 
-CEILINGS = {"dry run": 40.0, "dry run, MB": 2048.0, "a run beyond its work": 1.5, "collect, memory of ten times": 1.2}
+CEILINGS = {
+    "dry run": 40.0,
+    "dry run, MB": 2048.0,
+    "by hand, PPO": 1.5,
+    "by hand, regression": 1.5,
+    "by hand, random walk": 0.5,
+    "in the workflow, PPO": 1.5,
+    "in the workflow, regression": 0.5,
+    "collect, memory of ten times": 1.2,
+}
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--quiet", "--cores", "1")
-SLOPE = (10, 30)  # runs of the two builds whose difference tells what one takes
 PARTS = ("Snakefile", "config", "envs", "lop", "profiles", "workflow", "pyproject.toml", "requirements.lock")
 SCALE = """runs:
   rl/*: {n_steps: 10}
   slowly_changing_regression/*: {num_data_points: 10_000}
+  random_walk/*: {n_steps: 10}
 """
+RUNS = {  # problem, config, setting
+    "PPO": ("rl", "ant/std", "default"),
+    "regression": ("slowly_changing_regression", "flip_one/relu", "step_size=0.01"),
+    "random walk": ("random_walk", "follow", "step_size=0.1"),
+}
+WALK = {
+    "__init__.py": '''
+from lop.runs.problem import Problem
+PROBLEM = Problem("random_walk", "lop.random_walk.run_walk", "lop.random_walk.parameters:WalkParameters")
+''',
+    "parameters.py": '''
+from typing import ClassVar
+from pydantic import Field
+from lop.runs.parameters import Number, Parameters, Whole
+class WalkParameters(Parameters):
+    horizon: ClassVar[str] = "n_steps"
+    n_steps: Whole = Field(ge=1, description="steps")
+    step_size: Number = Field(gt=0, description="size of a step")
+''',
+    "run_walk.py": '''
+import numpy as np
+from lop.random_walk import PROBLEM
+class Walk:
+    def __init__(self, seed):
+        self.rng, self.position = np.random.default_rng(seed), np.zeros(2)
+    def state_dict(self):
+        return {"rng": self.rng.bit_generator.state, "position": self.position}
+    def load_state_dict(self, state):
+        self.rng.bit_generator.state, self.position = state["rng"], state["position"]
+def train(run):
+    walk = Walk(run.seed)
+    run.track(walk=walk)
+    for step in run.steps(run.parameters.n_steps):
+        walk.position += run.parameters.step_size * walk.rng.standard_normal(2)
+        run.log("distance", step + 1, float(np.hypot(*walk.position)))
+if __name__ == "__main__":
+    from lop.runs.command_line import main
+    main(PROBLEM, __doc__ or "", train)
+''',
+    "cfg/follow.yml": "n_steps: 10\nstep_size: [0.1]\n",
+}
 PATHS = """
 import sys
 from lop.problems import first_run
 first = first_run(*sys.argv[1:])
-print(*(f"results/{first.with_seed(seed).path}" for seed in range(50)), sep="\\n")
+print(*(f"results/{first.with_seed(seed).path}" for seed in range(100)), sep="\\n")
 """
 COLLECT = """
 from pathlib import Path
@@ -63,10 +115,17 @@ def main() -> None:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
             copy(ROOT / part, project / part)
         (project / "config/scales/tiny.yaml").write_text(SCALE)
+        for name, text in WALK.items():
+            path = project / "lop/random_walk" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        with open(project / "config/resources.yaml", "a") as resources:
+            resources.write("  random_walk: {mem_mb: 500}\n")
 
         dry = took(project, *SNAKEMAKE, "-n", "--config", "scale=paper")
         found = {"dry run": dry.seconds, "dry run, MB": dry.megabytes}
-        found |= {"a run beyond its work": max(jobs(project, name) for name in ("rl", "slowly_changing_regression"))}
+        found |= {f"by hand, {name}": by_hand(project, *run) for name, run in RUNS.items()}
+        found |= {f"in the workflow, {name}": jobs(project, *RUNS[name]) for name in ("PPO", "regression")}
         short, long = (collecting(project, rows) for rows in (300, 3_000))
     found |= {"collect, memory of ten times": long.megabytes / short.megabytes}
     worse = [name for name, value in found.items() if value > CEILINGS[name]]
@@ -75,14 +134,20 @@ def main() -> None:
     sys.exit(bool(worse))
 
 
-def jobs(project: Path, problem: str) -> float:
-    """Seconds that one more run of a problem takes in the workflow, which does next to nothing itself."""
-    config, setting = {"rl": ("ant/std", "default")}.get(problem, ("flip_one/relu", "step_size=0.01"))
+def by_hand(project: Path, problem: str, config: str, setting: str) -> float:
+    """Return the seconds of the fastest of five runs."""
+    entry = {"rl": "run_ppo", "slowly_changing_regression": "run_regression", "random_walk": "run_walk"}[problem]
+    script = (sys.executable, f"lop/{problem}/{entry}.py", "-c", f"lop/{problem}/cfg/{config}.yml", "--scale", "tiny")
+    return min(took(project, *script, "--setting", setting, "-s", str(100 + seed)).seconds for seed in range(6))
+
+
+def jobs(project: Path, problem: str, config: str, setting: str) -> float:
+    """Return the seconds that one more run takes in a build."""
     names = [sys.executable, "-c", PATHS, problem, config, "tiny", setting]
     environment = os.environ | {"PYTHONPATH": str(project)}
     files = subprocess.check_output(names, cwd=project, env=environment, text=True).splitlines()
-    few, many = SLOPE
-    took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", files[49])  # what is compiled once
+    last, few, many = (99, 10, 30) if problem == "slowly_changing_regression" else (29, 5, 20)
+    took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", files[last])  # compiles what is compiled once
     seconds = [
         took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", *some).seconds
         for some in (files[:few], files[few : few + many])

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,12 +7,17 @@ import numpy as np
 import pytest
 import torch
 from forked import Server
+from hypothesis import settings
 
 from lop.algos.recorded import Recording
 from lop.common.locks import locked
 from lop.data.prepare import prepare
 from lop.data.sets import Images
 from lop.runs.command_line import main
+
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=3_000)  # HYPOTHESIS_PROFILE=thorough make test
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -24,7 +30,7 @@ else:  # before the first backward pass, when torch looks what devices there are
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: no worker is left alone with it."""
+    """Start with the folders whose tests take longest, so that no worker ends up alone with them."""
     items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
 
 

@@ -1,8 +1,9 @@
-"""Runs that end in the middle, and what runs leave."""
+"""Runs that are cut, and what runs leave behind."""
 
 import gc
 import weakref
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -16,7 +17,7 @@ class PowerCut(Exception):
 
 
 class InterruptedRun(Runner):
-    """Saves before one of its steps, and ends some steps later, all that it has done since then lost."""
+    """Save before step `saved_at`, and end two steps later without saving."""
 
     saved_at = 10**9
 
@@ -30,14 +31,16 @@ class InterruptedRun(Runner):
 
 
 def finished(train, run):
-    """The table of a run, and all of its state at its end."""
+    """Complete a run; return its table, and the state of all that it tracks."""
     run.execute(train)
     return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec.origin)["tracked"]
 
 
 def left_behind(train, module, run_in, monkeypatch):
-    """How many networks of two runs, on a GPU if there is one, are still there after them, though nobody looked for
-    garbage; `run_in` makes a run, for results of a name and a device."""
+    """Return how many networks of two runs still exist after them, without a garbage collection.
+
+    The runs are on a GPU if there is one; `run_in(name, device)` makes a run with results of that name.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     networks, make_network = [], module.make_network
 
@@ -59,21 +62,33 @@ def left_behind(train, module, run_in, monkeypatch):
 
 
 def goes_on_after_a_cut(train, run_in, saved_at):
-    """Table and state of a run, which are those of one that was cut; `run_in` makes it, for results of a name."""
-    run = run_in("cut")
-    run.saved_at = saved_at
-    with pytest.raises(PowerCut):
-        run.execute(train)
-    cut, cuts_state = finished(train, run_in("cut"))
+    """Assert that a run that is cut ends with the table and the state of an uninterrupted one; return both.
+
+    Args:
+        train: the experiment.
+        run_in: makes an `InterruptedRun` with results of the given name.
+        saved_at: step from which the run continues after the cut; for several cuts, ascending steps, or a function that
+            chooses them from the table of the uninterrupted run.
+    """
     table, state = finished(train, run_in("whole"))
-    assert cut.equals(table)
-    assert same(cuts_state, state)
+    steps = saved_at(table) if callable(saved_at) else [saved_at] if isinstance(saved_at, int) else saved_at
+    for step in steps:
+        run = run_in("cut")
+        run.saved_at = step
+        with pytest.raises(PowerCut):
+            run.execute(train)
+    again, its_state = finished(train, run_in("cut"))
+    assert again.equals(table)
+    assert same(its_state, state)
     return table, state
 
 
 def same(a, b):
+    """Return whether two nested states are equal, where NaN equals NaN."""
     if torch.is_tensor(a):
         return torch.equal(torch.isnan(a), torch.isnan(b)) and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):

@@ -1,4 +1,4 @@
-"""Private parts of other libraries do what `lop._compat` promises of them."""
+"""The private parts of other libraries that `lop._compat` uses behave as it documents."""
 
 import copy
 from types import SimpleNamespace
@@ -100,7 +100,7 @@ class Counter(_compat.Converted, nn.Module):
         self.seen.append((buffers["count"].dtype, self.count.dtype, self.count.device.type))
 
 
-def test_conversions_are_told_with_the_buffers_from_before():
+def test_after_a_conversion_the_hook_receives_the_previous_buffers():
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Counter()))
     counter = net[1][0]
     net.to(torch.float64)
@@ -144,7 +144,7 @@ def test_elapsed_steps_of_a_time_limit():
 
 
 def test_the_default_job_rate_limit_is_lifted_and_others_stay():
-    """On Snakemake's own limiter; that it stays quiet then is tested on a build in tests/workflow/test_tens.py."""
+    """With Snakemake's limiter; tests/workflow/test_tens.py checks a whole build."""
     for text, stays in (("100/1s", False), ("20/10s", True)):
         asked = MaxJobsPerTimespan.parse_choice(text)
         workflow = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter=JobRateLimiter(asked)))
@@ -153,7 +153,7 @@ def test_the_default_job_rate_limit_is_lifted_and_others_stay():
 
 
 def test_a_default_storage_is_recognised():
-    """On Snakemake's own settings; tests/workflow/test_storage.py builds with one."""
+    """With Snakemake's settings; tests/workflow/test_storage.py checks a whole build."""
     for provider in (None, "fs"):
         workflow = SimpleNamespace(storage_settings=StorageSettings(default_storage_provider=provider))
         assert plumbing.keeps_files_in_storage(workflow) == (provider is not None)

@@ -1,4 +1,4 @@
-"""The code in the documentation, run as a reader would."""
+"""The code in the documentation runs as written."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from lop.common.paths import ROOT
 
 
 def test_the_page_for_ones_own_network(tmp_path):
-    """All of its code in one go, from elsewhere; what it prints is what the page promises."""
+    """Run all of its code as one script in another folder, and compare its output with the page."""
     page = (ROOT / "docs" / "your_network.md").read_text()
     script = tmp_path / "page.py"
     script.write_text(

@@ -25,7 +25,7 @@ def test_temporary_names_differ_between_processes_of_the_same_number(tmp_path):
         second.touch()
 
 
-def test_what_killed_processes_left_is_removed(tmp_path):
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
     old, young, other = (tmp_path / f".{name}.0.tmp" for name in ("file", "file.1", "other"))
     for path in (old, young, other):
         path.touch()

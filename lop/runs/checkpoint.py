@@ -46,24 +46,34 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: the file is damaged, has another format, or belongs to a run of another origin.
     """
+    content = read(path)
+    if content["format"] != FORMAT:
+        raise InputError(f"{shown(path)}: checkpoint format: found {content['format']}, allowed: {FORMAT}")
+    if differing := differences(content["origin"], origin):
+        raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
+    return content["state"]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return `format`, `origin` and `state` of a checkpoint of any run.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:  # reading a member verifies its checksum
             if TREE not in archive.namelist():
-                raise ValueError("not a checkpoint of this version of lop")
+                raise ValueError(f"no {TREE}, as in files of an older version of lop")
             content = json.loads(archive.read(TREE))
             arrays = [_array(archive, number) for number in range(len(archive.namelist()) - 1)]
-        found, made_by = content["format"], content["origin"]
-        state = _state(content["state"], iter(arrays)) if found == FORMAT else {}
+        if content["format"] == FORMAT:
+            content["state"] = _state(content["state"], iter(arrays))
     except Exception as error:  # a damaged file can make the reader raise anything
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again"
         ) from None
-    if found != FORMAT:
-        raise InputError(f"{shown(path)}: checkpoint format: found {found}, allowed: {FORMAT}")
-    if differing := differences(made_by, origin):
-        raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
-    return state
+    return content
 
 
 def _tree(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from refusals import refusal
 from test_adam import train
 
 from lop.algos import eager
@@ -39,8 +40,9 @@ def test_groups_hooks_and_closures_are_torchs():
     assert seen == ["before"]
     torch.testing.assert_close(p.detach(), torch.full((2,), 0.9))
     torch.testing.assert_close(q.detach(), torch.zeros(2))
-    with pytest.raises(ValueError, match="more than one parameter group"):
+    with refusal("parameter group", error=ValueError):
         optimizer.add_param_group({"params": [p]})
+    assert len(optimizer.param_groups) == 2
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -57,7 +59,7 @@ def test_a_differentiable_step_is_torchs(name):
 
 
 def test_nothing_imports_torchs_compiler():
-    """Starting a run would take two seconds longer."""
+    """It would delay the start of every run by two seconds."""
     script = """if True:
         import sys, torch
         from lop.algos.adam import AdamGnT, LeanAdam

@@ -8,6 +8,7 @@ import torch
 from conftest import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refusal
 from torch import nn
 
 from lop.algos.gnt import GnT
@@ -156,7 +157,7 @@ def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
         if len(chosen):
             x = 100 * torch.randn(7, 3)
             out = net(x)
-            net[0].weight[chosen], net[0].bias[chosen] = 5, -3  # whatever they compute, nobody listens
+            net[0].weight[chosen], net[0].bias[chosen] = 5, -3  # their outgoing weights are zero
             assert torch.equal(net(x), out)
     assert abs(replaced - owed) <= 1 + 1e-6
 
@@ -247,12 +248,13 @@ def test_state_is_restored_exactly():
         ("replacement_rate", -1),
         ("replacement_rate", 2),
         ("decay_rate", 1),
+        ("decay_rate", 1.5),
         ("maturity_threshold", -1),
         ("util_type", "x"),
     ],
 )
 def test_impossible_values_are_named(argument, value):
-    with pytest.raises(ValueError, match=f"Invalid {argument}: '?{value}"):
+    with refusal(argument, value, error=ValueError):
         GnT(perceptron(2, 2, 1), "relu", None, **{argument: value})
 
 
@@ -261,12 +263,12 @@ def test_hidden_layers_of_a_network():
 
 
 def test_units_just_matured_are_not_preferred():
-    """Equally useful units have equal utilities whatever their age, although a young one's running mean is biased."""
+    """Equally useful units have equal utilities at any age, although the running mean of a young one is biased."""
     net = perceptron(1, 2, 1)
     net[2].weight.data.fill_(1)
     units = GnT(net, "relu", None, replacement_rate=0.5, maturity_threshold=3, decay_rate=0.99, accumulate=True)
     statistics = units.statistics[0]
-    statistics.ages[1], statistics.utility[1] = 500, 1 - 0.99**500  # has seen |h| = 1 for long
+    statistics.ages[1], statistics.utility[1] = 500, 1 - 0.99**500  # |h| was 1 for 500 steps
     for _ in range(3):
         assert not len(units.gen_and_test([torch.tensor([[1.01, 1.0]])])[0])  # the young one is a little better
         units.owed = [0.0]
@@ -293,10 +295,10 @@ def test_a_rate_of_all_units_never_takes_more_than_are_mature():
     net = perceptron(2, 4, 1)
     units = GnT(net, "relu", None, replacement_rate=0.5, maturity_threshold=2, accumulate=True, rate_of="all")
     counts = [len(units.gen_and_test([torch.rand(3, 4)])[0]) for _ in range(9)]
-    assert counts == [0, 0, 2, 2, 0, 2, 2, 0, 2]  # two a step once mature; the last ones come when there are some
+    assert counts == [0, 0, 2, 2, 0, 2, 2, 0, 2]  # two per step, as soon as enough are mature
 
 
-def test_copies_and_other_types_go_on_by_themselves():
+def test_copies_are_independent_and_types_can_be_changed():
     net = perceptron(3, 5, 2)
     units = GnT(net, "relu", None, replacement_rate=0.1, maturity_threshold=2, accumulate=True)
     h = torch.rand(4, 5)

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from refusals import refusal
 from torch import nn
 from torch.nn import functional as F
 
@@ -124,9 +125,9 @@ def test_compiled_networks(backend):
     net = mlp()
     compiled = torch.compile(net, backend=backend)
     compiled(torch.randn(2, 3, 6, 6))
-    late = KeepPlastic(compiled)  # what was compiled before cannot be listened to
+    late = KeepPlastic(compiled)  # hooks on an already compiled network are not called
     compiled(torch.randn(2, 3, 6, 6))
-    with pytest.raises(RuntimeError, match="made before its first one"):
+    with refusal("step()", "KeepPlastic", error=RuntimeError):
         late.step()
 
 
@@ -142,24 +143,24 @@ class DataDependent(nn.Module):
 
 def test_layers_may_be_named_where_tracing_fails():
     net = DataDependent()
-    with pytest.raises(ValueError, match=r"torch.fx cannot trace DataDependent.*name the hidden layers yourself"):
+    with refusal("torch.fx", "DataDependent.forward", "layers", error=ValueError):
         KeepPlastic(net)
     plastic = KeepPlastic(net, layers=[(net.fc1, net.fc2)], replacement_rate=0.5, maturity_threshold=0)
     assert plastic.names == ["fc1"]
     net(torch.randn(6, 3))
     assert len(plastic.step()["fc1"]) == 2
-    with pytest.raises(RuntimeError, match="needs a forward pass"):
+    with refusal("step()", "forward", error=RuntimeError):
         plastic.step()
     plastic.detach()
     assert not net.fc2._forward_pre_hooks
 
 
 def test_networks_without_hidden_units_are_refused():
-    with pytest.raises(ValueError, match=r"no hidden layer whose units can be replaced \(0: they are outputs"):
+    with refusal("net", 0, "outputs", error=ValueError):
         KeepPlastic(nn.Sequential(nn.Linear(3, 2)))
 
 
-def test_new_weights_come_from_the_distribution_asked_for():
+def test_new_weights_are_drawn_from_the_given_distribution():
     net = nn.Sequential(nn.Linear(50, 40), nn.ReLU(), nn.Linear(40, 1))
     constant = KeepPlastic(net, replacement_rate=1, maturity_threshold=0, init=lambda w: nn.init.constant_(w, 0.5))
     net(torch.randn(2, 50))
@@ -173,7 +174,7 @@ def test_new_weights_come_from_the_distribution_asked_for():
     assert 0.98 * bound < net[0].weight.abs().max() <= bound
 
 
-def test_copies_of_the_network_are_not_listened_to():
+def test_copies_of_the_network_are_not_observed():
     net, _, plastic = build(mlp)
     target = deepcopy(net)
     x = torch.randn(4, 3, 6, 6)
@@ -187,7 +188,7 @@ def test_copies_of_the_network_are_not_listened_to():
 
 
 def test_initialisers_see_the_whole_layer():
-    """A fan-out of all units, not of those that are replaced."""
+    """The fan-out is that of all units, not only of the replaced ones."""
     net = nn.Sequential(nn.Linear(20, 2000), nn.ReLU(), nn.Linear(2000, 1))
     plastic = KeepPlastic(net, replacement_rate=1 / 2000, maturity_threshold=0, init=nn.init.xavier_uniform_)
     net(torch.randn(2, 20))

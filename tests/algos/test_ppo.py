@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import golden
+from refusals import refusal
 
 from lop.algos.adam import LeanAdam
 from lop.algos.rl import ppo
@@ -99,7 +100,7 @@ def play(learner, expected):
 
 @torch.no_grad()
 def check_values(learner, expected, last):
-    """The published values, after ours were found equal; see tests/golden/README.md for the last of them."""
+    """Compare our values with the published ones and return those; tests/golden/README.md explains the last one."""
     values = learner.vf.value(torch.tensor(np.concatenate((expected["obs"], expected["next_obs_last"]))))
     n = 65 if last else 64
     close(values[:n], expected["values"][:n])
@@ -176,14 +177,14 @@ def learn_once(monkeypatch, skip_zeros: bool) -> list[torch.Tensor]:
 
 
 def test_columns_that_are_always_zero_are_skipped_and_change_nothing(monkeypatch):
-    """Ant's 84 dead observations take no part in the products; their weights still decay."""
+    """Matrix products omit the 84 dead observations of Ant; their weights still decay."""
     for a, b in zip(learn_once(monkeypatch, True), learn_once(monkeypatch, False), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_grad_norm": 0.5}, {"pgnt": True, "mt": 2, "replacement_rate": 0.2}])
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, LeanAdam])
-def test_whose_gradients_were_taken_away_and_copies_learn_the_same(optimizer, settings):
+def test_copies_and_learners_without_gradients_learn_the_same(optimizer, settings):
     learner = full_learner(optimizer, **settings)
     before = [p.detach().clone() for p in learner.parameters]
     copied, without = deepcopy(learner), full_learner(optimizer, **settings)
@@ -202,7 +203,7 @@ def test_whose_gradients_were_taken_away_and_copies_learn_the_same(optimizer, se
 )
 def test_impossible_values_are_named(argument, value):
     policy, vf = networks()
-    with pytest.raises(ValueError, match=f"{argument}.*{value}"):
+    with refusal(argument, value, error=ValueError):
         PPO(
             policy,
             Buffer(6, 3, 16),

@@ -1,4 +1,4 @@
-"""Steps that a GPU repeats by itself compute what they computed before, bit for bit."""
+"""Training steps replayed as CUDA graphs give bit-identical results."""
 
 from contextlib import suppress
 
@@ -47,7 +47,7 @@ def test_units_observed_before_generate_and_test_are_replaced_alike():
 
 
 class Nothing(Method):
-    """A method of one's own."""
+    """A user-defined method."""
 
     def state_dict(self):
         return {}
@@ -57,7 +57,7 @@ class Nothing(Method):
 
 
 @needs_cuda
-def test_what_is_more_than_the_same_kernels_is_not_recorded():
+def test_steps_that_vary_are_not_recorded():
     net = FFNN(5).cuda()
     assert not Backprop(net, opt="adam").record()
     assert not Backprop(net, method=Nothing(net)).record()
@@ -65,7 +65,7 @@ def test_what_is_more_than_the_same_kernels_is_not_recorded():
     assert not ContinualBackprop(net, opt="adam").record()
 
 
-def test_the_cpu_repeats_nothing_by_itself():
+def test_steps_on_the_cpu_are_not_recorded():
     assert not Backprop(ConvNet(2), **SETTINGS).record()
 
 
@@ -84,8 +84,10 @@ def learner_of(method, record, learned_before=False):
 
 
 def learn(learner, sizes):
-    """Losses, outputs and weights after minibatches of these sizes. Every 15th step zeroes the output layer, and the
-    last ones are smaller."""
+    """Return losses, outputs and weights for minibatches of these sizes.
+
+    Every 15th step zeroes the output layer, and the last steps are smaller.
+    """
     numbers, found = torch.Generator().manual_seed(1), []
     for step, size in enumerate(sizes):
         x, y = torch.randn(size, 3, 32, 32, generator=numbers), torch.randint(0, 2, (size,), generator=numbers)
@@ -117,7 +119,7 @@ def test_it_computes_the_same_bits(method, replays):
 
 @needs_cuda
 @pytest.mark.parametrize("method", ["bp", "contribution"])
-def test_what_has_learned_before_can_be_recorded(method, replays):
+def test_a_learner_that_has_already_learned_can_be_recorded(method, replays):
     expected = learn(learner_of(method, record=False, learned_before=True), [20] * 6)
     found = learn(learner_of(method, record=True, learned_before=True), [20] * 6)
     assert len(replays) == 4
@@ -140,7 +142,7 @@ def test_another_kind_of_step_is_recorded_for_itself():
 
 
 @needs_cuda
-def test_a_step_that_needs_the_cpu_says_so():
+def test_a_step_that_synchronises_with_the_cpu_is_an_error():
     x = torch.ones(3, device="cuda")
     step = Recorded(lambda x: x.sum().item())
     step(x), step(x)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import golden, images
+from refusals import refusal
 from torch import nn
 from torch.nn import functional as F
 
@@ -35,7 +36,7 @@ def test_meets_the_published_numbers(case):
         replaced += [(t, layer, int(unit)) for layer, indices in enumerate(chosen) for unit in indices]
     recorded = ARRAYS[f"{case}/loss"]
     np.testing.assert_allclose(losses[:3], recorded[:3], rtol=1e-5)
-    np.testing.assert_allclose(losses, recorded, rtol=1e-3)  # a step makes processors' rounding errors tenfold and more
+    np.testing.assert_allclose(losses, recorded, rtol=1e-3)  # each step multiplies rounding errors by ten or more
     np.testing.assert_array_equal(replaced, ARRAYS[f"{case}/replaced"])
 
 
@@ -45,7 +46,7 @@ def small() -> ResNet:
 
 
 def test_utilities_by_hand():
-    """The sum over steps of (1 - eta) mean|h|, times the mean |w_out| of the moment; nothing decays."""
+    """The sum over steps of (1 - eta) mean|h|, without decay, times the current mean |w_out|."""
     net = small()
     units = ResGnT(net, "relu", decay_rate=0.75, util_type="contribution")
     layer = units.layers[0]
@@ -66,7 +67,7 @@ def test_utilities_by_hand():
     assert weight.corrected_utility().tolist() == [0.5, 2]
 
 
-def test_a_new_unit_is_normalised_afresh_and_silent():
+def test_a_new_unit_has_new_statistics_and_no_outgoing_weights():
     net = small()
     units = ResGnT(net, "relu", replacement_rate=0.5, maturity_threshold=0)
     features: list[torch.Tensor] = []
@@ -77,7 +78,7 @@ def test_a_new_unit_is_normalised_afresh_and_silent():
         assert len(unit) == layer.units // 2
         old = torch.ones(len(layer.outgoing[0].weight), dtype=torch.bool)
         if index + 1 < len(chosen):
-            old[chosen[index + 1]] = False  # a new unit listens to new ones, too, and nobody listens to it
+            old[chosen[index + 1]] = False  # new units of the next layer have random incoming weights
         assert layer.outgoing[0].weight[old][:, unit].abs().sum() == 0
         (norm,) = layer.norms
         for zero in (norm.running_mean, norm.bias, layer.incoming.bias):
@@ -91,7 +92,7 @@ def test_a_new_unit_is_normalised_afresh_and_silent():
 def test_without_normalisation_and_with_running_averages():
     net = ResNet((1, 1, 1, 1), num_classes=3, width=2, norm_layer=nn.Identity)
     assert all(not layer.norms for layer in layers_in_order(net))
-    with pytest.raises(ValueError, match=r"Invalid util_type: 'adaptation' \(allowed: weight, contribution\)"):
+    with refusal("util_type", "adaptation", "weight", "contribution", error=ValueError):
         ResGnT(net, "relu", util_type="adaptation")
     units = ResGnT(
         net, "relu", util_type="adaptation", running_average=True, maturity_threshold=0, replacement_rate=0.5
@@ -99,7 +100,7 @@ def test_without_normalisation_and_with_running_averages():
     assert len(units.gen_and_test(net.predict(torch.randn(2, 3, 32, 32))[1])[0]) == 1
 
 
-def test_means_of_activations_in_16_bits_are_taken_in_32():
+def test_means_of_16_bit_activations_are_computed_in_32_bits():
     torch.manual_seed(0)
     net = small()
     features: list[torch.Tensor] = []

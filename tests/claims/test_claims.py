@@ -1,19 +1,18 @@
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import error_line, names, refusal
 from written import write_run
 
+from lop.claims.__main__ import main
 from lop.claims.basis import Setting, judged_from, setting_of
 from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
 from lop.claims.table import as_markdown, judged, judged_by_runs, write
 from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
-from lop.common.errors import InputError
-from lop.common.paths import ROOT
 from lop.data.sets import Images
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
@@ -38,7 +37,7 @@ def collected(**curves):
 
 
 def ends(*values):
-    """Runs that are 0 but for their last bin."""
+    """Runs whose values are 0 except in the last bin."""
     return [[0.0] * 9 + [value] for value in values]
 
 
@@ -88,7 +87,7 @@ def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, 
 
 
 def test_a_diverged_run_is_not_averaged_away():
-    """Whether all of its window is no number, or one bin of two."""
+    """Neither if all bins of the window are NaN, nor if one of two is."""
     wide = claim(higher={"curve": "cbp", "window": [0.8, 1]})
     runs = np.add.outer([5, 6, 7.5], np.arange(10.0))
     runs[1, 8] = np.nan
@@ -166,9 +165,9 @@ def test_statistics_by_hand():
 
 
 def test_every_claim_is_about_its_figure():
-    names = claimed_figures()
-    assert "fig4a" in names
-    assert all(load_claims(name) for name in names)
+    claimed = claimed_figures()
+    assert "fig4a" in claimed
+    assert all(load_claims(name) for name in claimed)
 
 
 def test_runs_as_published():
@@ -179,47 +178,45 @@ def test_runs_as_published():
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "facts"),
     [
-        ("fig4z: []", "claims.yaml: found figure 'fig4z', allowed:"),
-        ("fig4a: [{says: A}]", "fig4a, claim 1: `higher` and `lower`, or `near`, `to` and `within` (found none)"),
-        ("fig4a: {says: A}", "fig4a: found {'says': 'A'}, allowed: a list of claims"),
+        ("fig4z: []", ("fig4z", "fig4a")),
+        ("fig4a: [{says: A}]", ("fig4a", 1, "higher", "lower", "near", "to", "within")),
+        ("fig4a: {says: A}", ("fig4a", {"says": "A"})),
         (
             "fig4a: [{says: A, higher: {curve: sdt, window: [0, 1]}, lower: 0}]",
-            "fig4a, claim 1: curve: found 'sdt', allowed: std, ns, l2, cbp, or 0 to 3",
+            ("fig4a", 1, "curve", "sdt", "std", "ns", "l2", "cbp", 0, 3),
         ),
         (
             "fig4a: [{says: A, higher: {curve: std, window: [1, 0]}, lower: 0}]",
-            "fig4a, claim 1: key `higher.window`: found [1, 0], allowed: [from, to], shares of the x axis",
+            ("fig4a", 1, "higher.window", [1, 0]),
         ),
-        ("4: []", "claims.yaml: found figure 4, allowed:"),
+        ("4: []", (4, "fig4a")),
         (
             "fig4a: [{says: A, higher: {curve: 1, window: [0, 1]}, lower: {curve: 0, window: [0, 1]}, paper: [1, 5]}]",
-            "key `paper`: found [1, 5], allowed: [value, value] of `higher` and `lower`, a larger first",
+            ("fig4a", 1, "paper", [1, 5], "higher", "lower"),
         ),
         (
             "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, needs: -4}]",
-            "fig4a, claim 1: key `needs`: found -4, allowed: greater than or equal to 0",
+            ("fig4a", 1, "needs", -4, 0),
         ),
         (
             "ed4a: [{says: A, higher: {curve: bp, window: [0, 1]}, lower: 0}]",
-            "ed4a, claim 1: key `panel`: found None, allowed: 0, 1, 2, 3",
+            ("ed4a", 1, "panel", 0, 2, 3),
         ),
     ],
 )
-def test_mistakes_are_one_line(tmp_path, text, message):
+def test_mistakes_are_named(tmp_path, text, facts):
     file = tmp_path / "claims.yaml"
     file.write_text(text)
-    with pytest.raises(InputError) as told:
+    with refusal(file, *facts):
         [load_claims(name, file) for name in claimed_figures(file)]
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
 
 
-def test_both_forms_of_the_table_tell_every_claim(tmp_path):
+def test_both_forms_of_the_table_list_every_claim(tmp_path):
     table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), Images())
     assert len(table) == len(load_claims("fig4a"))
-    assert set(table["verdict"]) == {UNDECIDED}  # 50 million steps by their number, yet of curves that have no values
+    assert set(table["verdict"]) == {UNDECIDED}  # long enough, but other curves have no values
     write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
     assert pd.read_csv(tmp_path / "claims.csv")["claim"].tolist() == table["claim"].tolist()
     told = (tmp_path / "claims.md").read_text()
@@ -227,16 +224,27 @@ def test_both_forms_of_the_table_tell_every_claim(tmp_path):
     assert all(f"| fig4a (laptop) | {claim} |" in told for claim in table["claim"])
 
 
-def test_by_hand_without_runs(tmp_path):
-    command = [sys.executable, "-m", "lop.claims", "fig4a", "--results", str(tmp_path)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("error: no runs of these figures")
-    assert ran.stderr.count("\n") == 1
+@pytest.fixture
+def command(monkeypatch):
+    """Call `python -m lop.claims` in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lop.claims", *map(str, arguments)])
+        main()
+
+    return run
+
+
+def test_by_hand_without_runs(tmp_path, command, capsys):
+    names(error_line(capsys, command, "fig4a", "--results", tmp_path), tmp_path, "snakemake claims")
+
+
+def test_by_hand_with_an_unknown_figure(tmp_path, command, capsys):
+    names(error_line(capsys, command, "fig4z", "--results", tmp_path), "fig4z", *claimed_figures())
 
 
 def test_a_verdict_depends_on_more_than_the_table():
-    """On the claim, on the unit and order of curves, and on which runs are as published."""
+    """Also on the claim, the unit and the order of curves, and on whether the runs are the published ones."""
     figure = load_figure("fig4a", "laptop")
     before = json.dumps(judged_from(figure, Images()))
     (panel,) = figure.panels
@@ -247,11 +255,11 @@ def test_a_verdict_depends_on_more_than_the_table():
     assert json.dumps(judged_from(relabelled, Images())) == before
     of_images = load_figure("ed4a", "paper")
     assert judged_from(of_images, Images()) != judged_from(of_images, Images("original"))
-    assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # which it does not need
+    assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # needs no images
 
 
-def test_verdicts_are_by_the_runs_that_exist(tmp_path):
-    """Those that are missing are left out; a damaged one is told, and nothing is judged."""
+def test_verdicts_are_based_on_the_existing_runs(tmp_path, command, capsys):
+    """Missing runs are left out; a damaged one is named, and nothing is judged."""
     figure, conditions = load_figure("fig4a", "smoke"), Conditions()
     assert judged_by_runs(figure, tmp_path, conditions).empty
     files = {}
@@ -265,11 +273,8 @@ def test_verdicts_are_by_the_runs_that_exist(tmp_path):
     rows = judged_by_runs(figure, tmp_path, conditions)
     assert rows[rows["claim"].str.contains("Standard PPO loses")]["n"].tolist() == [1]
 
-    command = [sys.executable, "-m", "lop.claims", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
-    ran = subprocess.run([*command, "--data-source", "original"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == as_markdown(rows).strip()
+    arguments = ("fig4a", "--scale", "smoke", "--results", tmp_path)
+    command(*arguments, "--data-source", "original")
+    assert capsys.readouterr().out.strip() == as_markdown(rows).strip()
     files["ant/l2", 0].write_bytes(b"PAR1")
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert str(files["ant/l2", 0]) in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    names(error_line(capsys, command, *arguments), files["ant/l2", 0])

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that misbehaves as it is told to."""
+"""A server on the loopback interface that fails on request."""
 
 import re
 import threading
@@ -8,7 +8,7 @@ import pytest
 
 
 class Server:
-    """Serves `files` (name to bytes); what it was asked for is in `requests` as (name, Range header)."""
+    """Serve `files` (name to bytes) and record `requests` as (name, Range header)."""
 
     def __init__(self):
         self.files: dict[str, bytes] = {}

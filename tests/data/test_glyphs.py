@@ -1,4 +1,4 @@
-"""The built-in images: the same bytes everywhere, whatever is drawn with them, and classes that differ."""
+"""The built-in images: identical bytes on every machine, independent of the chunk size, and distinct classes."""
 
 import hashlib
 import itertools
@@ -50,7 +50,7 @@ def test_pixels_use_their_range_and_background_stays_apart_from_the_character(lo
 
 
 def test_the_ground_of_digits_is_zero_as_mnists():
-    """MNIST's pixels are zero by 81%; the online learner touches rows of weights for the others only."""
+    """81% of the pixels of MNIST are zero; the online learner only touches rows of weights for the others."""
     x = drawn(MNIST, np.arange(200) % 10, 1)
     assert 0.77 < (x == 0).mean() < 0.87
 
@@ -83,7 +83,7 @@ def test_blocks_and_parts_and_seeds_are_different_images():
 
 
 def test_pinned_samples():
-    """If these change, every result that was trained on built-in images has other data."""
+    """If these change, every run on built-in images has other data."""
     assert digest(built_in.block(MNIST, 0, "train", 0)[0][:50]) == MNIST_50
     assert digest(built_in.block(CIFAR100, 0, "train", 0)[0][:50]) == CIFAR100_50
     assert digest(built_in.class_images(7, 0, count=50)) == IMAGENET_50

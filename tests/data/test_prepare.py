@@ -1,10 +1,9 @@
-"""Folders of image sets follow from what makes them; a missing file is reported with the command that makes it."""
-
-import re
+"""The folder of an image set depends on its source, seed and drawing code; an error about a missing file names the
+command that makes it."""
 
 import pytest
+from refusals import refusal
 
-from lop.common.errors import InputError
 from lop.data import built_in, sets
 from lop.data.prepare import prepare
 from lop.data.sets import Images
@@ -12,7 +11,7 @@ from lop.data.sets import Images
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Files that hold nothing but their seed."""
+    """Replace drawing: every file holds only its seed."""
     monkeypatch.setattr(
         built_in, "write_cifar100", lambda folder, seed: put(seed, folder / "train.bin", folder / "test.bin")
     )
@@ -27,41 +26,44 @@ def put(seed, *paths):
         path.write_text(f"{seed}")
 
 
-def refused(told, images, *arguments):
-    with pytest.raises(InputError, match=re.escape(told)):
+def refused(images, *arguments, facts=()):
+    """Check that the first missing file and the facts are named."""
+    missing = next(path for path in images.files(*arguments) if not path.exists())
+    with refusal(missing, *facts):
         images.must_exist(*arguments)
 
 
-def test_what_is_missing_is_told_with_the_command_that_makes_it(tmp_path):
+def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):
     data = tmp_path / "of all"
     made = prepare("cifar-100", Images(seed=3), data=data)
     Images(seed=3).must_exist("cifar-100", [], data)
     made[1].unlink()
-    told = f"test.bin: no such file; `python -m lop.data cifar-100 --seed 3 --data '{data}'` makes it"
-    refused(told, Images(seed=3), "cifar-100", [], data)
+    command = f"`python -m lop.data cifar-100 --seed 3 --data '{data}'`"
+    refused(Images(seed=3), "cifar-100", [], data, facts=[command])
 
 
-def test_the_command_names_the_classes_that_are_lacking(tmp_path):
+def test_the_command_names_the_missing_classes(tmp_path):
     prepare("imagenet", Images(), [1], data=tmp_path)
-    refused(" --classes 0,2-3,900` makes it", Images(), "imagenet", [0, 1, 2, 3, 900], tmp_path)
-    refused(" --classes 0-998` makes it", Images(), "imagenet", range(0, 1000, 2), tmp_path)
-    refused(f"`python -m lop.data imagenet --data {tmp_path}` makes it", Images(), "imagenet", range(1000), tmp_path)
+    refused(Images(), "imagenet", [0, 1, 2, 3, 900], tmp_path, facts=["--classes 0,2-3,900`"])
+    refused(Images(), "imagenet", range(0, 1000, 2), tmp_path, facts=["--classes 0-998`"])
+    command = f"`python -m lop.data imagenet --data {tmp_path}`"
+    refused(Images(), "imagenet", range(1000), tmp_path, facts=[command])
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar-100", []), ("imagenet", [1, 2])])
 def test_another_seed_or_other_drawing_code_leads_to_another_folder(name, classes, tmp_path, monkeypatch):
-    """Images of all of them lie side by side, and none is taken for another."""
+    """All of them can exist side by side."""
     made = {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
-    refused("no such file", Images(seed=7), name, classes, tmp_path)
+    refused(Images(seed=7), name, classes, tmp_path)
     made |= {path: "7" for path in prepare(name, Images(seed=7), classes, data=tmp_path)}
     monkeypatch.setattr(sets, "_drawing_code", lambda: "another")
-    refused("no such file", Images(), name, classes, tmp_path)
+    refused(Images(), name, classes, tmp_path)
     made |= {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
     assert len(made) == 6
     assert {path: path.read_text() for path in made} == made
 
 
-def test_files_put_there_by_hand_are_taken_as_they_are(tmp_path):
+def test_files_that_were_copied_by_hand_are_used_unchanged(tmp_path):
     classes = [tmp_path / f"original/imagenet/classes/{number}.npy" for number in range(1000)]
     put(0, *classes)
     before = classes[0].stat()
@@ -69,7 +71,7 @@ def test_files_put_there_by_hand_are_taken_as_they_are(tmp_path):
     assert classes[0].stat() == before
 
 
-def test_the_users_own_files_keep_their_time(tmp_path, monkeypatch):
+def test_files_in_a_users_folder_are_not_modified(tmp_path, monkeypatch):
     mine = [tmp_path / "mine" / name for name in ("train.bin", "test.bin")]
     put(0, *mine)
     monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
@@ -80,11 +82,11 @@ def test_the_users_own_files_keep_their_time(tmp_path, monkeypatch):
 
 
 def test_the_seed_chooses_from_the_official_archive(tmp_path, monkeypatch):
-    """Images of another choice have a folder of their own."""
+    """Each seed has its own folder."""
     monkeypatch.setattr(
         "lop.data.originals.imagenet", lambda folder, origin, seed: put(seed, folder / "classes" / "0.npy")
     )
     first, *_ = prepare("imagenet", Images("original", 1), supplied=tmp_path / "mine", data=tmp_path)
     assert first.read_text() == "1"
     Images("original", 1).must_exist("imagenet", [0], tmp_path)
-    refused("no such file", Images("original"), "imagenet", [0], tmp_path)
+    refused(Images("original"), "imagenet", [0], tmp_path)

@@ -1,4 +1,4 @@
-"""What users of the environments rely on."""
+"""Behaviour that users of the environments rely on."""
 
 import hashlib
 import subprocess
@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from refusals import names, refusal
 
 from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv
 from lop.envs.mujoco_env import ASSETS
@@ -25,7 +26,7 @@ CLASSES = {
 SIZES = {"Ant-v3": (111, 8), "SlipperyAnt-v3": (111, 8), "Hopper-v3": (11, 3), "Walker2d-v3": (17, 6)}
 
 
-def test_importing_and_making_warn_of_nothing():
+def test_importing_and_making_emit_no_warnings():
     program = "import gymnasium, lop.envs; [gymnasium.make(name) for name in lop.envs.ENVIRONMENTS]"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -75,12 +76,13 @@ def test_positions_can_be_observed(name):
     assert np.array_equal(observation[: env.unwrapped.model.nq], env.unwrapped.data.qpos)
 
 
-def test_a_diverged_simulation_is_told_without_a_file(tmp_path, monkeypatch, caplog):
+def test_a_diverged_simulation_is_logged_without_a_file(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     env = gymnasium.make("Hopper-v3")
     env.reset(seed=0)
     env.step(np.full(3, np.nan))
-    assert "Nan, Inf or huge value" in caplog.text
+    (logged,) = caplog.messages
+    names(logged, "Nan", "Inf")  # MuJoCo's own words
     assert not list(tmp_path.iterdir())
 
 
@@ -165,22 +167,22 @@ def test_changed_friction_equals_a_new_environment():
     ],
 )
 def test_impossible_arguments_are_named(name, argument, value):
-    with pytest.raises(ValueError, match=f"Invalid {argument}"):
+    with refusal(argument, value, error=ValueError):
         CLASSES[name](**{argument: value})
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_wrong_shapes_are_named(name):
     env = CLASSES[name]()
-    with pytest.raises(ValueError, match="Invalid action"):
+    with refusal("action", (2,), env.action_space.shape, error=ValueError):
         env.step(np.zeros(2))
-    with pytest.raises(ValueError, match="Invalid qvel"):
+    with refusal("qvel", (2,), env.init_qvel.shape, error=ValueError):
         env.set_state(env.init_qpos, np.zeros(2))
 
 
 def test_another_mujoco_is_refused(monkeypatch):
     monkeypatch.setattr(mujoco, "__version__", "3.5.0")
-    with pytest.raises(RuntimeError, match=r"3\.5\.0 found, 3\.4\.0 required"):
+    with refusal("mujoco", "3.5.0", "3.4.0", error=RuntimeError):
         AntEnv()
 
 
@@ -199,7 +201,7 @@ def test_models_are_those_of_the_package(name, monkeypatch):
 
 
 def test_the_models_are_gymnasiums():
-    """Unchanged: their digests are those of the files that the golden data were recorded with."""
+    """The files are those with which the golden data were recorded."""
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in ASSETS.glob("*.xml")} == {
         "ant.xml": "cd5f83ef0ea35b0969e65d360c5bacd5b74ccaef6b27e4433b5168c605e3e2be",
         "hopper.xml": "3ce93a055ffdcd83c0c701d2400768e40d2cbb9532f3c4ae33377c27f8b39f9e",

@@ -1,4 +1,4 @@
-"""Small figures made by hand, and their runs."""
+"""Small synthetic figures and their runs."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ PANEL = {
 
 
 def figure(*panels: dict, scale: str = "laptop") -> Figure:
-    """A figure of PANEL, or of panels that differ from it."""
+    """Return a figure with the panel PANEL, or with several that differ from it."""
     panels = tuple(PANEL | panel for panel in panels or ({},))
     return Figure(name="fig4a", scale=scale, caption="Returns.", panels=panels, methods=METHODS)
 
@@ -40,7 +40,7 @@ def collected(figure: Figure, results: Path) -> pd.DataFrame:
 
 
 def write_runs(results: Path, figure: Figure) -> None:
-    """Every run of a figure, with returns that tell its curve, seed and step."""
+    """Write all runs of a figure, with returns that depend on curve, seed and step."""
     for run in runs_of(figure):
         panel = figure.panels[run.panel]
         high = 100.0 * list(panel.curves).index(run.curve)

@@ -16,7 +16,7 @@ def collected(*rows: tuple) -> pd.DataFrame:
 
 
 def direct(values, method="BCa"):
-    """scipy's interval of one bin."""
+    """Return the interval of one bin computed by SciPy."""
     rng = np.random.default_rng(0)
     interval = stats.bootstrap((values,), np.mean, method=method, rng=rng).confidence_interval
     return tuple(interval)

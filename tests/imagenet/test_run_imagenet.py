@@ -1,14 +1,14 @@
-"""Whole runs of Continual ImageNet: against the straightforward loop, interrupted, and refused."""
+"""Whole runs of Continual ImageNet: against a straightforward loop, with interruptions, and without images."""
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, left_behind, same
+from refusals import refusal
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
-from lop.common.errors import InputError
 from lop.data.formats import write_class
 from lop.data.sets import Images
 from lop.imagenet import run_imagenet
@@ -44,7 +44,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Four classes of noise around a pattern of their own."""
+    """Four classes: noise around one pattern per class."""
     folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
     for number in range(4):
         noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
@@ -86,7 +86,7 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
     on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     if method.startswith("cbp") and other_device == "cuda" and "util_type" not in overrides:
-        return  # of several dead units, all of utility 0, a GPU finds another to replace
+        return  # among dead units, all of utility 0, a GPU replaces a different one
     for name, weight in its_state["net"].items():
         torch.testing.assert_close(state["net"][name], weight, rtol=1e-2, atol=1 if method == "snp" else 1e-2)
 
@@ -104,7 +104,7 @@ def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
 def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):
     finished(train, run_of(tmp_path / "a", images, num_tasks=1))
     run = run_of(tmp_path / "a", images, num_tasks=2)
-    run.saved_at = 0  # a cut, if it began anew
+    run.saved_at = 0  # a cut, if it started from the beginning
     longer, state = finished(train, run)
     whole, its_state = finished(train, run_of(tmp_path / "b", images, num_tasks=2))
     assert longer.equals(whole)
@@ -116,7 +116,7 @@ def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_pat
 
 
 def straightforward(images, weight_decay):
-    """Test accuracies and weights, by the loop that one would write first."""
+    """Return test accuracies and weights of the simplest training loop."""
     torch.manual_seed(int(np.random.SeedSequence(0).spawn(1)[0].generate_state(1)[0]))
     net, tasks, accuracies = ConvNet(), Tasks(0, images, 4, 2, 20, 10), []
     optimizer = torch.optim.SGD(net.parameters(), lr=0.03, momentum=0.9, weight_decay=weight_decay)
@@ -145,7 +145,7 @@ def test_a_run_is_the_straightforward_loop(images, tmp_path):
     table, state = finished(train, run_of(tmp_path, images, "l2", weight_decay=0.1))
     accuracies, weights = straightforward(images, weight_decay=0.1)
     found = table.to_pandas().query("metric == 'test_accuracy'")["value"]
-    np.testing.assert_allclose(found, accuracies, atol=0.051)  # of 20 images, one
+    np.testing.assert_allclose(found, accuracies, atol=0.051)  # one of 20 images
     for name, weight in state["net"].items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
 
@@ -182,13 +182,14 @@ def test_bfloat16_learns_about_the_same(images, tmp_path):
         torch.testing.assert_close(weight, expected["net"][name], rtol=0.02, atol=2e-3)
 
 
-def test_missing_images_are_told_with_the_command_that_makes_them(images, tmp_path):
-    with pytest.raises(InputError, match=r"classes/\d.npy: no such file; .*--source original --data .*` makes"):
+def test_missing_images_are_named_with_the_command_that_makes_them(images, tmp_path):
+    command = f"python -m lop.data imagenet --source original --data {images.parents[1]}"
+    with refusal(images / "classes/4.npy", command):
         run_of(tmp_path, images, total_classes=6).execute(train)
     assert not list(tmp_path.glob("**/*.parquet"))
 
 
-def test_the_network_that_replaces_its_own_units_has_no_other_replacing(images, tmp_path):
+def test_a_network_that_replaces_its_own_units_learns_by_backpropagation(images, tmp_path):
     run = run_of(tmp_path, images, "cbp2")
     net = run_imagenet.make_network(run.spec.parameters)
     learner = run_imagenet.make_learner(run.spec.parameters, net)

@@ -3,6 +3,7 @@ import pickle
 
 import pytest
 import torch
+from refusals import refusal
 
 from lop.nets.bfloat16 import Bfloat16
 from lop.nets.ffnn import FFNN
@@ -34,5 +35,5 @@ def test_hidden_activations_are_bfloat16_and_outputs_float32():
 def test_other_attributes_are_those_of_the_network():
     net = FFNN(input_size=4, num_features=8, num_outputs=3)
     assert Bfloat16(net).layers is net.layers
-    with pytest.raises(AttributeError, match="no_such_name"):
+    with refusal("FFNN", "no_such_name", error=AttributeError):
         _ = Bfloat16(net).no_such_name

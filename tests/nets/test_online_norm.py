@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from refusals import refusal
 from torch import nn
 
 from lop.nets.online_norm import OnlineNorm
@@ -76,5 +77,6 @@ def test_scale_and_bias_are_learned_and_settings_checked():
     nn.Sequential(norm, nn.Linear(3, 1))(torch.randn(4, 3)).sum().backward()
     assert norm.weight.grad.abs().sum() > 0
     assert norm.bias.grad.abs().sum() > 0
-    with pytest.raises(ValueError, match="Invalid alpha_forward: 1"):
-        OnlineNorm(3, alpha_forward=1)
+    for alpha in (1, 1.5):
+        with refusal("alpha_forward", alpha, error=ValueError):
+            OnlineNorm(3, alpha_forward=alpha)

@@ -1,4 +1,4 @@
-"""ReLU and pooling in one pass are torch's two, bit for bit."""
+"""ReLU and pooling in one pass are bit-identical to torch's two passes."""
 
 import pytest
 import torch

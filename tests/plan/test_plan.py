@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from refusals import error_line, names
 from written import write_run
 
 from lop.common.paths import ROOT
-from lop.figures.registry import load_figure
+from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs
+from lop.plan.__main__ import main
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import states
 from lop.plan.table import hours_text, table
@@ -23,7 +25,7 @@ def spec(seed=0, config="ant/std", scale="smoke", conditions=Conditions(), **ove
 
 
 def made(results, spec, seconds=10.0, node=None, versions=None):
-    """A metrics file as the run would have left it."""
+    """Write the metrics file and the identity of a run."""
     machine = {"node": node or platform.node()}
     path = write_run(results, spec, [], machine=machine, versions=versions or {}, seconds=seconds)
     (results / spec.group / IDENTITY).write_text(json.dumps(spec.identity))
@@ -31,7 +33,7 @@ def made(results, spec, seconds=10.0, node=None, versions=None):
 
 
 def why(spec, results, *others):
-    """Why a run has to be made, while others are wanted too."""
+    """Return why a run has to be executed, given other wanted runs."""
     return states([spec, *others], results)[spec.path].why
 
 
@@ -42,7 +44,7 @@ def test_a_run_as_it_is_wanted_exists(tmp_path):
 
 
 def edited(**overrides):
-    """The run that the same cfg file asked for before parameters in it were edited."""
+    """Return the run of the same cfg file before its parameters were edited."""
     return replace(spec(**overrides), setting=spec().setting)
 
 
@@ -66,12 +68,12 @@ def changed_code(**overrides):
         (spec(lr=1.0), "missing"),
     ],
 )
-def test_why_a_run_has_to_be_made(other, reason, tmp_path):
+def test_why_a_run_has_to_be_executed(other, reason, tmp_path):
     made(tmp_path, other).with_name("checkpoint.pt").touch()
     assert why(spec(), tmp_path) == reason
 
 
-def test_runs_that_are_wanted_too_are_no_reason(tmp_path):
+def test_other_wanted_runs_are_no_reason(tmp_path):
     made(tmp_path, edited(lr=1.0))
     assert why(spec(), tmp_path, edited(lr=1.0)) == "missing"
 
@@ -96,7 +98,7 @@ def test_estimates_are_by_the_records_most_like_the_run(tmp_path):
     made(tmp_path, spec(lr=0.1), seconds=2 * model["ant/std"])
     assert estimate(spec(), read_records(tmp_path)).basis == "same config"
     made(tmp_path, spec(seed=1), seconds=5 * model["ant/std"])
-    found = estimate(spec(scale="laptop"), read_records(tmp_path))  # the same but for its length
+    found = estimate(spec(scale="laptop"), read_records(tmp_path))  # differs only in length
     assert found.basis == "same parameters"
     assert found.seconds == pytest.approx(5 * model_seconds("rl", spec(scale="laptop").parameters))
 
@@ -147,26 +149,43 @@ def test_hours():
     assert [hours_text(one) for one in (0.0123, 4.56, 1234.5, float("nan"))] == ["0.012", "4.6", "1,200", "unknown"]
 
 
-def test_by_hand(tmp_path):
+@pytest.fixture
+def command(monkeypatch):
+    """Call `python -m lop.plan` in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lop.plan", *map(str, arguments)])
+        main()
+
+    return run
+
+
+def test_by_hand(tmp_path, command, capsys):
     made(tmp_path, spec())
-    command = [sys.executable, "-m", "lop.plan", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "fig4a   8     1      7 missing" in ran.stdout
-    assert "nothing was started" in ran.stdout
+    before = set(tmp_path.rglob("*"))
+    command("fig4a", "--scale", "smoke", "--results", tmp_path)
+    _, row, *_, last = capsys.readouterr().out.splitlines()
+    assert row.split()[:5] == ["fig4a", "8", "1", "7", "missing"]
+    names(last, "smoke", tmp_path)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_by_hand_with_an_unknown_figure(command, capsys):
+    names(error_line(capsys, command, "fig4z"), "fig4z", *figure_names())
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path):
     unread = f"{sys.executable} -m lop.plan ed2b fig4a --results {tmp_path} | true"
     ended = subprocess.run(unread, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not ended.stderr
-    wrong = subprocess.run([*command[:3], "fig4z"], cwd=ROOT, capture_output=True, text=True)
-    assert wrong.returncode == 2
-    assert wrong.stderr.count("\n") == 1
 
 
-def test_other_versions_are_named(tmp_path):
+def test_other_versions_are_named(tmp_path, command, capsys):
     for path, run in by_path(shown_runs(load_figure("fig4a", "smoke"), Conditions())).items():
         assert path == made(tmp_path, run, versions={"torch": "0.1"}).relative_to(tmp_path)
-    command = [sys.executable, "-m", "lop.plan", "fig4a", "--scale", "smoke", "--results", str(tmp_path)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert f"8 runs were made with another version: torch 0.1, now {torch.__version__}" in told
+    command("fig4a", "--scale", "smoke", "--results", tmp_path)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "torch" in line)
+    names(line, 8, "torch", "0.1", torch.__version__)
 
 
 def test_the_runs_of_a_figure_are_those_that_each_resolves_to():

@@ -1,27 +1,27 @@
 """The friction of Slippery Ant, by hand and in whole runs."""
 
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
+import gymnasium
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-from test_run_ppo import finished, run_under_fire, start
+from interrupted import InterruptedRun, goes_on_after_a_cut
+from refusals import error_line, names, refusal
+from scripts import run
 
-from lop.common.errors import InputError
-from lop.common.paths import ROOT
 from lop.problems import PROBLEMS
+from lop.rl import run_ppo
 from lop.rl.frictions import Frictions, drawn, read
 from lop.rl.parameters import PPOParameters
+from lop.runs.metrics import read_about
 from lop.runs.spec import resolve
 
-SLIPPERY = ["--env_name", "SlipperyAnt-v3", "--change_time", "2500"]
+SMALL = {"bs": 64, "n_itrs": 2, "n_slices": 2, "h_dim": [16, 16]}
 
 
 def test_it_changes_with_the_first_episode_that_ends_late_enough():
-    """change_time 10: an end at step 10 is too early, 11 is not; from there on counted anew."""
+    """With change_time 10, an end at step 10 is too early and one at 11 is not; the next change counts from there."""
     frictions = Frictions([0.5, 1.0, 2.0], 10)
     changes = {step: frictions.episode_ended(step) for step in (3, 10, 11, 15, 21, 22)}
     assert changes == {3: False, 10: False, 11: True, 15: False, 21: False, 22: True}
@@ -29,7 +29,7 @@ def test_it_changes_with_the_first_episode_that_ends_late_enough():
 
 
 @pytest.mark.parametrize(("n_steps", "change_time"), [(1, 1), (10, 3), (12, 3), (13, 3), (20_000_000, 2_000_000)])
-def test_a_run_whose_every_step_ends_an_episode_needs_no_more_than_it_has(n_steps, change_time):
+def test_the_frictions_suffice_if_every_step_ends_an_episode(n_steps, change_time):
     frictions = Frictions(drawn(0, Frictions.most(n_steps, change_time)), change_time)
     changes = range(n_steps) if n_steps < 100 else [change_time * k + k for k in range(1, 10)]
     assert all(isinstance(frictions.episode_ended(step), bool) and frictions.current > 0 for step in changes)
@@ -45,7 +45,7 @@ def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
     assert drawn(1, 5) != sequence[:5]
 
 
-def test_a_file_gives_every_seed_its_line(tmp_path):
+def test_a_file_has_one_line_per_seed(tmp_path):
     (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n4\n")
     assert read(tmp_path / "f.txt", 0, 2) == [0.1, 0.2, 0.3]
     assert read(tmp_path / "f.txt", 1, 0) == []
@@ -56,8 +56,8 @@ def test_a_file_gives_every_seed_its_line(tmp_path):
     ("content", "same"),
     [("7\n1,2,3\n9 9 9\n", True), ("0.1 0.2 0.3\n1 2 3 4\n", False), ("0.1 0.2 0.3\n1 2 4\n", False)],
 )
-def test_of_a_file_only_the_seeds_line_counts(tmp_path, content, same):
-    """All of that line: runs of the same parameters with another one have a folder of their own beside it."""
+def test_only_the_line_of_the_seed_identifies_a_run(content, same, tmp_path):
+    """Runs of the same parameters share a group; each line, as a whole, has its own folder there."""
 
     def run_with(text):
         (tmp_path / "f.txt").write_text(text)
@@ -70,7 +70,7 @@ def test_of_a_file_only_the_seeds_line_counts(tmp_path, content, same):
     assert (after.group, after.identity) == (before.group, before.identity)
 
 
-def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
+def test_a_path_is_relative_to_the_folder_of_the_file_that_names_it(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "here/given.txt").write_text("1 1")
     (tmp_path / "there").mkdir()
@@ -78,89 +78,98 @@ def test_a_path_is_from_the_folder_of_what_names_it(tmp_path, monkeypatch):
     cfg = tmp_path / "there/mine.yml"
     cfg.write_text("env_name: SlipperyAnt-v3\nn_steps: 20\nchange_time: 10\nfrictions_file: sub, one.txt\n")
     monkeypatch.chdir(tmp_path / "here")
-    run = partial(resolve, PROBLEMS["rl"], "mine", 0, "paper", cfg=Path("../there/mine.yml"))
-    assert run().inputs == {"frictions": [2, 2]}
-    assert run().setting == "default"
-    assert run(overrides={"frictions_file": "given.txt"}).inputs == {"frictions": [1, 1]}
+    run_of = partial(resolve, PROBLEMS["rl"], "mine", 0, "paper", cfg=Path("../there/mine.yml"))
+    assert run_of().inputs == {"frictions": [2, 2]}
+    assert run_of().setting == "default"
+    assert run_of(overrides={"frictions_file": "given.txt"}).inputs == {"frictions": [1, 1]}
     cfg.write_text(cfg.read_text().replace("sub, one.txt", "['sub, one.txt', ../here/given.txt]"))
-    assert run(setting="frictions_file=sub+one.txt").inputs == {"frictions": [2, 2]}
-    assert run(setting="frictions_file=given.txt").inputs == {"frictions": [1, 1]}
-    with pytest.raises(InputError, match="command line: key `frictions_file`: found 3, allowed: a valid path"):
-        run(overrides={"frictions_file": 3})
+    assert run_of(setting="frictions_file=sub+one.txt").inputs == {"frictions": [2, 2]}
+    assert run_of(setting="frictions_file=given.txt").inputs == {"frictions": [1, 1]}
+    with refusal("command line", "frictions_file", 3):
+        run_of(overrides={"frictions_file": 3})
 
 
 @pytest.mark.parametrize(
-    ("overrides", "found"),
-    [({"change_time": 9}, "change_time`: found 9"), ({"frictions_file": "f"}, "file`: found 'f'")],
+    ("overrides", "facts"),
+    [({"change_time": 9}, ["change_time", 9]), ({"frictions_file": "f"}, ["frictions_file", "f"])],
 )
-def test_they_are_of_slippery_ant_alone(overrides, found):
-    with pytest.raises(InputError) as error:
+def test_only_slippery_ant_has_them(overrides, facts):
+    with refusal("command line", "SlipperyAnt-v3", *facts):
         resolve(PROBLEMS["rl"], "ant/std", 0, "paper", overrides=overrides)
-    assert str(error.value).startswith("command line: key `")
-    assert str(error.value).endswith(f"{found}, allowed: only with env_name SlipperyAnt-v3")
 
 
-def test_a_longer_run_goes_on_with_the_same_frictions_alone(tmp_path):
-    """Runs of 12,000 and of 12,600 steps need 5 and 6 frictions; another line starts a run of its own."""
+def test_a_longer_run_continues_only_with_the_same_frictions(tmp_path):
+    """Runs of 60 and of 63 steps need 3 and 4 frictions."""
     path = tmp_path / "f.txt"
 
-    def run(steps, frictions):
+    def resumed(steps, frictions):
         path.write_text(f"\n{frictions}\n")
-        process = start(tmp_path, extra=[*SLIPPERY, "--frictions_file", str(path), "--n_steps", str(steps)])
-        _, told = process.communicate()
-        assert process.returncode == 0, told
-        return told
+        settings = ["--change_time", 20, "--frictions_file", path, "--n_steps", steps]
+        before = set(tmp_path.glob("rl/*/*/seed-1-*/metrics-*.parquet"))
+        run(run_ppo, "-c", "cfg/sant/std.yml", "-s", 1, "--results", tmp_path, *settings)
+        (made,) = set(tmp_path.glob("rl/*/*/seed-1-*/metrics-*.parquet")) - before
+        return made, read_about(made)["resumed"]
 
-    run(12_000, "0.1 0.2 0.4 0.8 1.6 2.0")
-    assert "continues from 12,000" in run(12_600, "0.1 0.2 0.4 0.8 1.6 2.0")
-    assert "continues from" not in run(12_600, "0.1 0.3 0.4 0.8 1.6 2.0")
-    made = sorted(tmp_path.glob("rl/*/*/seed-1-*/metrics-*.parquet"))
-    assert len(made) == 3
-    assert len({file.parent for file in made}) == 2
-    assert len({file.parents[1] for file in made}) == 1
+    first, _ = resumed(60, "0.1 0.2 0.4 0.8")
+    longer, times = resumed(63, "0.1 0.2 0.4 0.8")
+    assert (longer.parent, times) == (first.parent, 1)
+    other, times = resumed(63, "0.1 0.3 0.4 0.8")
+    assert (other.parent.parent, times) == (first.parent.parent, 0)
+    assert other.parent != first.parent
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
-        (None, "f.txt: key `frictions_file`: No such file or directory"),
-        (b"\x80\x04\x95", "f.txt: found no text, allowed: lines of numbers, the first for seed 0"),
-        (b"0.1 0.2\n0.1 slippery 1\n", "f.txt: line 2: found 'slippery', allowed: frictions, 0 and more"),
-        (b"\n0.1 -1 0.3\n", "f.txt: line 2: found '-1', allowed: frictions, 0 and more"),
-        (b"0.1 0.2 0.3\n", "f.txt: frictions of seed 1: found 0, allowed: 3 and more, as many as"),
-        (b"0.1 0.2 0.3\n0.1\n", "f.txt: frictions of seed 1: found 1, allowed: 3 and more, as many as"),
+        (None, ["frictions_file"]),
+        (b"\x80\x04\x95", ["seed 0"]),
+        (b"0.1 0.2\n0.1 slippery 1\n", ["line 2", "slippery", 0]),
+        (b"\n0.1 -1 0.3\n", ["line 2", -1, 0]),
+        (b"0.1 0.2 0.3\n", ["seed 1", 0, 3, "n_steps", "change_time"]),
+        (b"0.1 0.2 0.3\n0.1\n", ["seed 1", 1, 3, "n_steps", "change_time"]),
     ],
 )
-def test_a_bad_file_is_told_in_one_line(tmp_path, content, message):
+def test_a_bad_file_is_refused(content, facts, tmp_path):
     path = tmp_path / "f.txt"
     if content is not None:
         path.write_bytes(content)
     parameters = PPOParameters(env_name="SlipperyAnt-v3", n_steps=20, change_time=9, frictions_file=str(path))
-    with pytest.raises(InputError) as error:
+    with refusal(path, *facts):
         parameters.inputs(1)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
 
 
-def test_a_bad_file_ends_the_command(tmp_path):
-    script = [sys.executable, "-m", "lop.rl.run_ppo", "-c", str(ROOT / "lop/rl/cfg/sant/std.yml")]
-    run = subprocess.run(
-        [*script, "--frictions_file", "nowhere.txt", "--results", str(tmp_path)], capture_output=True, text=True
+def test_a_bad_file_ends_the_command(tmp_path, capsys):
+    bad = ["-c", "cfg/sant/std.yml", "--frictions_file", "nowhere.txt", "--results", tmp_path]
+    names(error_line(capsys, run, run_ppo, *bad), "nowhere.txt", "frictions_file")
+
+
+@pytest.fixture
+def short_episodes(monkeypatch):
+    """Let a time limit end episodes after 40 steps."""
+    make = run_ppo.make
+    monkeypatch.setattr(
+        run_ppo, "make", lambda *which, **more: gymnasium.wrappers.TimeLimit(make(*which, **more).unwrapped, 40)
     )
-    assert run.returncode == 2
-    assert "nowhere.txt: key `frictions_file`: No such file" in run.stderr
-    assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.slow
-def test_killed_across_changes_of_friction_it_ends_with_the_same_numbers(tmp_path):
-    assert start(tmp_path / "whole", extra=SLIPPERY).wait() == 0
-    assert run_under_fire(tmp_path / "killed", most_kills=3, extra=SLIPPERY) >= 2
-    whole = pq.read_table(finished(tmp_path / "whole"))
-    assert pq.read_table(finished(tmp_path / "killed")).equals(whole)
-    table = whole.to_pandas()
-    logged = table[table["metric"] == "friction"]
-    assert list(logged["step"]) == list(range(1000, 12_001, 1000))
-    sequence = list(dict.fromkeys(logged["value"]))
-    assert len(sequence) >= 3
-    assert sequence == drawn(1, len(sequence))
+@pytest.mark.usefixtures("short_episodes")
+def test_a_run_that_is_cut_between_changes_of_friction_and_at_one_continues_exactly(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_ppo, "WINDOW", 10)  # steps between two logged frictions
+    spec = resolve(PROBLEMS["rl"], "sant/std", 1, "paper", overrides=SMALL | {"n_steps": 600, "change_time": 90})
+    changes = []
+
+    def saved_at(table):
+        counted = Frictions(spec.horizon * [1.0], spec.parameters.change_time)
+        changes.extend(int(end) for end in values(table, "return").index if counted.episode_ended(end - 1))
+        return (changes[0] + changes[1]) // 2, changes[1]
+
+    table, _ = goes_on_after_a_cut(run_ppo.train, lambda name: InterruptedRun(spec, tmp_path / name), saved_at)
+    logged = values(table, "friction")
+    for step in range(10, 601, 10):
+        assert logged[step] == drawn(1, 99)[sum(change <= step for change in changes)]
+    assert len(changes) >= 4
+
+
+def values(table, metric):
+    rows = table.to_pandas()
+    return rows[rows["metric"] == metric].set_index("step")["value"]

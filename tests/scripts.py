@@ -1,0 +1,68 @@
+"""Run a problem's script, inside the test process or in a process of its own."""
+
+import atexit
+import gc
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+from lop.runs.command_line import main
+
+
+def run(script: ModuleType, *arguments: object) -> str:
+    """Call the entry point of a script as `python <script> <arguments>` does in the folder of its problem.
+
+    The process of the tests is left as it was. Not for `--die-with-parent`, which affects all of it.
+
+    Args:
+        script: module of the script, such as `lop.rl.run_ppo`.
+        arguments: those of the command line; paths are relative to the folder of the problem.
+
+    Returns:
+        What the script wrote to standard error, which is repeated on this process's.
+
+    Raises:
+        SystemExit: the script ended early, with this exit status.
+    """
+    written = io.StringIO()
+    try:
+        with (
+            chdir(script.PROBLEM.folder),
+            redirect_stderr(written),
+            patch.object(sys, "__stderr__", written),  # with `--log`, the script writes here
+            patch.dict(os.environ),
+        ):
+            main(script.PROBLEM, script.__doc__, script.train, [str(argument) for argument in arguments])
+    finally:
+        atexit.unregister(gc.freeze)
+        sys.stderr.write(written.getvalue())
+    return written.getvalue()
+
+
+def command(script: ModuleType, *arguments: object) -> list[str]:
+    """Return the command that starts a script as a file, in the folder of its problem."""
+    return [sys.executable, Path(script.__file__).name, *map(str, arguments)]
+
+
+@contextmanager
+def started(script: ModuleType, *arguments: object) -> Iterator[subprocess.Popen]:
+    """Start a script as a file in the folder of its problem; at the end of the block, kill it if it still runs."""
+    with subprocess.Popen(
+        command(script, *arguments), cwd=script.PROBLEM.folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def metrics_file(results: Path, seed: int = 0) -> Path:
+    """Return the only metrics file of a seed in a folder of results."""
+    (path,) = results.glob(f"*/*/*/seed-{seed}*/metrics-*.parquet")
+    return path
