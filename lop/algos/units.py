@@ -164,7 +164,8 @@ class HiddenLayer:
         """Writing to a weight that is computed from something else would change nothing."""
         for module in (self.incoming, *self.outgoing):
             if registered_parameter(module, "weight") is None:
-                raise ValueError(f"Invalid layer: {module} (allowed: no parametrized or pruned weight)")
+                found = " ".join(repr(module).split())
+                raise ValueError(f"Invalid layer: {found} (allowed: no parametrized or pruned weight)")
 
     @torch.no_grad()
     def move_mean_to_bias(self, units: Tensor, mean: Tensor) -> None:

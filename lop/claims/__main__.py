@@ -7,6 +7,7 @@
 """
 
 import argparse
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -18,9 +19,9 @@ from lop.figures.registry import load_figure
 from lop.runs.configured import add_options, conditions_of
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
-        options = _parser().parse_args()
+        options = _parser().parse_args(argv)
         claimed = claimed_figures()
         for name in options.figures:
             if name not in claimed:

@@ -1,6 +1,7 @@
 """python -m lop.data mnist: make the files of a set by hand; the workflow's rules do the same."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
@@ -12,10 +13,10 @@ from lop.data.sets import SETS, SOURCES, Images
 from lop.runs.configured import configured
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and make the set; bad input ends with one line and status 2."""
     with told_in_one_line():
-        given = _parser().parse_args()
+        given = _parser().parse_args(argv)
         supplied = Path(given.folder) if given.folder else None
         images = Images(given.source, given.seed)
         if given.output:

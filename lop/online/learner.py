@@ -144,7 +144,7 @@ class OnlineLearner:
         if not 1e-30 <= eps < np.inf:
             raise ValueError(f"Invalid eps: {eps} (allowed: 1e-30 and more)")
         if replacement_rate > 0 and (dropout or online_norm):
-            raise ValueError("Invalid replacement_rate: above 0 (allowed: 0 with dropout or online_norm)")
+            raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 with dropout or online_norm)")
         _must_fit(network)
         self.sizes = (network[0][0].shape[1], *(len(weights) for weights, _ in network))
         if loss == "mse" and self.sizes[-1] != 1:

@@ -8,7 +8,7 @@ Nothing is run. `snakemake plan --config scale=paper` prints the same.
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lop.common.errors import told_in_one_line
@@ -22,9 +22,9 @@ from lop.runs.configured import add_options, conditions_of
 from lop.runs.provenance import changed_since
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
-        options = _parser().parse_args()
+        options = _parser().parse_args(argv)
         conditions = conditions_of(options)
         figures = [load_figure(name, options.scale) for name in options.figures or figure_names()]
         specs = {figure.name: by_path(shown_runs(figure, conditions)) for figure in figures}

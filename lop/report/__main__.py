@@ -7,6 +7,7 @@ Nothing is run or drawn: `make figures report` builds the figures first. `snakem
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from lop.common.errors import InputError, told_in_one_line
@@ -18,9 +19,9 @@ from lop.report.page import page
 from lop.runs.configured import add_options, conditions_of
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
-        options = _parser().parse_args()
+        options = _parser().parse_args(argv)
         for name in options.names:
             if name not in figure_names():
                 raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")

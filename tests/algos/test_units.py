@@ -105,7 +105,7 @@ def test_unusable_layers_and_normalisations_are_named(modules, facts):
 
 
 def test_a_layer_with_a_parametrized_weight_is_named():
-    with pytest.raises(ValueError, match=r"\bParametrizedLinear\b"):
+    with refusal("ParametrizedLinear", error=ValueError):
         HiddenLayer(weight_norm(nn.Linear(2, 3)), nn.Linear(3, 1))
 
 

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -224,22 +223,16 @@ def test_both_forms_of_the_table_list_every_claim(tmp_path):
     assert all(f"| fig4a (laptop) | {claim} |" in told for claim in table["claim"])
 
 
-@pytest.fixture
-def command(monkeypatch):
+def command(*arguments):
     """Call `python -m lop.claims` in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lop.claims", *map(str, arguments)])
-        main()
-
-    return run
+    main(list(map(str, arguments)))
 
 
-def test_by_hand_without_runs(tmp_path, command, capsys):
+def test_by_hand_without_runs(tmp_path, capsys):
     names(error_line(capsys, command, "fig4a", "--results", tmp_path), tmp_path, "snakemake claims")
 
 
-def test_by_hand_with_an_unknown_figure(tmp_path, command, capsys):
+def test_by_hand_with_an_unknown_figure(tmp_path, capsys):
     names(error_line(capsys, command, "fig4z", "--results", tmp_path), "fig4z", *claimed_figures())
 
 
@@ -258,7 +251,7 @@ def test_a_verdict_depends_on_more_than_the_table():
     assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # needs no images
 
 
-def test_verdicts_are_based_on_the_existing_runs(tmp_path, command, capsys):
+def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):
     """Missing runs are left out; a damaged one is named, and nothing is judged."""
     figure, conditions = load_figure("fig4a", "smoke"), Conditions()
     assert judged_by_runs(figure, tmp_path, conditions).empty

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import os
-import sys
 import zipfile
 
 import numpy as np
@@ -244,18 +243,12 @@ def test_an_official_archive_that_is_no_zip(tmp_path):
         build_classes(tmp_path / "zip", tmp_path / "out", 0, 3)
 
 
-@pytest.fixture
-def command(monkeypatch):
+def command(*arguments):
     """Call `python -m lop.data` in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lop.data", *map(str, arguments)])
-        main()
-
-    return run
+    main(list(map(str, arguments)))
 
 
-def test_classes_by_hand(tmp_path, command, capsys):
+def test_classes_by_hand(tmp_path, capsys):
     classes = Images().folder("imagenet", tmp_path) / "classes"
     classes.mkdir(parents=True)
     for number in (3, 7):  # left by processes that were killed days ago
@@ -277,12 +270,12 @@ def test_classes_by_hand(tmp_path, command, capsys):
         (("imagenet", "--source", "original"), ("imagenet", originals.OFFICIAL, "--folder")),
     ],
 )
-def test_mistakes_on_the_command_line(arguments, facts, tmp_path, command, capsys):
+def test_mistakes_on_the_command_line(arguments, facts, tmp_path, capsys):
     names(error_line(capsys, command, *arguments, "--data", tmp_path), *facts)
 
 
 @pytest.mark.parametrize("where", ["", "itself", "linked"])
-def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp_path, command, capsys):
+def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp_path, capsys):
     own = tmp_path / "original" / "cifar-100"
     own.mkdir(parents=True)
     (own / "train.bin").write_bytes(b"the user's")
@@ -303,6 +296,6 @@ def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["file", "/proc/nothing"])
-def test_an_impossible_folder_of_data_is_named(data, tmp_path, command, capsys):
+def test_an_impossible_folder_of_data_is_named(data, tmp_path, capsys):
     (tmp_path / "file").touch()
     names(error_line(capsys, command, "mnist", "--data", tmp_path / data), tmp_path / data)

@@ -149,18 +149,12 @@ def test_hours():
     assert [hours_text(one) for one in (0.0123, 4.56, 1234.5, float("nan"))] == ["0.012", "4.6", "1,200", "unknown"]
 
 
-@pytest.fixture
-def command(monkeypatch):
+def command(*arguments):
     """Call `python -m lop.plan` in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lop.plan", *map(str, arguments)])
-        main()
-
-    return run
+    main(list(map(str, arguments)))
 
 
-def test_by_hand(tmp_path, command, capsys):
+def test_by_hand(tmp_path, capsys):
     made(tmp_path, spec())
     before = set(tmp_path.rglob("*"))
     command("fig4a", "--scale", "smoke", "--results", tmp_path)
@@ -170,7 +164,7 @@ def test_by_hand(tmp_path, command, capsys):
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_by_hand_with_an_unknown_figure(command, capsys):
+def test_by_hand_with_an_unknown_figure(capsys):
     names(error_line(capsys, command, "fig4z"), "fig4z", *figure_names())
 
 
@@ -180,7 +174,7 @@ def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path):
     assert not ended.stderr
 
 
-def test_other_versions_are_named(tmp_path, command, capsys):
+def test_other_versions_are_named(tmp_path, capsys):
     for path, run in by_path(shown_runs(load_figure("fig4a", "smoke"), Conditions())).items():
         assert path == made(tmp_path, run, versions={"torch": "0.1"}).relative_to(tmp_path)
     command("fig4a", "--scale", "smoke", "--results", tmp_path)

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -133,9 +132,8 @@ def test_a_picture_of_earlier_runs_is_marked(tmp_path, changed):
     assert ('<span class="not">' in page(contents)) == changed
 
 
-def test_an_unknown_figure_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["lop.report", "fig9", "--output", str(tmp_path / "report.html")])
-    names(error_line(capsys, main), "fig9", *figure_names())
+def test_an_unknown_figure_is_named(tmp_path, capsys):
+    names(error_line(capsys, main, ["fig9", "--output", str(tmp_path / "report.html")]), "fig9", *figure_names())
     assert not list(tmp_path.iterdir())
 
 
