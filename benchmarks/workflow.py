@@ -49,11 +49,11 @@ RUNS = {  # problem, config, setting
     "random walk": ("random_walk", "follow", "step_size=0.1"),
 }
 WALK = {
-    "__init__.py": '''
+    "__init__.py": """
 from lop.runs.problem import Problem
 PROBLEM = Problem("random_walk", "lop.random_walk.run_walk", "lop.random_walk.parameters:WalkParameters")
-''',
-    "parameters.py": '''
+""",
+    "parameters.py": """
 from typing import ClassVar
 from pydantic import Field
 from lop.runs.parameters import Number, Parameters, Whole
@@ -61,8 +61,8 @@ class WalkParameters(Parameters):
     horizon: ClassVar[str] = "n_steps"
     n_steps: Whole = Field(ge=1, description="steps")
     step_size: Number = Field(gt=0, description="size of a step")
-''',
-    "run_walk.py": '''
+""",
+    "run_walk.py": """
 import numpy as np
 from lop.random_walk import PROBLEM
 class Walk:
@@ -81,7 +81,7 @@ def train(run):
 if __name__ == "__main__":
     from lop.runs.command_line import main
     main(PROBLEM, __doc__ or "", train)
-''',
+""",
     "cfg/follow.yml": "n_steps: 10\nstep_size: [0.1]\n",
 }
 PATHS = """

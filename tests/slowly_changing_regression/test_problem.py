@@ -1,4 +1,4 @@
-"""The stream of examples: its target, how it changes, and that it follows from the seed."""
+"""The stream of examples: its target, its changes, and its dependence on the seed."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def stream(seed=0, num_inputs=20, flip_after=1000, num_flipping_bits=15, flip_on
 
 
 def dense(stretch, num_inputs=20):
-    """Inputs (n, num_inputs) and targets (n,) in their order."""
+    """Return inputs (n, num_inputs) and targets (n,) in the order of the stream."""
     (start, indices, values, targets), order = stretch
     x = np.zeros((len(targets), num_inputs), np.float32)
     for e in range(len(targets)):
@@ -28,8 +28,8 @@ def test_the_target_is_the_threshold_network_of_the_same_seed():
     np.testing.assert_array_equal(TargetNetwork(11, 20, 100, 0.7)(x), net(torch.tensor(x))[:, 0])
 
 
-@pytest.mark.parametrize("num_flipping_bits", [15, 4, 0])  # few fast bits in a table; many, example by example
-def test_slow_bits_change_between_stretches_and_fast_ones_always(num_flipping_bits):
+@pytest.mark.parametrize("num_flipping_bits", [15, 4, 0])  # few fast bits come from a table, many are drawn per example
+def test_slow_bits_change_between_stretches_and_fast_bits_within(num_flipping_bits):
     source = stream(num_flipping_bits=num_flipping_bits)
     slow = []
     for _ in range(30):
@@ -44,13 +44,13 @@ def test_slow_bits_change_between_stretches_and_fast_ones_always(num_flipping_bi
     assert (flips == (1 if num_flipping_bits else 0)).all()
 
 
-def test_all_slow_bits_may_be_drawn_anew():
+def test_without_flip_one_all_slow_bits_are_redrawn():
     source = stream(flip_one=False)
     slow = np.array([dense(source.stretch())[0][0, :15] for _ in range(200)])
     assert abs(np.abs(np.diff(slow, axis=0)).mean() - 0.5) < 0.05
 
 
-def test_it_follows_from_the_seed_and_goes_on_from_its_state():
+def test_a_seed_fixes_the_stream_and_a_saved_state_continues_it():
     first, again, other = stream(3), stream(3), stream(4)
     for _ in range(5):
         x, y = dense(first.stretch())
