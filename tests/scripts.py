@@ -38,7 +38,11 @@ def run(script: ModuleType, *arguments: object) -> str:
             patch.object(sys, "__stderr__", written),  # with `--log`, the script writes here
             patch.dict(os.environ),
         ):
-            main(script.PROBLEM, script.__doc__, script.train, [str(argument) for argument in arguments])
+            try:
+                main(script.PROBLEM, script.__doc__, script.train, [str(argument) for argument in arguments])
+            finally:
+                for stream in getattr(sys.stderr, "streams", ())[1:]:
+                    stream.close()  # the log
     finally:
         atexit.unregister(gc.freeze)
         sys.stderr.write(written.getvalue())

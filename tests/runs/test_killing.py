@@ -29,22 +29,25 @@ def arguments(results, n_steps, *more):
 
 def test_a_run_killed_at_random_points_ends_like_an_uninterrupted_one(tmp_path):
     rng = random.Random(0)
-    for is_starting in (True, False, False):
+    for moment in ("starting", "after a save", "saving"):
         before = last_save(tmp_path)
         with started(run_ppo, *arguments(tmp_path, LONG, "--checkpoint-every", 0.05)) as process:
             wait_until(process, holds_the_lock, process, tmp_path)
-            if not is_starting:
+            if moment != "starting":
                 wait_until(process, saved_since, before, tmp_path)
                 time.sleep(rng.uniform(0, 0.3))
+            if moment == "saving":
+                wait_until(process, is_saving, tmp_path)
             process.kill()
             assert process.wait() == -signal.SIGKILL
     about = ends_like_an_uninterrupted_run(tmp_path)
     assert about["resumed"] >= 2
+    assert not is_saving(tmp_path)
 
 
 def test_a_run_asked_to_stop_saves_and_ends_with_status_75(tmp_path):
     with started(run_ppo, *arguments(tmp_path, LONG, "--progress-every", 0.001)) as process:
-        process.stderr.readline()  # it has begun to train
+        wait_for_progress(process.stderr)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == EXIT_INTERRUPTED == 75
     assert not list(tmp_path.glob("**/metrics-*.parquet"))
@@ -59,7 +62,7 @@ def test_a_run_saves_and_ends_with_the_process_that_started_it(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", starter], cwd=run_ppo.PROBLEM.folder, stderr=subprocess.PIPE, text=True
     ) as parent:
-        parent.stderr.readline()  # the run has begun to train
+        wait_for_progress(parent.stderr)
         parent.kill()
         parent.stderr.read()  # ends when the run has closed its end of the pipe
     assert last_save(tmp_path)
@@ -77,11 +80,16 @@ def ends_like_an_uninterrupted_run(results):
     return read_about(continued)
 
 
+def wait_for_progress(errors):
+    """Wait for a line about the run, which has then begun to train."""
+    assert any(line.startswith("rl/ant/cbp") for line in errors)
+
+
 def wait_until(process, condition, *arguments):
     """Wait for a condition that holds before the process ends."""
     while not condition(*arguments):
         assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
+        time.sleep(0.0001)
 
 
 def holds_the_lock(process, results):
@@ -90,6 +98,11 @@ def holds_the_lock(process, results):
 
 def saved_since(before, results):
     return last_save(results) > before
+
+
+def is_saving(results):
+    """Return whether there is a file that a checkpoint is being written to, or was when the run was killed."""
+    return any(results.glob("rl/*/*/*/.checkpoint.pt.*.tmp"))
 
 
 def checkpoint(results):
