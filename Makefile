@@ -90,10 +90,10 @@ test: $(READY)
 
 # Includes tests on a one-node SLURM cluster, which they can start only as root with SLURM installed but not configured.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) -m slow -p no:randomly
+	$(BIN)/python -m pytest -n $(CORES) -m slow
 
 test-cluster: $(READY)
-	$(BIN)/python -m pytest -m cluster -p no:randomly
+	$(BIN)/python -m pytest -m cluster
 
 test-all: test test-slow
 

@@ -4,7 +4,7 @@
 
 - dry run: Snakemake's plan of all figures at the paper's scale, without any results
 - by hand: a run with next to no work, started as a script: interpreter, imports, checkpoint and metrics. PPO needs
-  torch, slowly-changing regression only numba, a random walk (docs/extending.md, in NumPy) neither.
+  torch, slowly-changing regression only numba, the random walk of docs/extending.md neither.
 - in the workflow: one more such run in a build; a job executes ten runs of the regression
 - collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs of some length, and ten times that length
 
@@ -48,42 +48,7 @@ RUNS = {  # problem, config, setting
     "regression": ("slowly_changing_regression", "flip_one/relu", "step_size=0.01"),
     "random walk": ("random_walk", "follow", "step_size=0.1"),
 }
-WALK = {
-    "__init__.py": """
-from lop.runs.problem import Problem
-PROBLEM = Problem("random_walk", "lop.random_walk.run_walk", "lop.random_walk.parameters:WalkParameters")
-""",
-    "parameters.py": """
-from typing import ClassVar
-from pydantic import Field
-from lop.runs.parameters import Number, Parameters, Whole
-class WalkParameters(Parameters):
-    horizon: ClassVar[str] = "n_steps"
-    n_steps: Whole = Field(ge=1, description="steps")
-    step_size: Number = Field(gt=0, description="size of a step")
-""",
-    "run_walk.py": """
-import numpy as np
-from lop.random_walk import PROBLEM
-class Walk:
-    def __init__(self, seed):
-        self.rng, self.position = np.random.default_rng(seed), np.zeros(2)
-    def state_dict(self):
-        return {"rng": self.rng.bit_generator.state, "position": self.position}
-    def load_state_dict(self, state):
-        self.rng.bit_generator.state, self.position = state["rng"], state["position"]
-def train(run):
-    walk = Walk(run.seed)
-    run.track(walk=walk)
-    for step in run.steps(run.parameters.n_steps):
-        walk.position += run.parameters.step_size * walk.rng.standard_normal(2)
-        run.log("distance", step + 1, float(np.hypot(*walk.position)))
-if __name__ == "__main__":
-    from lop.runs.command_line import main
-    main(PROBLEM, __doc__ or "", train)
-""",
-    "cfg/follow.yml": "n_steps: 10\nstep_size: [0.1]\n",
-}
+WALK = ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml")  # files of a problem in docs/extending.md
 PATHS = """
 import sys
 from lop.problems import first_run
@@ -115,10 +80,10 @@ def main() -> None:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
             copy(ROOT / part, project / part)
         (project / "config/scales/tiny.yaml").write_text(SCALE)
-        for name, text in WALK.items():
-            path = project / "lop/random_walk" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        (project / "lop/random_walk/cfg").mkdir(parents=True)
+        page = (ROOT / "docs/extending.md").read_text()
+        for name in (f"lop/random_walk/{file}" for file in WALK):
+            (project / name).write_text(page.partition(f"`{name}`")[2].split("```", 2)[1].partition("\n")[2])
         with open(project / "config/resources.yaml", "a") as resources:
             resources.write("  random_walk: {mem_mb: 500}\n")
 
@@ -138,7 +103,7 @@ def by_hand(project: Path, problem: str, config: str, setting: str) -> float:
     """Return the seconds of the fastest of five runs."""
     entry = {"rl": "run_ppo", "slowly_changing_regression": "run_regression", "random_walk": "run_walk"}[problem]
     script = (sys.executable, f"lop/{problem}/{entry}.py", "-c", f"lop/{problem}/cfg/{config}.yml", "--scale", "tiny")
-    return min(took(project, *script, "--setting", setting, "-s", str(100 + seed)).seconds for seed in range(6))
+    return min(took(project, *script, "--setting", setting, "-s", str(100 + seed)).seconds for seed in range(5))
 
 
 def jobs(project: Path, problem: str, config: str, setting: str) -> float:

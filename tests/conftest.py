@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from lop.algos.recorded import Recording
 from lop.common.locks import locked
 from lop.data.prepare import prepare
 from lop.data.sets import Images
-from lop.runs.command_line import main
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=3_000)  # HYPOTHESIS_PROFILE=thorough make test
@@ -36,7 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def python():
-    """An interpreter that has imported the libraries already."""
+    """Return an interpreter that has already imported the libraries."""
+    if sys.platform != "linux":  # where forking a process with these libraries is unsafe
+        yield Path(sys.executable)
+        return
     server = Server()
     yield server.python
     server.close()
@@ -65,22 +68,6 @@ def data(tmp_path_factory, worker_id):
         if not all(path.exists() for path in Images().files("mnist", data=folder)):
             prepare("mnist", Images(), data=folder)
     return folder
-
-
-@pytest.fixture
-def refused(capsys, monkeypatch):
-    """The one line in which a problem's script, as a module, refuses arguments, called in its folder."""
-
-    def line(script, arguments: list[str]) -> str:
-        monkeypatch.chdir(script.PROBLEM.folder)
-        with pytest.raises(SystemExit) as ended:
-            main(script.PROBLEM, script.__doc__, script.train, arguments)
-        assert ended.value.code == 2
-        (told,) = capsys.readouterr().err.splitlines()
-        assert told.startswith("error: ")
-        return told
-
-    return line
 
 
 @pytest.fixture(scope="session")

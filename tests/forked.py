@@ -1,4 +1,4 @@
-"""A Python interpreter that has already imported the libraries.
+"""A Python interpreter, for Linux, that has already imported the libraries.
 
 Importing torch and Snakemake takes two seconds, which most tests of a process would wait for several times. `Server`
 starts one process that imports them, and provides an executable, `python`, to be used in place of the interpreter: it

@@ -24,7 +24,7 @@ from lop.algos.adam import AdamGnT
 from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import Draw, HiddenLayer, hidden_layers
 from lop.algos.utilities import UTILITIES
-from lop.nets.bounds import gain, uniform_bound
+from lop.nets.numerics import gain, uniform_bound
 
 NOTHING = torch.empty(0, dtype=torch.long)  # indices of no unit
 

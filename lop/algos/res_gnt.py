@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lop.algos.gnt import GenerateAndTest
 from lop.algos.unit_statistics import UnitStatistics, precise
 from lop.algos.units import NORMALISATIONS, WEIGHT_LAYERS, Draw, HiddenLayer
-from lop.nets.bounds import gain
+from lop.nets.numerics import gain
 
 
 class ResGnT(GenerateAndTest):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from lop.nets.bounds import gain, uniform_bound
+from lop.nets.numerics import gain, uniform_bound
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-EPS, CLAMP = 1e-5, 5.0
+from lop.nets.numerics import NORM_CLAMP, NORM_EPS
 
 
 class OnlineNorm(nn.Module):
@@ -52,9 +52,9 @@ class OnlineNorm(nn.Module):
         num_features: int,
         alpha_forward: float = 0.999,
         alpha_backward: float = 0.99,
-        eps: float = EPS,
+        eps: float = NORM_EPS,
         affine: bool = True,
-        clamp: float | None = CLAMP,
+        clamp: float | None = NORM_CLAMP,
     ):
         for name, alpha in (("alpha_forward", alpha_forward), ("alpha_backward", alpha_backward)):
             if not 0 <= alpha < 1:

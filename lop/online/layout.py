@@ -18,7 +18,6 @@ from lop.online.activations import ACTIVATIONS
 LANES = 8  # float32 in a vector register of AVX2
 OPTIMIZERS = ("sgd", "adam", "adam_gnt")
 LOSSES = ("mse", "nll")
-NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # those of `lop.nets.online_norm`, which needs torch
 COMPILED_MODULES = ("activations", "generator", "kernel", "late", "layout", "passes", "replacement")
 
 

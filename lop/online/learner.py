@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lop.algos.utilities import UTILITIES
-from lop.nets.bounds import gain, uniform_bound
+from lop.nets.numerics import NORM_CLAMP, NORM_EPS, gain, uniform_bound
 from lop.online.activations import ACTIVATIONS
 from lop.online.generator import normal_table
 from lop.online.kernel import kernel
 from lop.online.late import late as make_late
-from lop.online.layout import LOSSES, NORM_CLAMP, NORM_EPS, OPTIMIZERS, Method, Settings, new_state, shape_of
+from lop.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
 
 if TYPE_CHECKING:
     import torch

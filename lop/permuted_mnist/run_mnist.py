@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from lop.data import load
-from lop.nets.bounds import gain
+from lop.nets.numerics import gain
 from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
 from lop.online.settings import learner_settings

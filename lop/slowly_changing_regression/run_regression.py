@@ -9,7 +9,7 @@ ten seeds. Interrupt it whenever you like: the same command goes on with the ver
 
 import numpy as np
 
-from lop.nets.bounds import gain
+from lop.nets.numerics import gain
 from lop.online import generator
 from lop.online.learner import Layer, OnlineLearner
 from lop.online.settings import learner_settings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import golden
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refusal
 from torch import nn
@@ -75,7 +75,6 @@ def test_utilities_by_hand(utility, dtype):
     )
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     n_units=st.integers(1, 20),
     batch=st.integers(1, 6),
@@ -96,7 +95,6 @@ def test_the_compiled_update_is_torchs(n_units, batch, utility, decay_rate, trac
             torch.testing.assert_close(compiled.get_buffer(name), expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     channels=st.integers(1, 9),
     utility=st.sampled_from(sorted(set(UTILITIES) - {"random"})),
@@ -119,7 +117,6 @@ def test_the_compiled_update_of_convolutions_is_torchs(channels, utility, decay_
         assert bool(arrays) == (h.ndim == 2 or channels_last or channels == 1)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     n_units=st.integers(1, 12),
     rate=st.floats(0.001, 1.0),

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -138,7 +138,6 @@ def test_nothing_collected_is_an_empty_table():
 numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(numbers, min_size=2, max_size=12))
 def test_intervals_lie_within_the_runs_around_their_mean(values):
     row = np.array([values])
@@ -149,7 +148,6 @@ def test_intervals_lie_within_the_runs_around_their_mean(values):
     assert (low + high) / 2 == pytest.approx(row.mean(), abs=slack)
 
 
-@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8, unique=True), st.integers(1, 50))
 def test_intervals_move_and_stretch_with_the_values(values, factor):
     row = np.array([values], float)

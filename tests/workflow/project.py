@@ -40,7 +40,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A user's: one in which Python keeps its bytecode."""
+        """Return the environment of a user, in which Python keeps its bytecode."""
         inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         return inherited | {"PYTHONPATH": str(self.folder)}
 

@@ -1,4 +1,4 @@
-"""Runs that learn from images: they wait for them, and are stale when other images would be made, only then."""
+"""Runs that learn from images wait for them, and are stale only if other images would be made."""
 
 import hashlib
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from project import Project
+from refusals import names
 
 from lop.data.sets import Images
 from lop.runs.metrics import read_about
@@ -17,63 +18,70 @@ SETTINGS = ("rate change_after=2000", "rate change_after=4000", "std_net step_si
 RUNS = {f"permuted_mnist/bp/{setting} seed {seed}" for setting in SETTINGS for seed in (0, 1)}
 AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
 DATA = "data glyphs mnist"
-IMAGES = str(Images().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz")
+IMAGES = Images().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz"
+METRICS = "results/permuted_mnist/*/*/*/metrics-4000.parquet"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, python):
+def trained(tmp_path_factory, python):
+    """The folder of a project with the figure, which tests copy."""
     project = Project(tmp_path_factory.mktemp("images") / "project", python=python)
     assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
-    project.log = project.build(FIGURE)
-    return project
+    project.build(FIGURE)
+    return project.folder
 
 
-def target(project, seed=0):
-    return project.paths("ed3b_rate")[f"permuted_mnist/bp/rate change_after=1000 seed {seed}"]
+@pytest.fixture
+def project(trained, tmp_path, python):
+    return Project(tmp_path / "project", trained, python)
 
 
-def metrics(project, seed=0):
-    return project.folder / target(project, seed)
+def original(project) -> tuple[str, str, str]:
+    """Return options that take the built-in files, which have MNIST's format, for the published ones."""
+    return "--config", "scale=smoke", f"data={{source: original, folder: {(project.folder / IMAGES).parent}}}"
 
 
 def test_images_are_made_and_learned_from(project):
-    assert project.log.count(": done, 4,000 examples") == len(RUNS)
-    about = read_about(metrics(project))
-    assert about["origin"]["images"]["seed"] == 0
-    assert len(about["images"]) == 64
+    abouts = [read_about(path) for path in project.folder.glob(METRICS)]
+    assert len(abouts) == len(RUNS)
+    assert all(about["origin"]["images"]["seed"] == 0 and len(about["images"]) == 64 for about in abouts)
     assert project.stale(FIGURE) == set()
 
 
-def test_other_images_make_the_runs_stale(project):
-    project.edit("config/config.yaml", "seed: 0", "seed: 1")
-    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
-    project.edit("config/config.yaml", "seed: 1", "seed: 0")
-    project.edit("config/config.yaml", "source: glyphs", "source: original")
-    assert project.stale(FIGURE) == RUNS | AFTER | {"data original mnist"}
-    project.edit("config/config.yaml", "source: original", "source: glyphs")
-    project.edit("lop/data/glyphs.py", "noise=(0, 90)", "noise=(0, 91)")
-    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
-    project.edit("lop/data/glyphs.py", "noise=(0, 91)", "noise=(0, 90)")
+@pytest.mark.parametrize(
+    ("name", "old", "new", "data"),
+    [
+        ("config/config.yaml", "seed: 0", "seed: 1", DATA),
+        ("config/config.yaml", "source: glyphs", "source: original", "data original mnist"),
+        ("lop/data/glyphs.py", "noise=(0, 90)", "noise=(0, 91)", DATA),
+    ],
+    ids=["seed", "source", "code"],
+)
+def test_other_images_make_the_runs_stale(project, name, old, new, data):
+    project.edit(name, old, new)
+    assert project.stale(FIGURE) == RUNS | AFTER | {data}
+    project.edit(name, new, old)
     assert project.stale(FIGURE) == set()
 
 
 def test_results_and_images_may_lie_elsewhere(project, tmp_path):
     results, images = tmp_path / "results", tmp_path / "images"
-    elsewhere = str(results / Path(target(project)).relative_to("results"))
-    where = ("--config", "scale=smoke", f"results={results}", f"data={{sets: {images}}}")
-    done = project.snakemake(elsewhere, "--cores", "2", *where)
-    assert done.returncode == 0, done.stderr
-    assert (images / Path(IMAGES).relative_to("data")).exists()
-    assert pq.read_table(elsewhere).equals(pq.read_table(metrics(project)))
-    assert project.stale(FIGURE) == set()  # of what lies where it was
+    metrics = next(project.folder.glob(METRICS))
+    elsewhere = results / metrics.relative_to(project.folder / "results")
+    project.build(str(elsewhere), "--config", "scale=smoke", f"results={results}", f"data={{sets: {images}}}")
+    assert (images / IMAGES.relative_to("data")).exists()
+    assert pq.read_table(elsewhere).equals(pq.read_table(metrics))
+    assert project.stale(FIGURE) == set()  # the files in the project are untouched
 
 
-def test_loss_of_the_files_costs_no_training(project):
+def test_deleted_images_cost_no_training(project):
     shutil.rmtree(project.folder / "data")
+    before = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/*/*/*/*/checkpoint.pt")}
     assert project.stale(FIGURE) == set()
     project.edit("config/scales/smoke.yaml", "ed3b_rate:\n    seeds: 2", "ed3b_rate:\n    seeds: 3")
-    log = project.build(FIGURE)
-    assert log.count(": done, 4,000 examples") == 3  # the new seed's
+    project.build(FIGURE)
+    assert len(list(project.folder.glob(METRICS))) == len(RUNS) + len(SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
     assert project.stale(FIGURE) == set()
 
 
@@ -83,30 +91,18 @@ def test_a_picture_of_the_images_needs_them_and_no_run(project):
     assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a", DATA}
 
 
-def test_original_files_are_taken_from_a_folder_and_wrong_ones_are_refused(project, tmp_path):
-    """The built-in files have MNIST's format, but not its checksums: no file is left that a run would trust."""
-    project.build(IMAGES)
-    arguments = [
-        "--config",
-        "scale=smoke",
-        f"data={{source: original, folder: {(project.folder / IMAGES).parent}}}",
-    ]
-    done = project.snakemake(FIGURE, "--cores", "1", *arguments)
-    assert done.returncode != 0
-    assert "allowed: 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609" in done.stderr + done.stdout
+def test_files_that_are_not_the_published_ones_are_refused(project):
+    """No file is left that a run would trust."""
+    published = "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    names(project.refusal(FIGURE, *original(project)), published)
     assert not list((project.folder / "data" / "original").glob("mnist/*.gz"))
 
 
-def test_original_files_need_nothing_but_the_configuration(project):
-    """As above, where the checksums are those of these files."""
-    project.build(IMAGES)
-    folder = (project.folder / IMAGES).parent
-    known = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.gz")}
+def test_published_files_are_taken_from_a_folder(project):
+    """The checksums of the published files are replaced by those of the built-in ones."""
+    files = (project.folder / IMAGES).parent.glob("*.gz")
+    known = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     project.append("lop/data/checksums.py", f"\nKNOWN.update({known!r})\n")
-    arguments = ["--config", "scale=smoke", f"data={{source: original, folder: {folder}}}"]
-    done = project.snakemake(FIGURE, "--cores", "2", *arguments)
-    assert done.returncode == 0, done.stderr
-    sources = [
-        read_about(path)["origin"]["images"]["source"] for path in project.folder.glob("results/*/*/*/*/*.parquet")
-    ]
-    assert sources.count("original") == len(project.paths("ed3b_rate"))
+    project.build(FIGURE, *original(project))
+    sources = [read_about(path)["origin"]["images"]["source"] for path in project.folder.glob(METRICS)]
+    assert sorted(sources) == sorted(len(RUNS) * ["glyphs"] + len(RUNS) * ["original"])

@@ -1,4 +1,4 @@
-"""What a change makes stale, asked of a project whose figures are built."""
+"""A change makes only those jobs stale that depend on it."""
 
 import shutil
 
@@ -95,9 +95,6 @@ def test_the_plan_says_why_runs_are_missing(project):
     assert not list(project.folder.glob("results/rl/env_name=SlipperyAnt*"))
 
 
-# Runs of which a job executes ten
-
-
 def test_jobs_of_ten_seeds(project, build_log):
     files = list(project.folder.glob("results/slowly_changing_regression/*/*/seed-*/metrics-20000.parquet"))
     assert len(files) == 10 * len(TENS)
@@ -121,7 +118,7 @@ def test_a_parameter_of_one_config_of_ten_seeds(project):
 @pytest.mark.parametrize(
     ("module", "expected"), [("lop/rl/run_ppo.py", False), ("lop/online/kernel.py", True)], ids=["rl", "kernel"]
 )
-def test_code_of_another_problem_does_not_matter(project, module, expected):
+def test_only_code_that_its_problem_imports_makes_a_run_stale(project, module, expected):
     project.append(module, "\nNOTHING = 0\n")
     jobs = {f"{curve} seed 0-9" for curve in TENS} | TENS_AFTER
     assert project.stale("figures/ed2_cbp.pdf") == (jobs if expected else set())

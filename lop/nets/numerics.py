@@ -1,4 +1,7 @@
-"""Bounds of initial weights, for networks that are built and for units that are replaced; needs no torch."""
+"""Numbers that networks, replaced units and the compiled engine share; importable without torch.
+
+Gains and bounds of initial weights, and the constants of online normalisation.
+"""
 
 from math import sqrt
 
@@ -11,6 +14,7 @@ GAINS = {
     "selu": 3 / 4,
     "swish": sqrt(2),
 }
+NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # of `lop.nets.online_norm`: added to variances; largest absolute output
 INITS = ("default", "kaiming", "lecun", "xavier", "orthogonal")
 
 
