@@ -3,10 +3,10 @@
     python benchmarks/workflow.py
 
 - dry run: Snakemake's plan of all figures at the paper's scale, without any results
-- by hand: a run with next to no work, started as a script: interpreter, imports, checkpoint and metrics. PPO needs
-  torch, slowly-changing regression only numba, the random walk of docs/extending.md neither.
-- in the workflow: one more such run in a build; a job executes ten runs of the regression
-- collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs of some length, and ten times that length
+- by hand: a minimal run, started as a script (interpreter, imports, checkpoint, metrics); PPO needs torch,
+  slowly-changing regression only numba, and the random walk of docs/extending.md neither
+- in the workflow: one additional such run in a build; a job executes ten runs of the regression
+- collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs with 300 values each and with ten times as many
 
 Units: seconds, and the peak memory of a process in megabytes. Everything happens in a temporary copy of the project.
 """
@@ -100,19 +100,19 @@ def main() -> None:
 
 
 def by_hand(project: Path, problem: str, config: str, setting: str) -> float:
-    """Return the seconds of the fastest of five runs."""
+    """Return the duration of the fastest of five runs, in seconds."""
     entry = {"rl": "run_ppo", "slowly_changing_regression": "run_regression", "random_walk": "run_walk"}[problem]
     script = (sys.executable, f"lop/{problem}/{entry}.py", "-c", f"lop/{problem}/cfg/{config}.yml", "--scale", "tiny")
     return min(took(project, *script, "--setting", setting, "-s", str(100 + seed)).seconds for seed in range(5))
 
 
 def jobs(project: Path, problem: str, config: str, setting: str) -> float:
-    """Return the seconds that one more run takes in a build."""
+    """Return the time that one additional run takes in a build, in seconds."""
     names = [sys.executable, "-c", PATHS, problem, config, "tiny", setting]
     environment = os.environ | {"PYTHONPATH": str(project)}
     files = subprocess.check_output(names, cwd=project, env=environment, text=True).splitlines()
     last, few, many = (99, 10, 30) if problem == "slowly_changing_regression" else (29, 5, 20)
-    took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", files[last])  # compiles what is compiled once
+    took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", files[last])  # compiles code that later runs reuse
     seconds = [
         took(project, *SNAKEMAKE, "--config", "scale=tiny", "--", *some).seconds
         for some in (files[:few], files[few : few + many])
@@ -123,7 +123,7 @@ def jobs(project: Path, problem: str, config: str, setting: str) -> float:
 
 
 def collecting(project: Path, rows: int) -> Took:
-    """The table of `ed2b`, of runs with this many values."""
+    """Measure collecting the table of `ed2b` from runs with this many values each."""
     fill(project / "results", rows)
     result = took(project, sys.executable, "-c", COLLECT)
     print(f"collect, {rows:,} values a run: {result.seconds:.1f} s, {result.megabytes:.0f} MB")
@@ -131,7 +131,7 @@ def collecting(project: Path, rows: int) -> Took:
 
 
 def took(folder: Path, *command: str) -> Took:
-    """Of a command that ends well; memory is its own."""
+    """Return the duration and the peak memory of a command, which must succeed."""
     environment = os.environ | {"PYTHONPATH": str(folder)}
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -143,7 +143,7 @@ def took(folder: Path, *command: str) -> Took:
 
 
 def fill(results: Path, rows: int) -> None:
-    """The runs of `ed2b`, with this many values each."""
+    """Write the metrics of all runs of `ed2b`, with this many values each."""
     figure = load_figure("ed2b", "paper")
     panel = next(iter(figure.curve_panels.values()))
     for path, spec in by_path(shown_runs(figure, Conditions())).items():

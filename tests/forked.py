@@ -1,11 +1,12 @@
-"""A Python interpreter, for Linux, that has already imported the libraries.
+"""A Python interpreter that has already imported the libraries (Linux only).
 
-Importing torch and Snakemake takes two seconds, which most tests of a process would wait for several times. `Server`
-starts one process that imports them, and provides an executable, `python`, to be used in place of the interpreter: it
-asks that process for a fork, which runs the program (a script, `-m module` or `-c code`) with the caller's arguments,
-folder, environment and streams. Signals reach the program; if `python` is killed, so is the program.
+Importing torch and Snakemake takes two seconds, which most tests that start processes would spend several times.
+`Server` starts one process that imports them, and provides an executable, `python`, to use in place of the interpreter:
+it asks that process for a fork, which runs the program (a script, `-m module` or `-c code`) with the caller's
+arguments, working directory, environment and streams. Signals are forwarded to the program; if `python` is killed, so
+is the program.
 
-Modules of lop are not imported before the fork: every program finds its own, those of a copied project for example.
+Modules of lop are not imported before the fork, so every program imports its own, such as those of a copied project.
 """
 
 import atexit
@@ -37,7 +38,7 @@ LIBRARIES = (
     *("snakemake.dag", "snakemake.workflow", "snakemake.scheduling.greedy"),
 )
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
-ADDRESS = "FORKED_PYTHON"  # in the server's environment: its socket
+ADDRESS = "FORKED_PYTHON"  # environment variable of the server: the path of its socket
 PYTHON = """#!{python} -IS
 import json, os, signal, socket, sys
 
@@ -48,7 +49,7 @@ for number in {signals}:
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(4)], [0, 1, 2])
 server.sendall(request)
-for stream in (0, 1, 2):  # closed when the program closes its own
+for stream in (0, 1, 2):  # so that a stream closes when the program closes its own
     os.close(stream)
 status = int.from_bytes(server.recv(4), signed=True)
 if status < 0:
@@ -84,11 +85,11 @@ class Server:
 
 
 def serve() -> tuple[list[str], str, dict[str, str]]:
-    """Fork for every request until standard input is closed; return, in the fork, the request."""
+    """Fork for every request until standard input is closed; in the fork, return the request."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.environ[ADDRESS])
         listening.listen(64)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks that end leave nothing
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks leave no zombies
         print("ready", flush=True)
         while True:
             ready, _, _ = select.select([0, listening], [], [])
@@ -115,7 +116,7 @@ def serve() -> tuple[list[str], str, dict[str, str]]:
 
 
 def supervise(program: int, client: socket.socket) -> None:
-    """Forward signals to the program and its exit status to the client; end with both."""
+    """Forward signals to the program and its exit status to the client; exit when either ends."""
     ended = os.pidfd_open(program)
     while True:
         ready, _, _ = select.select([client, ended], [], [])
@@ -155,6 +156,6 @@ def run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
 if __name__ == "__main__":
     for library in LIBRARIES:
         importlib.import_module(library)
-    gc.freeze()  # no fork has to look at the libraries' objects,
-    atexit.register(gc.freeze)  # also when it ends
+    gc.freeze()  # spare forks from scanning the libraries' objects,
+    atexit.register(gc.freeze)  # also when they exit
     run(*serve())

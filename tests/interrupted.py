@@ -1,4 +1,4 @@
-"""Runs that are cut, and what runs leave behind."""
+"""Check that interrupted runs resume exactly and that runs leave no networks in memory."""
 
 import gc
 import weakref
@@ -17,7 +17,7 @@ class PowerCut(Exception):
 
 
 class InterruptedRun(Runner):
-    """Save before step `saved_at`, and end two steps later without saving."""
+    """Save before step `saved_at`, and fail two strides later without saving."""
 
     saved_at = 10**9
 
@@ -31,15 +31,15 @@ class InterruptedRun(Runner):
 
 
 def finished(train, run):
-    """Complete a run; return its table, and the state of all that it tracks."""
+    """Complete a run; return its table and the state of everything that it tracks."""
     run.execute(train)
     return pq.read_table(run.output), checkpoint.load(run.checkpoint, run.spec.origin)["tracked"]
 
 
 def left_behind(train, module, run_in, monkeypatch):
-    """Return how many networks of two runs still exist after them, without a garbage collection.
+    """Return how many networks of two runs outlive them without garbage collection.
 
-    The runs are on a GPU if there is one; `run_in(name, device)` makes a run with results of that name.
+    The runs use a GPU if there is one; `run_in(name, device)` makes a run with results in a folder of that name.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     networks, make_network = [], module.make_network
@@ -62,13 +62,13 @@ def left_behind(train, module, run_in, monkeypatch):
 
 
 def goes_on_after_a_cut(train, run_in, saved_at):
-    """Assert that a run that is cut ends with the table and the state of an uninterrupted one; return both.
+    """Assert that an interrupted run ends with the table and state of an uninterrupted one; return both.
 
     Args:
         train: the experiment.
-        run_in: makes an `InterruptedRun` with results of the given name.
-        saved_at: step from which the run continues after the cut; for several cuts, ascending steps, or a function that
-            chooses them from the table of the uninterrupted run.
+        run_in: makes an `InterruptedRun` with results in a folder of the given name.
+        saved_at: step from which the run resumes; for several interruptions, ascending steps, or a function that
+            computes them from the table of the uninterrupted run.
     """
     table, state = finished(train, run_in("whole"))
     steps = saved_at(table) if callable(saved_at) else [saved_at] if isinstance(saved_at, int) else saved_at
@@ -84,7 +84,7 @@ def goes_on_after_a_cut(train, run_in, saved_at):
 
 
 def same(a, b):
-    """Return whether two nested states are equal, where NaN equals NaN."""
+    """Return whether two nested states are equal, treating NaN as equal to NaN."""
     if torch.is_tensor(a):
         return torch.equal(torch.isnan(a), torch.isnan(b)) and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
     if isinstance(a, np.ndarray):

@@ -15,7 +15,7 @@ def refusal(*facts: object, error: type[Exception] = InputError) -> Iterator[Non
 
     Args:
         facts: what a user needs to know, compared as text: file, key or argument, value found, values allowed.
-        error: the kind of error.
+        error: expected type of the error.
     """
     __tracebackhide__ = True
     with pytest.raises(error) as raised:
@@ -26,7 +26,7 @@ def refusal(*facts: object, error: type[Exception] = InputError) -> Iterator[Non
 def names(message: str, *facts: object) -> None:
     """Assert that a message is a single line that names all facts, each as a whole word.
 
-    A number is no part of a longer one: `1` is neither in `-1`, `1.5` or `0.1` nor in `seed-1`.
+    A number does not match part of a longer one: `1` is not found in `-1`, `1.5`, `0.1` or `seed-1`.
     """
     __tracebackhide__ = True
     missing = [str(fact) for fact in facts if not re.search(_whole_word(str(fact)), message)]
@@ -35,7 +35,7 @@ def names(message: str, *facts: object) -> None:
 
 
 def error_line(capsys: pytest.CaptureFixture[str], command: Callable[..., object], *arguments: object) -> str:
-    """Return the line on standard error with which a command ends; its exit status is that of bad input."""
+    """Return the single line that a command writes to standard error; it must exit with the status of bad input."""
     with pytest.raises(SystemExit) as ended:
         command(*arguments)
     assert ended.value.code == EXIT_BAD_INPUT

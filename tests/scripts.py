@@ -1,4 +1,4 @@
-"""Run a problem's script, inside the test process or in a process of its own."""
+"""Run a problem's script, in the test process or in its own."""
 
 import atexit
 import gc
@@ -18,14 +18,14 @@ from lop.runs.command_line import main
 def run(script: ModuleType, *arguments: object) -> str:
     """Call the entry point of a script as `python <script> <arguments>` does in the folder of its problem.
 
-    The process of the tests is left as it was. Not for `--die-with-parent`, which affects all of it.
+    The state of the test process is restored. Do not pass `--die-with-parent`, which would affect the whole process.
 
     Args:
         script: module of the script, such as `lop.rl.run_ppo`.
-        arguments: those of the command line; paths are relative to the folder of the problem.
+        arguments: command-line arguments; paths are relative to the folder of the problem.
 
     Returns:
-        What the script wrote to standard error, which is repeated on this process's.
+        The script's standard error, which is also written to that of this process.
 
     Raises:
         SystemExit: the script ended early, with this exit status.
@@ -50,13 +50,13 @@ def run(script: ModuleType, *arguments: object) -> str:
 
 
 def command(script: ModuleType, *arguments: object) -> list[str]:
-    """Return the command that starts a script as a file, in the folder of its problem."""
+    """Return the command that starts a script as a file from the folder of its problem."""
     return [sys.executable, Path(script.__file__).name, *map(str, arguments)]
 
 
 @contextmanager
 def started(script: ModuleType, *arguments: object) -> Iterator[subprocess.Popen]:
-    """Start a script as a file in the folder of its problem; at the end of the block, kill it if it still runs."""
+    """Start a script as a file in the folder of its problem; kill it at the end of the block if it is still running."""
     with subprocess.Popen(
         command(script, *arguments), cwd=script.PROBLEM.folder, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,11 +1,11 @@
-"""Numbers that networks, replaced units and the compiled engine share; importable without torch.
+"""Numbers shared by networks, unit replacement and the compiled engine; importable without torch.
 
-Gains and bounds of initial weights, and the constants of online normalisation.
+Gains and bounds of initial weights, and constants of online normalisation.
 """
 
 from math import sqrt
 
-# Those of PyTorch; Swish and ELU take ReLU's, as the paper's experiments do.
+# PyTorch's gains; Swish and ELU use that of ReLU, as in the paper's experiments.
 GAINS = {
     "relu": sqrt(2),
     "leaky_relu": sqrt(2 / (1 + 0.01**2)),
@@ -14,20 +14,23 @@ GAINS = {
     "selu": 3 / 4,
     "swish": sqrt(2),
 }
-NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # of `lop.nets.online_norm`: added to variances; largest absolute output
+NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # `lop.nets.online_norm`: added to variances; largest absolute output
 INITS = ("default", "kaiming", "lecun", "xavier", "orthogonal")
 
 
 def gain(activation: str) -> float:
-    """Factor by which `activation` (any case) asks for larger weights; 1 for sigmoid and linear."""
+    """Return the gain of `activation` (case-insensitive); 1 for all others, such as sigmoid and linear."""
     return GAINS.get(activation.lower(), 1.0)
 
 
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
-    """The b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
+    """Return the bound b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 
-    `default` is PyTorch's own for linear layers, sqrt(1 / fan_in); `lecun` ignores the gain. `orthogonal` matrices have
-    entries of variance gain^2 / max(fan_in, fan_out): new units' weights are drawn with the same.
+    `default` is PyTorch's default for linear layers, sqrt(1 / fan_in); like `lecun`, it ignores the gain. Entries of an
+    `orthogonal` matrix have variance gain^2 / max(fan_in, fan_out); weights of new units have the same variance.
+
+    Raises:
+        ValueError: `init` is not in `INITS`.
     """
     if init == "default":
         return sqrt(1 / fan_in)
@@ -39,4 +42,4 @@ def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> fl
         return gain * sqrt(3 / fan_in)
     if init == "orthogonal":
         return gain * sqrt(3 / max(fan_in, fan_out))
-    raise ValueError(f"Invalid init: {init!r} (allowed: {', '.join(INITS)})")
+    raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")

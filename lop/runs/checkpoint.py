@@ -1,7 +1,7 @@
 """Checkpoints: the complete state of a run in one file, validated before use.
 
-A checkpoint is a ZIP archive. Its member `state.json` holds the state without the numbers of its arrays, which are
-members of their own in NumPy's format. Nothing is pickled, and torch is imported only for a state with tensors.
+A checkpoint is a ZIP archive. Its member `state.json` holds the state except the contents of arrays, which are separate
+members in NumPy's format. Nothing is pickled, and torch is imported only to restore tensors.
 """
 
 import json
@@ -20,16 +20,19 @@ from lop.runs.identity import differences
 
 FORMAT = 2
 TREE = "state.json"
-BFLOAT16 = "bfloat16"  # NumPy has no such type: its bits are written as int16
+BFLOAT16 = "bfloat16"  # NumPy lacks this type; its bits are stored as int16
 
 
 def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write `state` atomically.
+    """Write a checkpoint atomically.
 
-    It may contain NumPy arrays, tensors of any device, numbers, strings, None, bytes, lists, tuples and dicts.
+    Args:
+        path: file to write.
+        origin: identity of the run, with its seed and its inputs; `load` compares it.
+        state: nested lists, tuples and dicts of NumPy arrays, tensors on any device, numbers, strings, bytes and None.
 
     Raises:
-        TypeError: `state` contains something else.
+        TypeError: `state` contains a value of another type.
     """
     arrays: list[np.ndarray] = []
     tree = json.dumps({"format": FORMAT, "origin": origin, "state": _tree(state, arrays)})
@@ -44,7 +47,7 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the state in `path`, with all tensors on the CPU.
 
     Raises:
-        InputError: the file is damaged, has another format, or belongs to a run of another origin.
+        InputError: the file is damaged, has another format or belongs to a run with another origin.
     """
     content = read(path)
     if content["format"] != FORMAT:
@@ -55,7 +58,7 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return `format`, `origin` and `state` of a checkpoint of any run.
+    """Return the `format`, `origin` and `state` of any run's checkpoint.
 
     Raises:
         InputError: the file is damaged.
@@ -63,7 +66,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:  # reading a member verifies its checksum
             if TREE not in archive.namelist():
-                raise ValueError(f"no {TREE}, as in files of an older version of lop")
+                raise ValueError(f"no {TREE}: the file may be from an older version of lop")
             content = json.loads(archive.read(TREE))
             arrays = [_array(archive, number) for number in range(len(archive.namelist()) - 1)]
         if content["format"] == FORMAT:
@@ -77,7 +80,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _tree(value: Any, arrays: list[np.ndarray]) -> Any:
-    """Return `value` as JSON, in which a mapping {kind: content} stands for what JSON lacks; append its arrays."""
+    """Return `value` as JSON, with {kind: content} for types that JSON lacks; append its arrays to `arrays`."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):
@@ -101,7 +104,7 @@ def _tree(value: Any, arrays: list[np.ndarray]) -> Any:
 
 
 def _state(tree: Any, arrays: Iterator[np.ndarray]) -> Any:
-    """Return the value that `_tree` has written."""
+    """Return the value that `_tree` encoded."""
     if isinstance(tree, list):
         return [_state(one, arrays) for one in tree]
     if not isinstance(tree, dict):

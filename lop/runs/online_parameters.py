@@ -1,4 +1,4 @@
-"""Parameters shared by the problems whose networks learn from one example at a time, with `lop.online`."""
+"""Parameters shared by the problems whose networks learn from one example at a time, with `lop.engines.online`."""
 
 from typing import Literal
 

@@ -1,6 +1,6 @@
 """Process settings during training: threads, floating point, random generators, signals.
 
-Torch takes a second to import, so it is only touched if the experiment has imported it.
+Importing torch takes a second, so it is used only if the experiment has already imported it.
 """
 
 import ctypes
@@ -15,10 +15,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved, run the same command again (a scheduler may requeue)
+EXIT_INTERRUPTED = 75  # EX_TEMPFAIL: saved; run the same command again (a scheduler may requeue it)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# Where the C library's floating-point environment on Linux has the control register: its index among 32-bit words, and
-# the bits that flush denormal numbers to zero.
+# Control register in the C library's floating-point environment on Linux: its index in 32-bit words, and the bits that
+# flush denormal numbers to zero.
 CONTROL_REGISTER = {"x86_64": (7, 0x8040), "aarch64": (0, 1 << 24)}
 
 
@@ -51,9 +51,9 @@ class StopRequest:
 
 @contextmanager
 def reproducible_arithmetic() -> Iterator[None]:
-    """Compute on one thread, flush denormal numbers to zero, and have cuDNN choose deterministic kernels."""
+    """Compute on one thread, flush denormal numbers to zero, and make cuDNN choose deterministic kernels."""
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # for libraries that are loaded later, such as SciPy's
+        os.environ.setdefault(variable, "1")  # for libraries loaded later, such as SciPy's
     torch = sys.modules.get("torch")
     if torch:
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
@@ -72,7 +72,10 @@ def reproducible_arithmetic() -> Iterator[None]:
 
 
 def flush_denormal(flush: bool) -> None:
-    """Do what `torch.set_flush_denormal` does, on Linux without importing torch."""
+    """Set whether denormal numbers are flushed to zero.
+
+    Equivalent to `torch.set_flush_denormal`, but does not import torch on Linux (x86-64 and AArch64).
+    """
     if sys.platform != "linux" or platform.machine() not in CONTROL_REGISTER:
         import torch
 
@@ -86,7 +89,7 @@ def flush_denormal(flush: bool) -> None:
 
 
 def generator_states(device: str) -> dict[str, Any]:
-    """Return the states of torch's generators, of the CPU and of `device`; without torch, an empty mapping."""
+    """Return the states of torch's random generators on the CPU and on `device`; without torch, an empty mapping."""
     torch = sys.modules.get("torch")
     if torch is None:
         return {}
@@ -97,7 +100,7 @@ def generator_states(device: str) -> dict[str, Any]:
 
 
 def set_generator_states(states: dict[str, Any], device: str) -> None:
-    """Restore what `generator_states` returned."""
+    """Restore the states that `generator_states` returned."""
     if not states:
         return
     import torch

@@ -1,4 +1,4 @@
-"""The format of checkpoints: every type comes back, and nothing else is accepted."""
+"""The checkpoint format: supported types are restored, all others are refused."""
 
 import math
 import subprocess
@@ -35,7 +35,7 @@ def returned(state, path):
     return checkpoint.load(path, ORIGIN)
 
 
-def test_plain_values_and_arrays_come_back(tmp_path):
+def test_plain_values_and_arrays_are_restored(tmp_path):
     found = returned(STATE, tmp_path / "checkpoint.pt")
     arrays, expected = found.pop("arrays"), STATE["arrays"]
     assert found == {key: value for key, value in STATE.items() if key != "arrays"}
@@ -43,10 +43,10 @@ def test_plain_values_and_arrays_come_back(tmp_path):
     for one, other in zip(arrays, expected, strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         np.testing.assert_array_equal(one, other)
-        one[...] = 0  # may be modified
+        one[...] = 0  # is writable
 
 
-def test_tensors_come_back(tmp_path):
+def test_tensors_are_restored(tmp_path):
     for one, other in zip(returned(TENSORS, tmp_path / "checkpoint.pt"), TENSORS, strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)
@@ -61,14 +61,14 @@ states = st.recursive(
 
 
 @given(states)
-def test_any_state_comes_back(tmp_path_factory, state):
+def test_any_state_is_restored(tmp_path_factory, state):
     assert returned({"state": state}, tmp_path_factory.getbasetemp() / "any.pt") == {"state": state}
 
 
 @pytest.mark.parametrize(
     "value", [{1, 2}, np.int64(1), np.array([None]), object()], ids=lambda value: type(value).__name__
 )
-def test_other_types_are_refused_and_leave_the_last_checkpoint(tmp_path, value):
+def test_other_types_are_refused_and_the_last_checkpoint_is_kept(tmp_path, value):
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path, ORIGIN, {"good": 1})
     with pytest.raises(TypeError, match=type(value).__name__):
@@ -77,8 +77,8 @@ def test_other_types_are_refused_and_leave_the_last_checkpoint(tmp_path, value):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_run_without_torch_does_not_import_it(tmp_path):
-    """Its arithmetic flushes denormal numbers to zero all the same."""
+def test_a_torch_free_run_does_not_import_torch(tmp_path):
+    """It flushes denormal numbers to zero all the same."""
     program = f"""
 import sys
 import numpy as np

@@ -1,7 +1,6 @@
-"""A run in a process of its own, killed or asked to stop from outside, continues exactly.
+"""A run in its own process resumes exactly after it is killed or asked to stop.
 
-That the checkpoints of each problem contain all of its state is checked where its whole runs are, with
-tests/interrupted.py.
+The tests of each problem check that its checkpoints contain its complete state (tests/interrupted.py).
 """
 
 import random
@@ -19,7 +18,7 @@ from lop.runs.checkpoint import read
 from lop.runs.metrics import read_about
 from lop.runs.process import EXIT_INTERRUPTED
 
-LONG = 100_000  # steps, half a minute: no test waits for the end of such a run
+LONG = 100_000  # steps, about half a minute; no test waits for such a run to end
 SMALL = ["--bs", "256", "--n_slices", "4", "--h_dim", "[32, 32]", "--mt", "20", "--rr", "0.01"]
 
 
@@ -55,8 +54,8 @@ def test_a_run_asked_to_stop_saves_and_ends_with_status_75(tmp_path):
     assert about["resumed"] == 1
 
 
-def test_a_run_saves_and_ends_with_the_process_that_started_it(tmp_path):
-    """A killed Snakemake leaves no run behind that goes on for days."""
+def test_a_run_saves_and_stops_when_its_parent_is_killed(tmp_path):
+    """A killed Snakemake leaves no run behind that continues for days."""
     script = command(run_ppo, *arguments(tmp_path, LONG, "--progress-every", 0.001, "--die-with-parent"))
     starter = f"import subprocess; subprocess.run({script})"
     with subprocess.Popen(
@@ -64,13 +63,13 @@ def test_a_run_saves_and_ends_with_the_process_that_started_it(tmp_path):
     ) as parent:
         wait_for_progress(parent.stderr)
         parent.kill()
-        parent.stderr.read()  # ends when the run has closed its end of the pipe
+        parent.stderr.read()  # returns when the run has closed its end of the pipe
     assert last_save(tmp_path)
     assert not list(tmp_path.glob("**/metrics-*.parquet"))
 
 
 def ends_like_an_uninterrupted_run(results):
-    """Continue a run from its last checkpoint, compare it with another one, and return its metadata."""
+    """Continue a run from its last checkpoint, compare it with an uninterrupted one, and return its metadata."""
     n_steps = read(checkpoint(results))["state"]["run"]["step"] + 600
     run(run_ppo, *arguments(results, n_steps))
     run(run_ppo, *arguments(results / "uninterrupted", n_steps))
@@ -81,12 +80,12 @@ def ends_like_an_uninterrupted_run(results):
 
 
 def wait_for_progress(errors):
-    """Wait for a line about the run, which has then begun to train."""
+    """Wait for a progress line, which shows that training has begun."""
     assert any(line.startswith("rl/ant/cbp") for line in errors)
 
 
 def wait_until(process, condition, *arguments):
-    """Wait for a condition that holds before the process ends."""
+    """Wait until a condition holds; fail if the process ends first."""
     while not condition(*arguments):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.0001)
@@ -101,7 +100,7 @@ def saved_since(before, results):
 
 
 def is_saving(results):
-    """Return whether there is a file that a checkpoint is being written to, or was when the run was killed."""
+    """Return whether a checkpoint is being written, or was when the run was killed: its temporary file exists."""
     return any(results.glob("rl/*/*/*/.checkpoint.pt.*.tmp"))
 
 
@@ -110,6 +109,6 @@ def checkpoint(results):
 
 
 def last_save(results):
-    """Return when the run was saved, in nanoseconds; 0 if it was not."""
+    """Return the time of the last save in nanoseconds; 0 if there is none."""
     path = checkpoint(results)
     return path.stat().st_mtime_ns if path else 0

@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of its own, at smoke scale unless an option says otherwise."""
+"""A copy of the project in its own folder, at smoke scale unless an option says otherwise."""
 
 import json
 import os
@@ -17,11 +17,11 @@ RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") 
 
 
 class Project:
-    """A copy of the project, with the code that numba has compiled.
+    """A copy of the project, including the code that numba has compiled.
 
     Args:
-        folder: its folder, which is created.
-        of: project to copy, with what has been built there.
+        folder: folder to create for the copy.
+        of: project to copy, including what has been built there.
         python: interpreter that runs Snakemake and its jobs.
     """
 
@@ -40,7 +40,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of a user, in which Python keeps its bytecode."""
+        """The environment of a user, in which Python writes bytecode."""
         inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         return inherited | {"PYTHONPATH": str(self.folder)}
 
@@ -64,7 +64,7 @@ class Project:
         return {job.replace(" at smoke scale", "") for job in jobs}
 
     def refusal(self, *arguments: str) -> str:
-        """Return the one error line with which Snakemake, or a job, refuses to build."""
+        """Return the single error line of a build that must fail."""
         done = self.snakemake(*arguments, "--cores", "1")
         output = done.stderr + done.stdout
         assert done.returncode != 0, output
@@ -84,7 +84,7 @@ class Project:
             file.write(text)
 
     def paths(self, figure: str = "fig4a", scale: str = "smoke") -> dict[str, str]:
-        """Return the metrics files of a figure's runs, as Snakemake targets, by the names of the runs."""
+        """Return the metrics files of a figure's runs, as Snakemake targets, keyed by the names of the runs."""
         program = (
             "import json; from lop.figures.registry import load_figure; from lop.figures.runs import shown_runs\n"
             "from lop.runs.configured import configured\n"

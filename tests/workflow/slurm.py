@@ -1,4 +1,4 @@
-"""SLURM on this machine alone, brought up by a test and taken down by its process ids: munged, slurmctld, slurmd."""
+"""A one-node SLURM cluster that a test starts and stops on this machine: munged, slurmctld and slurmd."""
 
 import os
 import shutil
@@ -40,16 +40,16 @@ NodeName=localhost CPUs={cpus} RealMemory=8000 State=UNKNOWN
 PartitionName=low Nodes=localhost Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=high Nodes=localhost MaxTime=INFINITE State=UP PriorityTier=10
 """
-PLACE = Path("/etc/slurm/slurm.conf")  # where programs in a job look: executors take SLURM_CONF away
-MARK = "TEST_CLUSTER"  # in the environment of its daemons and of all that its jobs start: the folder of the cluster
+PLACE = Path("/etc/slurm/slurm.conf")  # where programs in a job look, because executors remove SLURM_CONF
+MARK = "TEST_CLUSTER"  # environment variable of the daemons and of all processes of jobs: the folder of the cluster
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 
 
 def missing() -> str:
-    """What there is not, for a cluster of the test's own."""
+    """Return what is missing to start a cluster; an empty string if nothing is."""
     needed = [name for name in PROGRAMS if not program(name)]
     if PLACE.exists() or os.geteuid():
-        needed.append(f"{PLACE} to be free, and the right to write it")
+        needed.append(f"a free {PLACE} and permission to write it")
     return ", ".join(needed)
 
 
@@ -58,7 +58,7 @@ def program(name: str) -> str | None:
 
 
 class Cluster:
-    """One node with two processors: partitions `low`, and `high`, whose jobs send those of `low` back to the queue."""
+    """One node with two processors and two partitions; jobs in `high` preempt and requeue those in `low`."""
 
     def __init__(self, folder: Path, cpus: int = 2):
         self.folder, self.daemons = folder, []
@@ -78,8 +78,8 @@ class Cluster:
             (self.folder / name).mkdir()
         PLACE.parent.mkdir(exist_ok=True)
         if PLACE.exists():
-            raise RuntimeError(f"{PLACE}: of another cluster, which jobs of this one would find")
-        PLACE.unlink(missing_ok=True)  # a link that a killed test has left, to what is no more
+            raise RuntimeError(f"{PLACE} belongs to another cluster, and jobs of this one would use it")
+        PLACE.unlink(missing_ok=True)  # a dangling link left by a killed test
         PLACE.symlink_to(self.conf)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
@@ -102,12 +102,12 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
-        for process in self.processes():  # with linuxproc those outlive their job that have left its tree
+        for process in self.processes():  # with linuxproc, processes that have left the tree of their job outlive it
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
     def processes(self) -> list[int]:
-        """All that were started by the daemons, by their jobs, or by who sent those, and still run."""
+        """Return the ids of running processes of the daemons, their jobs and the commands that submitted these."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -116,11 +116,11 @@ class Cluster:
         return found
 
     def run(self, *command: str) -> str:
-        """What a command of SLURM's prints."""
+        """Return the output of a SLURM command."""
         return subprocess.run(command, capture_output=True, text=True, env=self.environment).stdout
 
     def jobs(self, state: str = "RUNNING") -> list[str]:
-        """Numbers of the jobs in a state."""
+        """Return the ids of the jobs in a state."""
         return self.run("squeue", "-h", "-o", "%i", "-t", state).split()
 
     def logs(self) -> str:
@@ -136,7 +136,7 @@ class Cluster:
         while not is_ready():
             if time.monotonic() > end:
                 self.__exit__()
-                raise RuntimeError(f"{name} does not come up:\n{self.logs()}")
+                raise RuntimeError(f"{name} did not start:\n{self.logs()}")
             time.sleep(0.2)
 
 

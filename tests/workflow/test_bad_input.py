@@ -1,4 +1,4 @@
-"""Mistakes in the configuration end Snakemake with one line, before anything starts."""
+"""Snakemake reports a mistake in the configuration in one line, before any job starts."""
 
 import pytest
 from project import FIGURE
@@ -24,7 +24,7 @@ from refusals import names
     ],
     ids=["scale", "key", "type", "registry", "problem", "cfg", "results", "source", "seconds"],
 )
-def test_a_mistake_is_one_line(fresh, edit, arguments, facts):
+def test_a_mistake_is_reported_in_one_line(fresh, edit, arguments, facts):
     if edit:
         fresh.edit(*edit)
     names(fresh.refusal(FIGURE, *arguments), *facts)

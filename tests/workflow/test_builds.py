@@ -1,4 +1,4 @@
-"""Builds of figures: what they make, repeat and keep."""
+"""Builds of figures: what they create, repeat and keep."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from lop.runs.metrics import read_about
 REBINNED = "fig4a: {seeds: 2, to: 4_096, bin: 1_024", "fig4a: {seeds: 2, to: 3_000, bin: 1_000"
 
 
-def test_one_command_makes_figure_picture_and_table(built):
+def test_one_command_builds_pdf_png_and_table(built):
     for suffix in ("pdf", "png", "csv"):
         assert (built / f"figures/fig4a.{suffix}").stat().st_size > 500
     assert b"/FontFile2" in (built / "figures/fig4a.pdf").read_bytes()
@@ -26,8 +26,8 @@ def test_one_command_makes_figure_picture_and_table(built):
     assert horizons == len(RUNS) * [4_096]
 
 
-def test_a_new_method_is_a_file_and_two_lines(project):
-    """A copy of a cfg file asks for runs that exist, until a number in it changes."""
+def test_a_new_method_takes_a_file_and_two_lines(project):
+    """A copy of a cfg file requests existing runs until a number in it changes."""
     shutil.copy(project.folder / "lop/rl/cfg/ant/std.yml", project.folder / "lop/rl/cfg/ant/mine.yml")
     project.edit("config/figures.yaml", "methods:\n", "methods:\n  mine: {label: Mine, colour: C2, line: dashdotdot}\n")
     project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, mine: rl/ant/mine}")
@@ -38,19 +38,19 @@ def test_a_new_method_is_a_file_and_two_lines(project):
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
 
-def test_undoing_a_change_runs_nothing(project):
+def test_undoing_a_change_repeats_no_run(project):
     before = project.metrics("ant/l2")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
     after = project.metrics("ant/l2")
     project.build(FIGURE)
     assert not pq.read_table(after).equals(pq.read_table(before))
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0002", "lr: 0.0001")
-    assert project.stale(FIGURE) == {DRAW}  # the old table exists, too
+    assert project.stale(FIGURE) == {DRAW}  # the old table also exists
     project.build(FIGURE)
     assert project.stale(FIGURE) == set()
 
 
-def test_a_rule_that_runs_again_repeats_no_run(project):
+def test_a_repeated_job_does_not_train_again(project):
     """Without the profile, Snakemake repeats jobs whose rule has changed."""
     before = project.metrics().read_bytes()
     project.edit("workflow/rules/train.smk", '"exec {resources.command}', '"exec  {resources.command}')
@@ -69,7 +69,7 @@ def test_results_copied_from_elsewhere_are_found(built, fresh):
     assert fresh.stale(FIGURE) == set()
 
 
-def test_a_shorter_scale_is_cut_from_a_longer_one(project):
+def test_runs_of_a_shorter_scale_are_cut_from_longer_ones(project):
     project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", "rl/*: {n_steps: 3_000}")
     project.edit("config/scales/smoke.yaml", *REBINNED)
     assert project.stale(FIGURE) == RUNS | {TABLE, DRAW}
@@ -77,7 +77,7 @@ def test_a_shorter_scale_is_cut_from_a_longer_one(project):
     project.build(FIGURE)
     assert len(list(project.folder.glob("results/rl/*/*/*/metrics-3000.parquet"))) == len(RUNS)
     assert len(list(project.folder.glob("results/rl/*/*/*/metrics-4096.parquet"))) == len(RUNS)
-    assert all(path.stat().st_mtime_ns == time for path, time in checkpoints.items())  # no step was made
+    assert all(path.stat().st_mtime_ns == time for path, time in checkpoints.items())  # no step was run
 
 
 @pytest.mark.parametrize("length", [0, 0.5])
@@ -91,12 +91,12 @@ def test_a_damaged_result_is_named_and_nothing_is_lost(project, length):
     assert pq.read_table(path).equals(pq.read_table(pa.BufferReader(content)))  # from the checkpoint
 
 
-def test_a_run_of_other_parameters_is_not_taken_for_the_wanted_one(project):
+def test_a_run_with_other_parameters_is_refused(project):
     shutil.copy(project.metrics("ant/l2"), project.metrics("ant/ns"))
     names(project.refusal(FIGURE), project.target("ant/ns"), "wd", "0.001", "0.0")
 
 
-def test_a_lost_seed_of_ten_comes_back_and_the_others_are_not_trained_again(project):
+def test_a_lost_seed_of_ten_is_restored_and_the_others_are_not_repeated(project):
     files = sorted(project.folder.glob("results/slowly_changing_regression/*/*/seed-*/metrics-20000.parquet"))
     lost = files[7]
     before = {path: path.read_bytes() for path in files}  # including the time at which each run ended
@@ -105,14 +105,14 @@ def test_a_lost_seed_of_ten_comes_back_and_the_others_are_not_trained_again(proj
     assert {path: path.read_bytes() for path in files} == before
 
 
-def test_the_top_level_only_includes_the_workflow():
+def test_the_top_level_snakefile_includes_the_workflow():
     """The workflow catalogue and `snakedeploy` look for these files."""
     assert (ROOT / ".snakemake-workflow-catalog.yml").is_file()
     assert (ROOT / "workflow/Snakefile").is_file()
     assert 'include: "workflow/Snakefile"' in (ROOT / "Snakefile").read_text()
 
 
-def test_another_workflow_uses_this_one_as_a_module(tmp_path, fresh):
+def test_another_workflow_can_use_this_one_as_a_module(tmp_path, fresh):
     """`snakedeploy deploy-workflow` writes such a Snakefile and copies config/."""
     folder = tmp_path / "deployed"
     (folder / "workflow").mkdir(parents=True)
@@ -136,7 +136,7 @@ use rule * from lop
     assert len(list(folder.glob("results/rl/*/*/seed-0/metrics-2048.parquet"))) == 2
 
 
-def test_the_workflow_has_no_lint(tmp_path):
+def test_the_linter_of_snakemake_finds_nothing(tmp_path):
     project = Project(tmp_path / "project")
     done = project.run(*project.command("--lint"))
     assert done.returncode == 0, done.stderr + done.stdout

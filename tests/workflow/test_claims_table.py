@@ -1,4 +1,4 @@
-"""Claims in the workflow: a change of claims, or of the figures that they are judged from, repeats no run."""
+"""Claims in the workflow: a change to claims, or to the figures that they refer to, repeats no run."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Images: the workflow makes only those that are needed, and others only if the code that draws them changes."""
+"""Images: the workflow makes only those needed, and new ones only if their seed or drawing code changes."""
 
 import re
 from pathlib import Path
@@ -25,12 +25,12 @@ def test_only_the_ten_classes_around_a_needed_one_are_made(project):
     assert project.stale(file(3), file(10), file(999), FIGURE) == jobs
 
 
-def test_a_run_of_all_classes_waits_for_all_of_them(project):
+def test_a_run_waits_for_all_its_classes(project):
     project.edit("config/scales/smoke.yaml", "    total_classes: 4\n    num_tasks: 4", "    num_tasks: 40")
     project.edit("config/scales/smoke.yaml", "fig1b_first: {seeds: 2, to: 4}", "fig1b_first: {seeds: 2, to: 40}")
     made = {job for job in project.stale(FIGURE) if job.startswith("data ")}
     tens = {number // 10 for seed in (0, 1) for number in classes_until(seed, 1000, 2 * 40)}
-    assert made == {f"data glyphs imagenet {10 * ten}-{10 * ten + 9}" for ten in tens - {0}}  # 0 is there
+    assert made == {f"data glyphs imagenet {10 * ten}-{10 * ten + 9}" for ten in tens - {0}}  # classes 0-9 exist
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_run_of_all_classes_waits_for_all_of_them(project):
     ],
     ids=["seed", "code", "a comment, other code and a folder"],
 )
-def test_images_are_addressed_by_their_seed_and_the_code_that_draws_them(fresh, edit, same):
+def test_images_are_addressed_by_their_seed_and_drawing_code(fresh, edit, same):
     edit(fresh)
     done = fresh.snakemake("-n", "figures/fig1a.pdf")
     assert done.returncode == 0, done.stderr
@@ -63,12 +63,12 @@ def test_each_set_is_a_target(fresh):
     assert fresh.stale(str(Images().folder("cifar-100", Path("data")) / "test.bin")) == {"data glyphs cifar-100"}
 
 
-def test_a_failed_download_is_one_line(fresh):
+def test_a_failed_download_is_reported_in_one_line(fresh):
     original = ("--config", "scale=smoke", "data={source: original}")
     assert fresh.refusal(file(0, Path("data/original/imagenet")), *original)
 
 
-def test_the_folder_of_the_set_itself_is_refused_as_a_source(fresh):
+def test_the_folder_of_a_set_is_refused_as_its_source(fresh):
     labels = fresh.folder / "data/original/mnist/t10k-labels-idx1-ubyte.gz"
     labels.parent.mkdir(parents=True)
     labels.write_bytes(b"the user's")
@@ -78,7 +78,7 @@ def test_the_folder_of_the_set_itself_is_refused_as_a_source(fresh):
     assert labels.read_bytes() == b"the user's"
 
 
-def test_imagenet_supplied_by_hand_is_found_where_sets_lie(fresh, tmp_path):
+def test_imagenet_supplied_by_hand_is_found_in_the_folder_of_sets(fresh, tmp_path):
     classes = tmp_path / "original/imagenet/classes"
     classes.mkdir(parents=True)
     for number in range(1000):

@@ -1,4 +1,4 @@
-"""The steps of docs/extending.md: a new method, as a curve of two figures, and a new problem."""
+"""The steps of docs/extending.md: a new method as a curve in two figures, and a new problem."""
 
 import re
 
@@ -14,12 +14,12 @@ FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf")
 
 
 def block_after(words: str) -> str:
-    """The first block of code that follows these words on the page."""
+    """Return the first code block after these words on the page."""
     return re.search(r"```\w*\n(.*?)```", PAGE[PAGE.index(words) :], re.S)[1]
 
 
 def add_method(project: Project) -> None:
-    """What the page has a reader do."""
+    """Follow the steps of the page for a new method."""
     for name in ("lop/algos/l2_init.py", "lop/rl/cfg/ant/l2_init.yml", "lop/imagenet/cfg/l2_init.yml"):
         (project.folder / name).write_text(block_after(f"`{name}`"))
     project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("among the `methods`"))
@@ -31,7 +31,7 @@ def add_method(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_method_of_ones_own(fresh):
+def test_a_method_of_your_own(fresh):
     project = fresh
     project.build(*FIGURES)
     add_method(project)
@@ -50,7 +50,7 @@ def test_a_method_of_ones_own(fresh):
 
 
 def add_problem(project: Project) -> None:
-    """What the page has a reader do."""
+    """Follow the steps of the page for a new problem."""
     folder = project.folder / "lop/random_walk"
     (folder / "cfg").mkdir(parents=True)
     for name in ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml"):
@@ -60,7 +60,7 @@ def add_problem(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_problem_of_ones_own(fresh):
+def test_a_problem_of_your_own(fresh):
     project = fresh
     add_problem(project)
     project.build("figures/walk.pdf")
@@ -83,7 +83,7 @@ def test_a_problem_of_ones_own(fresh):
     ],
     ids=["unknown", "missing", "not a number"],
 )
-def test_a_mistake_in_its_settings_is_one_line(fresh, mistake, facts):
+def test_a_mistake_in_the_settings_of_a_method_is_reported_in_one_line(fresh, mistake, facts):
     add_method(fresh)
     cfg = "lop/rl/cfg/ant/l2_init.yml"
     fresh.edit(cfg, "method_settings: {strength: 1e-3}", mistake)

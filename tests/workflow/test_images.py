@@ -1,4 +1,4 @@
-"""Runs that learn from images wait for them, and are stale only if other images would be made."""
+"""Runs that learn from images wait for them, and are stale only if the images would differ."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ METRICS = "results/permuted_mnist/*/*/*/metrics-4000.parquet"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, python):
-    """The folder of a project with the figure, which tests copy."""
+    """The folder of a project with the figure; tests copy it."""
     project = Project(tmp_path_factory.mktemp("images") / "project", python=python)
     assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
     project.build(FIGURE)
@@ -37,7 +37,7 @@ def project(trained, tmp_path, python):
 
 
 def original(project) -> tuple[str, str, str]:
-    """Return options that take the built-in files, which have MNIST's format, for the published ones."""
+    """Return options that pass off the built-in files, which have MNIST's format, as the published ones."""
     return "--config", "scale=smoke", f"data={{source: original, folder: {(project.folder / IMAGES).parent}}}"
 
 
@@ -64,7 +64,7 @@ def test_other_images_make_the_runs_stale(project, name, old, new, data):
     assert project.stale(FIGURE) == set()
 
 
-def test_results_and_images_may_lie_elsewhere(project, tmp_path):
+def test_results_and_images_may_be_stored_elsewhere(project, tmp_path):
     results, images = tmp_path / "results", tmp_path / "images"
     metrics = next(project.folder.glob(METRICS))
     elsewhere = results / metrics.relative_to(project.folder / "results")
@@ -74,7 +74,7 @@ def test_results_and_images_may_lie_elsewhere(project, tmp_path):
     assert project.stale(FIGURE) == set()  # the files in the project are untouched
 
 
-def test_deleted_images_cost_no_training(project):
+def test_deleted_images_make_no_run_stale(project):
     shutil.rmtree(project.folder / "data")
     before = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/*/*/*/*/checkpoint.pt")}
     assert project.stale(FIGURE) == set()
@@ -85,7 +85,7 @@ def test_deleted_images_cost_no_training(project):
     assert project.stale(FIGURE) == set()
 
 
-def test_a_picture_of_the_images_needs_them_and_no_run(project):
+def test_a_figure_of_the_images_needs_them_and_no_run(project):
     assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a"}
     shutil.rmtree(project.folder / "data")
     assert project.stale("figures/ed3a.pdf") == {"collect ed3a", "draw ed3a", DATA}

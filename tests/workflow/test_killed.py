@@ -1,4 +1,4 @@
-"""A killed Snakemake, in real processes."""
+"""A killed Snakemake, run by the plain interpreter."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def wait_until(condition):
 
 
 def processes_in(folder: Path) -> list[Path]:
-    """Return the processes whose working folder is this one, or below it."""
+    """Return the processes whose working directory is this folder or below it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -32,7 +32,7 @@ def processes_in(folder: Path) -> list[Path]:
 
 
 def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(built, tmp_path):
-    """Two runs are to be trained; Snakemake is killed in the middle of the second."""
+    """Snakemake is killed during the second of two runs."""
     project = Project(tmp_path / "project", built)
     project.edit("config/config.yaml", "checkpoint_every: 60", "checkpoint_every: 0.3")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")

@@ -1,4 +1,4 @@
-"""What make asks of Snakemake."""
+"""The Snakemake commands that make runs."""
 
 import os
 import shlex
@@ -21,9 +21,9 @@ TARGETS = {
 
 @pytest.mark.parametrize("scale", [None, "smoke"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_is_no_setting(target, scale):
+def test_targets_are_not_parsed_as_settings(target, scale):
     command = ["make", "-n", target, "CORES=3", *([f"SCALE={scale}"] if scale else [])]
-    # Not what the make that runs the tests has told its children.
+    # Without the variables that `make test` passes on.
     told = subprocess.check_output(command, cwd=ROOT, text=True, env={"PATH": os.environ["PATH"]})
     last = told.splitlines()[-1]
     asked = get_argument_parser().parse_args(shlex.split(last)[1:])

@@ -1,4 +1,4 @@
-"""On a SLURM cluster of one node: a figure by the profile, and runs that are cancelled, preempted, out of time."""
+"""On a one-node SLURM cluster: a figure built with the profile, and runs that are cancelled, preempted or timed out."""
 
 import shutil
 import subprocess
@@ -38,7 +38,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """One whose Hopper takes long enough to be met in the middle."""
+    """A project whose Hopper runs are long enough to be interrupted."""
     project = Project(tmp_path_factory.mktemp("project") / "project")
     project.edit("config/scales/smoke.yaml", *LONGER)
     return project
@@ -52,7 +52,7 @@ def long(project):
 
 @pytest.fixture(scope="module")
 def uninterrupted(long, tmp_path_factory, python):
-    """The same, made without a cluster."""
+    """The metrics file of the same run, made without a cluster."""
     other = Project(tmp_path_factory.mktemp("other") / "project", python=python)
     other.edit("config/scales/smoke.yaml", *LONGER)
     other.build(long)
@@ -60,7 +60,7 @@ def uninterrupted(long, tmp_path_factory, python):
 
 
 class Build:
-    """A Snakemake that sends jobs to the cluster, in the background."""
+    """Snakemake in the background, submitting jobs to the cluster."""
 
     def __init__(self, project: Project, cluster: Cluster, *arguments: str):
         self.log = project.folder / "build.log"
@@ -101,7 +101,7 @@ def fresh(project, long):
     return project
 
 
-def test_a_figure_is_built_by_the_profile(project, cluster):
+def test_a_figure_is_built_with_the_profile(project, cluster):
     build = Build(project, cluster, "figures/fig4a.pdf")
     assert build.ended() == 0, build.text() + cluster.logs()
     assert (project.folder / "figures/fig4a.pdf").read_bytes().startswith(b"%PDF")
@@ -110,7 +110,7 @@ def test_a_figure_is_built_by_the_profile(project, cluster):
     assert sent == {"rule_train_rl"}  # the table and the figure are made where Snakemake runs
 
 
-def test_a_cancelled_job_goes_on_when_asked_again(fresh, long, cluster, uninterrupted):
+def test_a_cancelled_job_resumes_when_requested_again(fresh, long, cluster, uninterrupted):
     build = Build(fresh, cluster, long, "--retries", "0")
     until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
     cluster.run("scancel", *cluster.jobs())
@@ -121,7 +121,7 @@ def test_a_cancelled_job_goes_on_when_asked_again(fresh, long, cluster, uninterr
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
-def test_a_preempted_job_waits_and_goes_on(fresh, long, cluster, uninterrupted):
+def test_a_preempted_job_is_requeued_and_resumes(fresh, long, cluster, uninterrupted):
     build = Build(fresh, cluster, long)
     until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
     cluster.run("srun", "-p", "high", "-c", "2", "-t", "1", "sleep", "1")
@@ -131,8 +131,8 @@ def test_a_preempted_job_waits_and_goes_on(fresh, long, cluster, uninterrupted):
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
-def test_runs_out_of_time_put_themselves_back_and_go_on(project, cluster, uninterrupted, tmp_path):
-    """Two tasks of one array, each of which puts back itself alone; the second is compared."""
+def test_timed_out_runs_requeue_themselves_and_resume(project, cluster, uninterrupted, tmp_path):
+    """Two tasks of one array each requeue only themselves; the second is compared."""
     steps = round(60 * read_about(uninterrupted)["steps_per_second"])  # of Hopper; Walker2d takes longer
     project.edit("config/scales/smoke.yaml", "rl/walker/*: {n_steps: 4_096}", f"rl/walker/*: {{n_steps: {steps}}}")
     other = Project(tmp_path / "project")

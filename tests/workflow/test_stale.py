@@ -1,4 +1,4 @@
-"""A change makes only those jobs stale that depend on it."""
+"""A change makes stale only the jobs that depend on it."""
 
 import shutil
 
@@ -103,20 +103,20 @@ def test_jobs_of_ten_seeds(project, build_log):
     assert project.stale("figures/ed2_cbp.pdf") == {f"{curve} seed 10-19" for curve in TENS} | TENS_AFTER
 
 
-def test_snakemake_looks_for_jobs_to_start_when_one_has_ended_and_not_all_the_time(build_log):
+def test_snakemake_looks_for_ready_jobs_only_when_one_has_ended(build_log):
     ended = build_log.count("Finished jobid")
     assert ended > 20
     assert 0 < build_log.count("Ready jobs: ") <= ended + 1
 
 
-def test_a_parameter_of_one_config_of_ten_seeds(project):
+def test_a_changed_parameter_makes_only_its_config_stale(project):
     cfg = "lop/slowly_changing_regression/cfg/sgd/bp/linear.yml"
     project.edit(cfg, "beta: 0.7", "beta: 0.8")
     assert project.stale("figures/ed2_cbp.pdf") == {f"{BP}/linear step_size=0.01 seed 0-9"} | TENS_AFTER
 
 
 @pytest.mark.parametrize(
-    ("module", "expected"), [("lop/rl/run_ppo.py", False), ("lop/online/kernel.py", True)], ids=["rl", "kernel"]
+    ("module", "expected"), [("lop/rl/run_ppo.py", False), ("lop/engines/online/kernel.py", True)], ids=["rl", "kernel"]
 )
 def test_only_code_that_its_problem_imports_makes_a_run_stale(project, module, expected):
     project.append(module, "\nNOTHING = 0\n")

@@ -1,4 +1,4 @@
-"""All files in a storage, from which each job fetches what it needs and to which it sends what it makes."""
+"""All files in remote storage, from which each job fetches its inputs and to which it sends its outputs."""
 
 import shutil
 
@@ -6,8 +6,8 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("rsync"), reason="the storage of a folder copies by rsync")
-def test_a_figure_whose_files_are_kept_elsewhere(tmp_path, fresh):
+@pytest.mark.skipif(not shutil.which("rsync"), reason="the storage plugin fs needs rsync")
+def test_figures_are_built_with_all_files_in_storage(tmp_path, fresh):
     project, bucket = fresh, tmp_path / "bucket"
     bucket.mkdir()
     kept = ("--cores", "2", "--default-storage-provider", "fs", "--default-storage-prefix", str(bucket))
