@@ -4,6 +4,7 @@ A checkpoint is a ZIP archive. Its member `state.json` holds the state except th
 members in NumPy's format. Nothing is pickled, and torch is imported only to restore tensors.
 """
 
+import io
 import json
 import sys
 import zipfile
@@ -32,7 +33,7 @@ def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
         state: nested lists, tuples and dicts of NumPy arrays, tensors on any device, numbers, strings, bytes and None.
 
     Raises:
-        TypeError: `state` contains a value of another type.
+        TypeError: `state` contains a value of another type, such as a named tuple or a masked array.
     """
     arrays: list[np.ndarray] = []
     tree = json.dumps({"format": FORMAT, "origin": origin, "state": _tree(state, arrays)})
@@ -47,12 +48,16 @@ def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the state in `path`, with all tensors on the CPU.
 
     Raises:
-        InputError: the file is damaged, has another format or belongs to a run with another origin.
+        InputError: the file cannot be read, is damaged, has another format or belongs to a run with another origin.
     """
     content = read(path)
     if content["format"] != FORMAT:
-        raise InputError(f"{shown(path)}: checkpoint format: found {content['format']}, allowed: {FORMAT}")
-    if differing := differences(content["origin"], origin):
+        raise InputError(f"{shown(path)}: checkpoint format: found {content['format']!r:.40}, allowed: {FORMAT}")
+    try:
+        differing = differences(content["origin"], origin)
+    except Exception as error:  # an origin of another layout can make the comparison raise anything
+        raise _damaged(path, error) from None
+    if differing:
         raise InputError(f"{shown(path)}: checkpoint of another run: {differing}; move it away")
     return content["state"]
 
@@ -61,38 +66,48 @@ def read(path: Path) -> dict[str, Any]:
     """Return the `format`, `origin` and `state` of any run's checkpoint.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file cannot be read or is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # reading a member verifies its checksum
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:  # only reading the file can raise OSError
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("compressed members")  # could expand to any size
             if TREE not in archive.namelist():
                 raise ValueError(f"no {TREE}: the file may be from an older version of lop")
             content = json.loads(archive.read(TREE))
             arrays = [_array(archive, number) for number in range(len(archive.namelist()) - 1)]
         if content["format"] == FORMAT:
             content["state"] = _state(content["state"], iter(arrays))
-    except Exception as error:  # a damaged file can make the reader raise anything
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(
-            f"{shown(path)}: checkpoint truncated or damaged ({reason}); move it away and run again"
-        ) from None
+    except (OSError, MemoryError) as error:  # the file may be intact
+        raise InputError(f"{shown(path)}: cannot be read: {_reason(error)}") from None
+    except Exception as error:  # a damaged file can make the reader raise anything else
+        raise _damaged(path, error) from None
     return content
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{shown(path)}: checkpoint truncated or damaged ({_reason(error)}); move it away and run again")
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's message, or else its type, as one short line."""
+    return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())[:120]
 
 
 def _tree(value: Any, arrays: list[np.ndarray]) -> Any:
     """Return `value` as JSON, with {kind: content} for types that JSON lacks; append its arrays to `arrays`."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or type(value) in (bool, int, str) or isinstance(value, float):
         return value
-    if isinstance(value, list):
+    if type(value) is list:
         return [_tree(one, arrays) for one in value]
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return {"tuple": [_tree(one, arrays) for one in value]}
     if isinstance(value, dict):
         return {"dict": [[_tree(key, arrays), _tree(one, arrays)] for key, one in value.items()]}
     if isinstance(value, bytes):
         arrays.append(np.frombuffer(value, np.uint8))
         return {"bytes": None}
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+    if type(value) is np.ndarray and not value.dtype.hasobject:
         arrays.append(value)
         return {"array": None}
     torch = sys.modules.get("torch")
@@ -118,6 +133,8 @@ def _state(tree: Any, arrays: Iterator[np.ndarray]) -> Any:
         return next(arrays).tobytes()
     if kind == "array":
         return next(arrays)
+    if kind != "tensor":
+        raise ValueError(f"unknown type {kind!r}")
     import torch
 
     tensor = torch.from_numpy(next(arrays))
@@ -125,5 +142,5 @@ def _state(tree: Any, arrays: Iterator[np.ndarray]) -> Any:
 
 
 def _array(archive: zipfile.ZipFile, number: int) -> np.ndarray:
-    with archive.open(f"{number}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+    content = io.BytesIO(archive.read(f"{number}.npy"))  # verifies the checksum before the header is interpreted
+    return np.lib.format.read_array(content, allow_pickle=False)

@@ -1,15 +1,22 @@
 """The checkpoint format: supported types are restored, all others are refused."""
 
+import enum
+import json
 import math
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refusal
 
+from lop.common.errors import InputError
 from lop.runs import checkpoint
 
 ORIGIN = {"problem": "toy"}
@@ -65,8 +72,19 @@ def test_any_state_is_restored(tmp_path_factory, state):
     assert returned({"state": state}, tmp_path_factory.getbasetemp() / "any.pt") == {"state": state}
 
 
+class Pair(NamedTuple):
+    first: int
+    second: int
+
+
+class Choice(enum.IntEnum):
+    ONE = 1
+
+
 @pytest.mark.parametrize(
-    "value", [{1, 2}, np.int64(1), np.array([None]), object()], ids=lambda value: type(value).__name__
+    "value",
+    [{1, 2}, np.int64(1), np.array([None]), np.ma.masked_equal([1, 2], 1), Pair(1, 2), Choice.ONE, object()],
+    ids=lambda value: type(value).__name__,
 )
 def test_other_types_are_refused_and_the_last_checkpoint_is_kept(tmp_path, value):
     path = tmp_path / "checkpoint.pt"
@@ -75,6 +93,54 @@ def test_other_types_are_refused_and_the_last_checkpoint_is_kept(tmp_path, value
         checkpoint.save(path, ORIGIN, {"bad": [value]})
     assert checkpoint.load(path, ORIGIN) == {"good": 1}
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_flipped_bit_in_the_shape_of_an_array_is_refused(tmp_path):
+    """The array exceeds the 4 KiB that NumPy reads at once, so its header is read long before the checksum."""
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, ORIGIN, {"array": np.zeros(5000)})
+    content = path.read_bytes()
+    assert content.count(b"(5000,)") == 1
+    path.write_bytes(content.replace(b"(5000,)", b"(1000,)"))
+    with refusal(path):
+        checkpoint.load(path, ORIGIN)
+
+
+def crafted(path, compression=zipfile.ZIP_STORED, **changes):
+    """Write a checkpoint of an empty state with these changes."""
+    content = {"format": checkpoint.FORMAT, "origin": ORIGIN, "state": {"dict": []}} | changes
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(checkpoint.TREE, json.dumps(content))
+    return path
+
+
+def test_files_of_other_programs_are_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    assert checkpoint.load(crafted(path), ORIGIN) == {}
+    with refusal(path):
+        checkpoint.load(crafted(path, zipfile.ZIP_DEFLATED), ORIGIN)
+    with refusal(path, "set"):
+        checkpoint.load(crafted(path, state={"set": []}), ORIGIN)
+    for origin in (None, [], "toy", {"parameters": 1}, {"images": [1]}, {"code": None}):
+        with refusal(path):
+            checkpoint.load(crafted(path, origin=origin), ORIGIN)
+    for format in (None, "a\nb" + 1000 * "b"):
+        with refusal(path, checkpoint.FORMAT):
+            checkpoint.load(crafted(path, format=format), ORIGIN)
+
+
+def test_an_unreadable_file_is_not_called_damaged(tmp_path, monkeypatch):
+    with pytest.raises(InputError) as raised:
+        checkpoint.load(tmp_path, ORIGIN)
+    assert str(raised.value) == f"{tmp_path}: cannot be read: Is a directory"
+
+    def out_of_memory(path):
+        raise MemoryError
+
+    monkeypatch.setattr(Path, "read_bytes", out_of_memory)
+    with pytest.raises(InputError) as raised:
+        checkpoint.load(tmp_path, ORIGIN)
+    assert str(raised.value) == f"{tmp_path}: cannot be read: MemoryError"
 
 
 def test_a_torch_free_run_does_not_import_torch(tmp_path):
