@@ -7,6 +7,15 @@ arguments, working directory, environment and streams. Signals are forwarded to 
 is the program.
 
 Modules of lop are not imported before the fork, so every program imports its own, such as those of a copied project.
+Random generators are reseeded. Other state of the server is shared with all programs:
+
+* hashes of strings, and thus the order of sets;
+* the effects of environment variables that are read at start or on import, such as PYTHONHASHSEED: the caller's values
+  come too late;
+* imported modules: a program can use one of `LIBRARIES` that it forgets to import;
+* attributes of the process: umask, resource limits, process group.
+
+Tests that concern any of these use `sys.executable`.
 """
 
 import atexit
@@ -37,21 +46,22 @@ LIBRARIES = (
     *("matplotlib.backends.backend_pdf", "seaborn", "PIL.Image", "jinja2", "snakemake.cli", "snakemake.script"),
     *("snakemake.dag", "snakemake.workflow", "snakemake.scheduling.greedy"),
 )
-FORWARDED = (signal.SIGTERM, signal.SIGINT)
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 ADDRESS = "FORKED_PYTHON"  # environment variable of the server: the path of its socket
 PYTHON = """#!{python} -IS
 import json, os, signal, socket, sys
 
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-for number in {signals}:
-    signal.signal(number, lambda received, frame: server.send(bytes([received])))
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(4)], [0, 1, 2])
 server.sendall(request)
+for number in {signals}:
+    signal.signal(number, lambda received, frame: server.send(bytes([received])))
 for stream in (0, 1, 2):  # so that a stream closes when the program closes its own
     os.close(stream)
-status = int.from_bytes(server.recv(4), signed=True)
+answer = server.recv(4)
+status = int.from_bytes(answer, signed=True) if len(answer) == 4 else 1
 if status < 0:
     signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
     os.kill(os.getpid(), -status)
@@ -90,6 +100,7 @@ def serve() -> tuple[list[str], str, dict[str, str]]:
         listening.bind(os.environ[ADDRESS])
         listening.listen(64)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks leave no zombies
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the programs
         print("ready", flush=True)
         while True:
             ready, _, _ = select.select([0, listening], [], [])
@@ -101,13 +112,19 @@ def serve() -> tuple[list[str], str, dict[str, str]]:
             client.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     length, streams, *_ = socket.recv_fds(client, 4, 3)
+    if not length:  # the client was killed
+        os._exit(1)
     request = bytearray()
     while len(request) < int.from_bytes(length):
-        request += client.recv(int.from_bytes(length) - len(request))
+        part = client.recv(int.from_bytes(length) - len(request))
+        if not part:
+            os._exit(1)
+        request += part
     if program := os.fork():
         for stream in (0, 1, 2, *streams):
             os.close(stream)
         supervise(program, client)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     client.close()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -138,6 +155,8 @@ def run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.modules["numpy"].random.seed()  # Python's own generator reseeds itself
+    sys.modules["torch"].seed()
     sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     first, *rest = arguments
     if first in ("-m", "-c"):

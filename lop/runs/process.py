@@ -55,20 +55,21 @@ def reproducible_arithmetic() -> Iterator[None]:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # for libraries loaded later, such as SciPy's
     torch = sys.modules.get("torch")
+    flushed = sys.float_info.min / 2 == 0
     if torch:
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
-    with threadpool_limits(1):
-        flush_denormal(True)
-        try:
+    try:
+        with threadpool_limits(1):
+            flush_denormal(True)
             yield
-        finally:
-            gc.unfreeze()
-            flush_denormal(False)
-            if torch:
-                torch.set_num_threads(threads)
-                torch.backends.cudnn.deterministic = deterministic
+    finally:
+        gc.unfreeze()
+        flush_denormal(flushed)
+        if torch:  # last, because the limits restore the 1 thread set above
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.deterministic = deterministic
 
 
 def flush_denormal(flush: bool) -> None:
