@@ -84,13 +84,27 @@ def goes_on_after_a_cut(train, run_in, saved_at):
 
 
 def same(a, b):
-    """Return whether two nested states are equal, treating NaN as equal to NaN."""
+    """Return whether two nested states are identical, including all types and the bits of arrays and tensors.
+
+    NaN equals NaN, 0.0 differs from -0.0, and the order of keys and the device of tensors are irrelevant.
+    """
+    if type(a) is not type(b):
+        return False
     if torch.is_tensor(a):
-        return torch.equal(torch.isnan(a), torch.isnan(b)) and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        return a.dtype == b.dtype and same(_bytes(a), _bytes(b))
+    if isinstance(a, np.ndarray | np.generic):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+        return _typed_keys(a) == _typed_keys(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
-    return a == b
+    return repr(a) == repr(b) if isinstance(a, float) else a == b
+
+
+def _bytes(tensor):
+    """Return a tensor's memory, (*shape, bytes of an element), as an array."""
+    return tensor.detach().cpu().contiguous().unsqueeze(-1).view(torch.uint8).numpy()
+
+
+def _typed_keys(mapping):
+    return {(type(key), key) for key in mapping}

@@ -26,7 +26,7 @@ def refusal(*facts: object, error: type[Exception] = InputError) -> Iterator[Non
 def names(message: str, *facts: object) -> None:
     """Assert that a message is a single line that names all facts, each as a whole word.
 
-    A number does not match part of a longer one: `1` is not found in `-1`, `1.5`, `0.1` or `seed-1`.
+    A number does not match part of a longer one: `1` is not found in `-1`, `1.5`, `0.1`, `1,000` or `seed-1`.
     """
     __tracebackhide__ = True
     missing = [str(fact) for fact in facts if not re.search(_whole_word(str(fact)), message)]
@@ -45,6 +45,6 @@ def error_line(capsys: pytest.CaptureFixture[str], command: Callable[..., object
 
 
 def _whole_word(fact: str) -> str:
-    before = r"(?<![\w-])(?<!\d\.)" if fact[:1].isdigit() else r"(?<!\w)"
-    after = r"(?!\w|\.\d)" if fact[-1:].isdigit() else r"(?!\w)"
+    before = r"(?<![\w-])(?<!\d[.,])" if fact[:1].isdigit() else r"(?<!\w)"
+    after = r"(?!\w|[.,]\d)" if fact[-1:].isdigit() else r"(?!\w)"
     return before + re.escape(fact) + after

@@ -68,5 +68,6 @@ def started(script: ModuleType, *arguments: object) -> Iterator[subprocess.Popen
 
 def metrics_file(results: Path, seed: int = 0) -> Path:
     """Return the only metrics file of a seed in a folder of results."""
-    (path,) = results.glob(f"*/*/*/seed-{seed}*/metrics-*.parquet")
+    folders = (f"seed-{seed}", f"seed-{seed}-*")  # without and with inputs
+    (path,) = (path for folder in folders for path in results.glob(f"*/*/*/{folder}/metrics-*.parquet"))
     return path
