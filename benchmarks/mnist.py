@@ -31,9 +31,9 @@ from lop.algos.cbp import ContinualBackprop
 from lop.data.built_in import block
 from lop.data.glyphs import MNIST
 from lop.data.load import Labelled
+from lop.engines.generator import seeded
+from lop.engines.online.learner import OnlineLearner
 from lop.nets.deep_ffnn import DeepFFNN
-from lop.online.generator import seeded
-from lop.online.learner import OnlineLearner
 from lop.permuted_mnist.problem import Stream
 
 CBP = {"decay_rate": 0.99, "maturity_threshold": 100, "util_type": "adaptable_contribution", "accumulate": True}

@@ -20,9 +20,9 @@ import torch
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
+from lop.engines.generator import seeded
+from lop.engines.online.learner import OnlineLearner
 from lop.nets.ffnn import FFNN
-from lop.online.generator import seeded
-from lop.online.learner import OnlineLearner
 from lop.slowly_changing_regression.problem import Stream
 
 CBP = {"replacement_rate": 1e-4, "decay_rate": 0.99, "maturity_threshold": 10, "util_type": "adaptable_contribution"}

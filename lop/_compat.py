@@ -15,47 +15,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-def fused_adam_(
-    params: list["Tensor"],
-    grads: list["Tensor"],
-    exp_avgs: list["Tensor"],
-    exp_avg_sqs: list["Tensor"],
-    steps: list["Tensor"],
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-) -> None:
-    """Count one step and update parameters and moments in place with torch's fused Adam kernel.
-
-    The public `torch.optim.adam.adam(fused=True)` calls the same kernel, but its overhead lengthens a step of the
-    paper's policies by a fifth and one of small networks by half. Known good: torch 2.13.
-
-    Args:
-        params, grads, exp_avgs, exp_avg_sqs: parameters, gradients and both moments, tensors of equal shapes.
-        steps: steps taken by each parameter, float32 of shape ().
-        weight_decay: L2 regularisation, added to the gradients.
-    """
-    import torch
-
-    torch._foreach_add_(steps, 1)
-    torch._fused_adam_(
-        params,
-        grads,
-        exp_avgs,
-        exp_avg_sqs,
-        [],
-        steps,
-        lr=lr,
-        beta1=betas[0],
-        beta2=betas[1],
-        weight_decay=weight_decay,
-        eps=eps,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
 def without_dynamo(method: Callable[..., Any]) -> Any:
     """Return a method of torch's optimizers without the wrapper that keeps torch's compiler out of it.
 

@@ -25,25 +25,6 @@ def parameters():
     return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((3, 4), (3,))]
 
 
-def test_fused_adam_is_torchs_to_the_bit():
-    ours, torchs = parameters(), parameters()
-    optimizer = torch.optim.Adam(torchs, fused=True, **ADAM)
-    exp_avgs, exp_avg_sqs = ([torch.zeros_like(p) for p in ours] for _ in range(2))
-    steps = [torch.zeros(()) for _ in ours]
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(5):
-        grads = [torch.randn(p.shape, generator=generator) for p in ours]
-        for p, grad in zip(torchs, grads, strict=True):
-            p.grad = grad.clone()
-        optimizer.step()
-        with torch.no_grad():
-            _compat.fused_adam_(ours, grads, exp_avgs, exp_avg_sqs, steps, **ADAM)
-    assert [step.item() for step in steps] == [5, 5]
-    for p, q, exp_avg in zip(ours, torchs, exp_avgs, strict=True):
-        assert torch.equal(p, q)
-        assert torch.equal(exp_avg, optimizer.state[q]["exp_avg"])
-
-
 def test_methods_without_dynamo_are_the_functions_inside_the_wrappers():
     wrapped = torch.optim.Optimizer.zero_grad
     plain = _compat.without_dynamo(wrapped)

@@ -5,21 +5,20 @@ from conftest import golden
 from refusals import refusal
 from torch import nn
 
-from lop.nets.conv_net import ConvNet
-from lop.nets.torchvision_modified_resnet import ResNet
-from lop.plasticity import (
+from lop.measures import (
     approximate_rank,
     dead_share,
     dormant_share,
     effective_rank,
-    measure,
     rank,
     ranks,
-    recorded,
     singular_values,
     stable_rank,
     weight_magnitude,
 )
+from lop.nets.conv_net import ConvNet
+from lop.nets.torchvision_modified_resnet import ResNet
+from lop.plasticity import measure, recorded
 
 ARRAYS, SETTINGS = golden("learners")
 
@@ -74,7 +73,9 @@ def test_singular_values_are_those_of_an_svd(shape):
     h[:, 3] = 0
     expected = torch.linalg.svdvals(h.double())
     found = singular_values(h)
-    torch.testing.assert_close(found[: min(len(found), len(expected))], expected[: len(found)], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        torch.tensor(found.copy())[: min(len(found), len(expected))], expected[: len(found)], rtol=1e-6, atol=1e-6
+    )
 
 
 def test_measures_of_a_network():
@@ -161,4 +162,4 @@ def test_measures_of_a_diverged_network_are_nan(value):
     h[2, 1] = value
     measures = [*ranks(h), rank(h), effective_rank(h), approximate_rank(h), stable_rank(h)]
     assert np.isnan([*measures, dead_share(h), dormant_share(h)]).all()
-    assert torch.isnan(singular_values(h)).all()
+    assert np.isnan(singular_values(h)).all()

@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015, arXiv 1412.6980), as small networks and as continual backpropagation need it.
+"""Adam (Kingma and Ba 2015, arXiv 1412.6980), as continual backpropagation needs it.
 
 With gradient g, moments m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2 after t steps:
 
@@ -11,75 +11,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from lop._compat import fused_adam_
 from lop.algos.eager import Eager
-
-
-class LeanAdam:
-    """Adam with L2 regularisation, by torch's fused kernel and nothing around it, on the CPU and on GPUs.
-
-    The arithmetic of `torch.optim.Adam(fused=True)` at half its time for the paper's policies.
-
-    Args:
-        params: parameters; one whose `grad` is None in a step is left alone in it.
-        lr: step size. betas: decay of the two moments. eps: added to the root of the second.
-        weight_decay: L2 regularisation, added to the gradients.
-
-    `state[parameter]` holds the moments `exp_avg` and `exp_avg_sq`, as torch's optimizers do.
-
-    Example::
-
-        optimizer = LeanAdam(net.parameters(), lr=1e-4, betas=(0.99, 0.99), weight_decay=1e-3)
-        optimizer.step()
-    """
-
-    def __init__(
-        self,
-        params: Iterable[nn.Parameter],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ):
-        refuse_impossible(lr, betas, eps, weight_decay)
-        self.params = list(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
-        self.state: dict[Tensor, dict[str, Tensor]] = {
-            p: {"step": torch.zeros((), device=p.device), "exp_avg": zeros(p), "exp_avg_sq": zeros(p)}
-            for p in self.params
-        }
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters that have a gradient."""
-        params: list[Tensor] = [p for p in self.params if p.grad is not None]
-        if not params:
-            return
-        states = [self.state[p] for p in params]
-        fused_adam_(
-            params,
-            [p.grad for p in params if p.grad is not None],
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["step"] for state in states],
-            self.lr,
-            self.betas,
-            self.eps,
-            self.weight_decay,
-        )
-
-    def zero_grad(self) -> None:
-        for p in self.params:
-            p.grad = None
-
-    def state_dict(self) -> list[dict[str, Tensor]]:
-        """The state of every parameter, in their order."""
-        return [self.state[p] for p in self.params]
-
-    def load_state_dict(self, states: list[dict[str, Tensor]]) -> None:
-        for p, state in zip(self.params, states, strict=True):
-            for name, tensor in state.items():
-                self.state[p][name].copy_(tensor)
 
 
 def zeros(parameter: Tensor) -> Tensor:

@@ -59,51 +59,52 @@ def row_magnitudes(x):
 def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
     """`lop.algos.unit_statistics.UnitStatistics.update` for a layer that feeds one other.
 
-    h (samples, columns), w_in (units, fan_in), w_out (outputs, columns); ages, utility (units,) and mean (columns,) are
-    updated. The last four are a `lop.algos.utilities.Utility`.
+    w_in (units, fan_in), w_out (outputs, columns); for the rest see `take_in`.
     """
-    keep, take = np.float32(decay), np.float32(1 - decay)
+    out_of = np.zeros(h.shape[1], np.float32)
+    if outgoing:
+        add_column_magnitudes(w_out, out_of)
+    into = row_magnitudes(w_in) if incoming else ages
+    take_in(h, into, out_of, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred)
+
+
+@_compiled
+def take_in(h, into, out_of, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
+    """Update the statistics of a layer's units by activations h (samples, columns).
+
+    into (units,) and out_of (columns,) are mean magnitudes of incoming and outgoing weights; ages, utility (units,) and
+    mean (columns,) are updated. The last four are a `lop.algos.utilities.Utility`.
+    """
+    keep, take, one = np.float32(decay), np.float32(1 - decay), np.float32(1)
     samples, columns = h.shape
     inputs = columns // len(ages)  # columns of a unit
-    y = np.ones(columns, np.float32)
-    ages += np.float32(1)
+    total, centre = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
     if track_mean:
-        total = np.zeros(columns, np.float32)
         for i in range(samples):
             for j in range(columns):
                 total[j] += h[i, j]
         for j in range(columns):
             mean[j] = keep * mean[j] + take * (total[j] / np.float32(samples))
-    if activity:
-        y[:] = 0
+            total[j] = 0
+    for u in range(len(ages)):
+        ages[u] += one
         if centred:
-            centre = np.repeat(_by_unit(mean, inputs) / (np.float32(1) - keep**ages), inputs)
-            for i in range(samples):
-                for j in range(columns):
-                    y[j] += abs(h[i, j] - centre[j])
-        else:
-            for i in range(samples):
-                for j in range(columns):
-                    y[j] += abs(h[i, j])
-        y /= np.float32(samples)
-    if outgoing:
-        magnitude = np.zeros(columns, np.float32)
-        add_column_magnitudes(w_out, magnitude)
-        y *= magnitude
-    own = _by_unit(y, inputs)
-    if incoming:
-        own /= row_magnitudes(w_in)
-    for j in range(len(own)):
-        utility[j] = keep * utility[j] + take * own[j]
-
-
-@_compiled
-def _by_unit(columns, inputs):
-    """Mean (units,) of values (columns,) over the columns of each unit."""
-    out = np.empty(len(columns) // inputs, np.float32)
-    for i in range(len(out)):
-        total = np.float32(0)
-        for j in range(inputs):
-            total += columns[i * inputs + j]
-        out[i] = total / np.float32(inputs)
-    return out
+            unit_mean = np.float32(0)
+            for j in range(u * inputs, (u + 1) * inputs):
+                unit_mean += mean[j]
+            unit_mean /= np.float32(inputs) * (one - keep ** ages[u])
+            for j in range(u * inputs, (u + 1) * inputs):
+                centre[j] = unit_mean
+    if activity:
+        for i in range(samples):
+            for j in range(columns):
+                total[j] += abs(h[i, j] - centre[j])
+    for u in range(len(ages)):
+        y = np.float32(0)
+        for j in range(u * inputs, (u + 1) * inputs):
+            factor = total[j] / np.float32(samples) if activity else one
+            y += factor * out_of[j] if outgoing else factor
+        y /= np.float32(inputs)
+        if incoming:
+            y /= into[u]
+        utility[u] = keep * utility[u] + take * y

@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 from gymnasium.spaces import Box
 
-MUJOCO = "3.4.0"
+MUJOCO = "3.2.7"
 ASSETS = Path(__file__).parent / "assets"
 FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lop import plasticity
 from lop.algos.eager import SGD
 from lop.algos.method import Method, make
 from lop.algos.recorded import Recorded
@@ -27,6 +26,7 @@ from lop.algos.shrink_and_perturb import perturb
 from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CLASSES, CifarParameters
 from lop.incremental_cifar.problem import Images, Increments, augmented, moved, seen, step_size
+from lop.measures import effective_rank, stable_rank, weight_magnitude
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
 from lop.runs.protocol import Run
 
@@ -179,8 +179,7 @@ def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int
     p: CifarParameters = run.parameters
     known = (increment + 1) * p.class_increase
     weights = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    total = sum(float(weight.abs().sum()) for weight in weights)
-    run.log("weight_magnitude", known, total / sum(weight.numel() for weight in weights))
+    run.log("weight_magnitude", known, weight_magnitude(weights))
     old = increments.classes(increment)[: -p.class_increase]
     measured = deepcopy(net).train(p.measure_training_mode)  # training mode would change the statistics of `net`
     for name, classes in {"next": increments.new_classes(increment), "previous": old}.items():
@@ -191,8 +190,8 @@ def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int
         chosen = torch.from_numpy(rng.permutation(len(images))[: p.measured_images]).to(run.device)
         dormant, last = hidden(measured, seen(images[chosen]))
         run.log(f"dormant_units_{name}", known, dormant)
-        run.log(f"stable_rank_{name}", known, plasticity.stable_rank(last))
-        run.log(f"effective_rank_{name}", known, plasticity.effective_rank(last))
+        run.log(f"stable_rank_{name}", known, stable_rank(last))
+        run.log(f"effective_rank_{name}", known, effective_rank(last))
 
 
 def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:

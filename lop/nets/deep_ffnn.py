@@ -45,7 +45,7 @@ class DeepFFNN(nn.Module):
             layers.append(kaiming_linear(fan_in, fan_out, act_type))
             if online_norm is not None:
                 layers.append(OnlineNorm(fan_out, *online_norm))
-            layers.append(activation_named(act_type).module())
+            layers.append(activation_named(act_type)())
             if dropout:
                 layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, kaiming_linear(num_features, num_outputs, "linear"))

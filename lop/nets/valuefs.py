@@ -9,7 +9,7 @@ from lop.nets.mlp import forward_logged, mlp
 
 
 class MLPVF(nn.Module):
-    """State value by a multilayer perceptron: `v_net` maps observations (batch, o_dim) to values (batch, 1)."""
+    """State value by a multilayer perceptron; `v_net` maps observations (batch, o_dim) to values (batch, 1)."""
 
     def __init__(
         self,
@@ -27,13 +27,15 @@ class MLPVF(nn.Module):
         self._activations: list[Tensor] = []
 
     def value(self, x: Tensor, to_log_features: bool = False) -> Tensor:
-        """Values (batch, 1) of observations (batch, o_dim); `get_activations` then has the hidden activations if
-        `to_log_features`."""
+        """Return the values (batch, 1) of observations (batch, o_dim).
+
+        With `to_log_features`, `get_activations` returns the hidden activations of this pass.
+        """
         value, hidden = forward_logged(self.v_net, x)
         if to_log_features:
             self._activations = hidden
         return value
 
     def get_activations(self) -> list[Tensor]:
-        """Hidden activations (batch, units) of the last pass with `to_log_features`, one tensor a layer."""
+        """Return hidden activations (batch, units) of the last pass with `to_log_features`, one tensor per layer."""
         return self._activations

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from lop.data.load import Labelled
-from lop.online.learner import Examples
+from lop.engines.online.learner import Examples
 
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 

@@ -13,14 +13,14 @@ from itertools import pairwise
 import numpy as np
 
 from lop.data import load
+from lop.engines import generator
+from lop.engines.online.learner import Layer, OnlineLearner
+from lop.engines.online.settings import learner_settings
+from lop.measures import dead_share, ranks
 from lop.nets.numerics import gain
-from lop.online import generator
-from lop.online.learner import Layer, OnlineLearner
-from lop.online.settings import learner_settings
 from lop.permuted_mnist import PROBLEM
 from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
-from lop.plasticity import dead_share, ranks
 from lop.runs.protocol import Run
 
 MEASURED = 2000  # examples before each task on which activations are measured
@@ -90,7 +90,7 @@ def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
     for layer, (inputs, outputs) in enumerate(pairwise([784, *hidden, 10])):
         # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
         activation = "relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation
-        generator.linear(rng, inputs, outputs)
+        generator.built_linear(rng, inputs, outputs)
         weights = generator.kaiming(rng, inputs, outputs, gain(activation) if layer < len(hidden) else 1.0)
         network.append((weights, np.zeros(outputs, np.float32)))
     return network

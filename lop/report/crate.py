@@ -80,7 +80,7 @@ class _Crate:
         place = Path("results", spec.folder)
         origin = about["origin"]
         values = {"seed": spec.seed, spec.parameters.horizon: about["horizon"], **origin["parameters"]}
-        machine = about["machine"]
+        machine, modules = about["machine"], spec.parameters.modules(spec.conditions.device_kind)
         self.action(
             f"#{place}",
             name=f"{spec.scale} {spec.name}",
@@ -89,7 +89,7 @@ class _Crate:
             f"code {sources.combined(origin['code'])}",
             startTime=about["started"],
             endTime=about["ended"],
-            instrument=self.program(spec.problem.entry, spec.parameters.modules, about["versions"]),
+            instrument=self.program(spec.problem.entry, modules, about["versions"]),
             object=[
                 self.file(spec.problem.cfg_path(spec.config)),
                 self.file(scale_path(spec.scale)),

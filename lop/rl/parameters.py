@@ -1,16 +1,34 @@
 """The keys of lop/rl/cfg/**/*.yml."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from lop.algos.rl.settings import NetworkSettings, PPOSettings, UnitReplacement
 from lop.rl.frictions import Frictions, read
 from lop.runs.method_parameters import MethodParameters
 from lop.runs.parameters import Number, Utility, Whole
 
 SLIPPERY = "SlipperyAnt-v3"
-Metric = Literal["pol_features_activity", "stable_rank", "pol_weights", "val_weights", "weight_change"]
+AGENTS = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}  # modules of the engines
+NEVER_CLIPS = 1e9  # from this `max_grad_norm` on, as in the published configurations, gradients are not clipped
+Metric = Literal[
+    "pol_features_activity",
+    "stable_rank",
+    "pol_weights",
+    "val_weights",
+    "weight_change",
+    "policy_loss",
+    "value_loss",
+    "approx_kl",
+    "clip_fraction",
+    "entropy",
+    "explained_variance",
+    "policy_units_replaced",
+    "value_units_replaced",
+]
 
 
 class PPOParameters(MethodParameters):
@@ -25,6 +43,10 @@ class PPOParameters(MethodParameters):
         "mujoco", description="today's MuJoCo giving the original physics to rounding, or the original itself"
     )
     n_steps: Whole = Field(ge=1, description="environment steps of the run")
+    engine: Literal["auto", "reference", "compiled"] = Field(
+        "auto",
+        description="torch with autograd, or the same compiled for the CPU; auto: compiled where that is possible",
+    )
     label: str = Field("", description="what the method is called; no result depends on it")
 
     change_time: Whole = Field(
@@ -99,16 +121,75 @@ class PPOParameters(MethodParameters):
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         if self.redo and self.move_mean_to_bias:
             raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
+        if self.engine == "compiled" and self.not_compiled:
+            raise ValueError(f"key `engine`: found compiled, allowed: reference or auto, unless {self.not_compiled}")
         return self
 
     @property
-    def modules(self) -> tuple[str, ...]:
-        """The original simulator is imported where it is asked for."""
-        return (*super().modules, *(["lop.envs.original"] if self.backend == "mujoco-py" else []))
+    def not_compiled(self) -> str | None:
+        """The first key whose value the compiled engine does not support, and the values that it does."""
+        supported = {
+            "h_dim": (len(self.h_dim) == 2, "two hidden layers"),
+            "init": (self.init != "orthogonal", "any but orthogonal"),
+            "perturb_scale": (self.perturb_scale == 0, "0"),
+            "method": (self.method is None, "none"),
+        }
+        return next((f"{key}: {allowed}" for key, (holds, allowed) in supported.items() if not holds), None)
 
-    def identity(self) -> dict[str, Any]:
-        """Leave out the path of the frictions file: its contents are inputs of the seeds."""
-        return {key: value for key, value in super().identity().items() if key != "frictions_file"}
+    def engine_on(self, device: str) -> str:
+        """Return the engine, `reference` or `compiled`, that the run uses on a device."""
+        if self.engine == "auto":
+            return "compiled" if device == "cpu" and not self.not_compiled else "reference"
+        return self.engine
+
+    def modules(self, device: str) -> tuple[str, ...]:
+        """Return the agent's module and, if that is asked for, the original simulator's."""
+        original = ["lop.envs.original"] if self.backend == "mujoco-py" else []
+        return (*super().modules(device), AGENTS[self.engine_on(device)], *original)
+
+    def identity(self, device: str) -> dict[str, Any]:
+        """Leave out the path of the frictions file, whose contents are inputs of the seeds, and resolve the engine."""
+        parameters = super().identity(device) | {"engine": self.engine_on(device)}
+        return {key: value for key, value in parameters.items() if key != "frictions_file"}
+
+    def network(self) -> NetworkSettings:
+        return NetworkSettings(tuple(self.h_dim), self.act_type, self.init)
+
+    def ppo(self) -> PPOSettings:
+        """Return the settings of PPO under the names of the field."""
+        replacement = UnitReplacement(
+            algorithm="redo" if self.redo else "cbp",
+            init=self.init,
+            clear_optimizer_state=self.clear_optimizer_state,
+            replacement_rate=self.rr,
+            decay_rate=self.decay_rate,
+            maturity_threshold=self.mt,
+            util_type=self.util_type_pol,
+            move_mean_to_bias=self.move_mean_to_bias,
+            threshold=self.threshold,
+            reset_period=self.reset_period,
+        )
+        return PPOSettings(
+            learning_rate=self.lr,
+            betas=(self.beta_1, self.beta_2),
+            eps=self.eps,
+            weight_decay=self.wd,
+            gamma=self.g,
+            gae_lambda=self.lm,
+            num_steps=self.bs,
+            update_epochs=self.n_itrs,
+            num_minibatches=self.n_slices,
+            clip_coef=None if self.no_clipping else self.clip_eps,
+            norm_adv=self.u_adv_scl,
+            norm_adv_minibatch=self.adv_scl_minibatch,
+            max_grad_norm=self.max_grad_norm if self.max_grad_norm < NEVER_CLIPS else None,
+            update_at_episode_end=self.u_epi_ups,
+            perturb_scale=self.perturb_scale,
+            policy_replacement=replacement if self.replaces_policy_units else None,
+            value_replacement=(
+                replace(replacement, util_type=self.util_type_val) if self.replaces_value_units else None
+            ),
+        )
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
         """Return the frictions in the seed's line of the file, if there is one."""

@@ -7,24 +7,18 @@ its metrics to a file below results/rl in the project. Interrupt it whenever you
 Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
 """
 
-from functools import partial
+import importlib
 from typing import Any, cast
 
 import numpy as np
-import torch
 from gymnasium import spaces
 
-from lop.algos.adam import LeanAdam
-from lop.algos.method import make as make_method
-from lop.algos.rl.buffer import Buffer
-from lop.algos.rl.ppo import PPO
+from lop.common.errors import InputError
 from lop.envs import ResumableEnvironment, SlipperyAnt, make
-from lop.nets.policies import MLPPolicy
-from lop.nets.valuefs import MLPVF
-from lop.plasticity import dormant_share, stable_rank, weight_magnitude
+from lop.measures import dormant_share, stable_rank, weight_magnitude
 from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
-from lop.rl.parameters import SLIPPERY, PPOParameters
+from lop.rl.parameters import AGENTS, SLIPPERY, PPOParameters
 from lop.runs.protocol import Run
 
 WINDOW = 1000  # steps over which activity is measured, and between two measurements
@@ -34,8 +28,8 @@ RANK_EVERY = 10_000  # steps between two stable ranks
 def train(run: Run) -> None:
     p: PPOParameters = run.parameters
 
-    # Seed: the published code's derivation, so that a seed gives its initial weights.
-    torch.manual_seed(np.random.RandomState(run.seed).randint(1, 2**31 - 1))
+    # Seeds: the published code's derivation, so that a seed gives its initial weights
+    seed = np.random.RandomState(run.seed).randint(1, 2**31 - 1)
     rng = np.random.default_rng(run.seed)
 
     # Environment
@@ -46,30 +40,30 @@ def train(run: Run) -> None:
     o_dim, a_dim = spaces.flatdim(env.observation_space), spaces.flatdim(env.action_space)
     episode = Episode(env.reset(seed=run.seed)[0])
 
-    # Networks and learner
-    policy = MLPPolicy(o_dim, a_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
-    value = MLPVF(o_dim, act_type=p.act_type, h_dim=p.h_dim, device=run.device, init=p.init)
-    learner = make_learner(p, policy, value, Buffer(o_dim, a_dim, p.bs, run.device), rng)
-    activity = Activity(p.h_dim, run.device)
+    # Agent: networks, buffer and learner
+    agent = make_agent(p, o_dim, a_dim, seed, rng, run.device)
+    activity = Activity(p.h_dim)
 
     # Loop
-    run.track(learner=learner, environment=ResumableEnvironment(env), episode=episode, activity=activity)
+    run.track(agent=agent, environment=ResumableEnvironment(env), episode=episode, activity=activity)
     if frictions:
         run.track(frictions=frictions)
     run.facts = lambda: mean_return(run)
     for step in run.steps(p.n_steps):
         if step == 0:
-            log_weights(run, p, learner, step)
-        action, log_probability = policy.sample(episode.observation, activity.rows[step % WINDOW])
+            log_weights(run, p, agent, step)
+        action, log_probability = agent.act(episode.observation, activity.rows[step % WINDOW])
         observation, reward, terminated, truncated, _ = env.step(action)
         done = terminated or truncated
 
         learned_reward = float(reward)
         if p.bootstrap_time_limit and truncated and not terminated:
-            learned_reward += p.g * state_value(value, observation)
-        update = learner.log_update(
-            episode.observation, action, learned_reward, observation, log_probability, None, done
-        )
+            learned_reward += p.g * agent.value(observation)
+        agent.buffer.store(episode.observation, action, learned_reward, observation, log_probability, None, done)
+        if agent.buffer.is_due(done, at_episode_end=p.u_epi_ups):
+            diagnostics = agent.learn()
+            for metric in diagnostics.keys() & p.to_log:
+                run.log(metric, step + 1, diagnostics[metric])
 
         episode.add(observation, float(reward))
         if done:
@@ -79,54 +73,23 @@ def train(run: Run) -> None:
                 cast(SlipperyAnt, env.unwrapped).set_friction(frictions.current)
             episode.start(env.reset()[0])
 
-        if update["learned"] and "weight_change" in p.to_log:
-            run.log("weight_change", step + 1, update["weight_change"])
         if (step + 1) % WINDOW == 0:
             log_activity(run, p, activity, step + 1)
-            log_weights(run, p, learner, step + 1)
+            log_weights(run, p, agent, step + 1)
             if frictions:
                 run.log("friction", step + 1, frictions.current)
 
 
-def make_learner(p: PPOParameters, policy: MLPPolicy, value: MLPVF, buffer: Buffer, rng: np.random.Generator) -> PPO:
-    """The learner that the parameters ask for, for these networks."""
-    return PPO(
-        policy,
-        buffer,
-        p.lr,
-        p.g,
-        value,
-        p.lm,
-        Opt=LeanAdam,
-        device=buffer.device,
-        u_epi_up=p.u_epi_ups,
-        n_itrs=p.n_itrs,
-        n_slices=p.n_slices,
-        u_adv_scl=p.u_adv_scl,
-        adv_scl_minibatch=p.adv_scl_minibatch,
-        clip_eps=p.clip_eps,
-        max_grad_norm=p.max_grad_norm,
-        util_type_val=p.util_type_val,
-        util_type_pol=p.util_type_pol,
-        replacement_rate=p.rr,
-        decay_rate=p.decay_rate,
-        mt=p.mt,
-        vgnt=p.replaces_value_units,
-        pgnt=p.replaces_policy_units,
-        init=p.init,
-        wd=p.wd,
-        perturb_scale=p.perturb_scale,
-        betas=(p.beta_1, p.beta_2),
-        eps=p.eps,
-        no_clipping=p.no_clipping,
-        redo=p.redo,
-        threshold=p.threshold,
-        reset_period=p.reset_period,
-        move_mean_to_bias=p.move_mean_to_bias,
-        clear_optimizer_state=p.clear_optimizer_state,
-        rng=rng,
-        method=partial(make_method, p.method, settings=p.method_settings) if p.method else None,
-    )
+def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.random.Generator, device: str) -> Any:
+    """Return the agent of the reference or of the compiled engine; see `lop.algos.rl.agent.Agent`."""
+    engine = p.engine_on(device)
+    module = importlib.import_module(AGENTS[engine])  # no import statement, since it would import the other one too
+    more: dict[str, Any] = {}
+    if engine == "reference":
+        more = {"device": device, "method": p.method, "method_settings": p.method_settings}
+    elif device != "cpu":
+        raise InputError(f"engine: found compiled on {device}, allowed: auto or reference")
+    return module.Agent(o_dim, a_dim, p.network(), p.ppo(), seed, rng, **more)
 
 
 def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) -> None:
@@ -135,29 +98,21 @@ def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) ->
         for layer, hidden in enumerate(activity.hidden):
             run.log("dormant_units", step, dormant_share(hidden), layer)
     if "stable_rank" in p.to_log and step % RANK_EVERY == 0:
-        run.log("stable_rank", step, stable_rank(activity.hidden[-1].cpu()), len(activity.hidden) - 1)
+        run.log("stable_rank", step, stable_rank(activity.hidden[-1]), len(activity.hidden) - 1)
 
 
-def log_weights(run: Run, p: PPOParameters, learner: PPO, step: int) -> None:
-    """Weight magnitude of every layer of both networks."""
-    for key, metric, net in (
-        ("pol_weights", "policy_weight_magnitude", learner.policy_net),
-        ("val_weights", "value_weight_magnitude", learner.value_net),
-    ):
+def log_weights(run: Run, p: PPOParameters, agent: Any, step: int) -> None:
+    """Log the weight magnitude of every layer of both networks."""
+    for key, network in (("pol_weights", "policy"), ("val_weights", "value")):
         if key in p.to_log:
-            for layer, weight in enumerate(net.weights):
-                run.log(metric, step, weight_magnitude(weight), layer)
+            for layer, weights in enumerate(agent.weights()[network]):
+                run.log(f"{network}_weight_magnitude", step, weight_magnitude(weights), layer)
 
 
 def mean_return(run: Run) -> str:
     """Of the last ten episodes, for the progress line."""
     returns = run.recent("return", 10)
     return f"mean return {np.mean(returns):,.0f}" if returns else "no episode ended yet"
-
-
-@torch.no_grad()
-def state_value(value: MLPVF, observation: np.ndarray) -> float:
-    return float(value.value(torch.as_tensor(observation, dtype=torch.float32, device=value.device)[None]))
 
 
 class Episode:
@@ -175,26 +130,31 @@ class Episode:
         self.length += 1
 
     def state_dict(self) -> dict:
-        return {"observation": torch.from_numpy(self.observation), "ret": float(self.ret), "length": self.length}
+        return {"observation": self.observation, "ret": float(self.ret), "length": self.length}
 
     def load_state_dict(self, state: dict) -> None:
-        self.observation = state["observation"].numpy()
+        self.observation = state["observation"]
         self.ret, self.length = state["ret"], state["length"]
 
 
 class Activity:
-    """Activations of the policy in the last 1,000 steps: `hidden` (1000, units) a layer, `rows` their rows by step."""
+    """Activations of the policy in the last 1,000 steps.
 
-    def __init__(self, h_dim: list[int], device: str):
-        self.hidden = [torch.zeros(WINDOW, units, device=device) for units in h_dim]
-        self.rows = list(zip(*(hidden.unbind() for hidden in self.hidden), strict=True))
+    Attributes:
+        hidden: arrays (1000, units), one per hidden layer.
+        rows: their rows, by step modulo 1,000.
+    """
 
-    def state_dict(self) -> list:
+    def __init__(self, h_dim: list[int]):
+        self.hidden = [np.zeros((WINDOW, units), np.float32) for units in h_dim]
+        self.rows = list(zip(*self.hidden, strict=True))
+
+    def state_dict(self) -> list[np.ndarray]:
         return self.hidden
 
-    def load_state_dict(self, state: list) -> None:
+    def load_state_dict(self, state: list[np.ndarray]) -> None:
         for hidden, saved in zip(self.hidden, state, strict=True):
-            hidden.copy_(saved)
+            hidden[...] = saved
 
 
 if __name__ == "__main__":

@@ -67,10 +67,9 @@ class MethodParameters(Parameters):
             raise ValueError(f"with {', '.join(sorted(missing))}, which {name} needs")
         return settings
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Modules that the run imports by name, including that of the method."""
-        return (*super().modules, *([self.method.partition(":")[0]] if self.method else []))
+    def modules(self, device: str) -> tuple[str, ...]:
+        """Return the modules that the run imports by name, including that of the method."""
+        return (*super().modules(device), *([self.method.partition(":")[0]] if self.method else []))
 
 
 def _init(name: str) -> ast.FunctionDef | None:

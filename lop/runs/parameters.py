@@ -62,9 +62,8 @@ class Parameters(BaseModel):
     cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that affect no result
     named_by: ClassVar[tuple[str, ...]] = ()  # fields in the readable part of a run's path
 
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Modules that the run imports by name, beyond those that its entry module imports."""
+    def modules(self, device: str) -> tuple[str, ...]:
+        """Return the modules that the run imports by name on a kind of device, beside those of its entry module."""
         return ()
 
     def value(self, key: str) -> Any:
@@ -72,8 +71,8 @@ class Parameters(BaseModel):
         mapping, _, name = key.rpartition(".")
         return getattr(self, mapping)[name] if mapping else getattr(self, key)
 
-    def identity(self) -> dict[str, Any]:
-        """Return all parameters that a run's result depends on, as plain JSON values."""
+    def identity(self, device: str) -> dict[str, Any]:
+        """Return all parameters that a run's result depends on, on a kind of device, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
     def classes(self, seed: int) -> Iterable[int]:

@@ -70,14 +70,15 @@ class RunSpec:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that determines the run except its seed and its length, as plain JSON values."""
-        parameters = self.parameters.identity()
+        device = self.conditions.device_kind
+        parameters = self.parameters.identity(device)
         del parameters[self.parameters.horizon]
         return {
             "problem": self.problem.name,
             "parameters": parameters,
             "images": self.conditions.images.identity(self.problem.data) if self.problem.data else None,
-            "device": self.conditions.device_kind,
-            "code": _code(self.problem.entry, *self.parameters.modules),
+            "device": device,
+            "code": _code(self.problem.entry, *self.parameters.modules(device)),
         }
 
     @property

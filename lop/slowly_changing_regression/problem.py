@@ -10,8 +10,8 @@ examples, whatever learns from them.
 
 import numpy as np
 
-from lop.online import generator
-from lop.online.learner import Examples, examples
+from lop.engines import generator
+from lop.engines.online.learner import Examples, examples
 
 MOST_PATTERNS = 10  # fast bits of which all patterns are written down; with more, every example is
 
@@ -21,8 +21,8 @@ class TargetNetwork:
 
     def __init__(self, seed: int, num_inputs: int, num_features: int, beta: float):
         rng = generator.seeded(seed)
-        generator.linear(rng, num_inputs, num_features)
-        generator.linear(rng, num_features, 1)
+        generator.built_linear(rng, num_inputs, num_features)
+        generator.built_linear(rng, num_features, 1)
         self.weights, self.bias = signs(rng, num_features, num_inputs), signs(rng, num_features)
         self.out, self.out_bias = signs(rng, num_features), signs(rng, 1)
         # As published: a bias of -1 makes the threshold lower, not higher (docs/differences.md).

@@ -9,10 +9,10 @@ ten seeds. Interrupt it whenever you like: the same command goes on with the ver
 
 import numpy as np
 
+from lop.engines import generator
+from lop.engines.online.learner import Layer, OnlineLearner
+from lop.engines.online.settings import learner_settings
 from lop.nets.numerics import gain
-from lop.online import generator
-from lop.online.learner import Layer, OnlineLearner
-from lop.online.settings import learner_settings
 from lop.runs.protocol import Run
 from lop.slowly_changing_regression import PROBLEM
 from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
@@ -48,10 +48,10 @@ def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
     """Weights and biases that `lop.nets.ffnn.FFNN`, or `MyLinear`, draws from this generator."""
     zeros = np.zeros(1, np.float32)
     if p.agent == "linear":
-        generator.linear(rng, p.num_inputs, 1)
+        generator.built_linear(rng, p.num_inputs, 1)
         return [(generator.kaiming(rng, p.num_inputs, 1, 1.0), zeros)]
-    generator.linear(rng, p.num_inputs, p.num_features)
-    generator.linear(rng, p.num_features, 1)
+    generator.built_linear(rng, p.num_inputs, p.num_features)
+    generator.built_linear(rng, p.num_features, 1)
     # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
     factor = gain("relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation)
     hidden = generator.kaiming(rng, p.num_inputs, p.num_features, factor)

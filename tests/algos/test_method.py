@@ -94,12 +94,12 @@ def test_both_networks_of_ppo_have_a_method():
     torch.manual_seed(0)
     untouched = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4])
     assert torch.equal(weights(learner.pol.mean_net), weights(untouched.mean_net))
-    assert [(method.steps, method.seen) for _, method in learner.methods] == [(2, [(4, 4)])] * 2
+    assert [(method.steps, method.seen) for method in learner.methods] == [(2, [(4, 4)])] * 2
     other = ppo(partial(Frozen, allowed=5))
     assert not torch.equal(weights(other.pol.mean_net), weights(untouched.mean_net))
-    other.methods[0][1].steps = 9
+    other.methods[0].steps = 9
     other.load_state_dict(learner.state_dict())
-    assert other.methods[0][1].steps == 2
+    assert other.methods[0].steps == 2
 
 
 @pytest.mark.parametrize(

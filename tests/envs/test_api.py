@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 from refusals import names, refusal
 
 from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv
-from lop.envs.mujoco_env import ASSETS
+from lop.envs.mujoco_env import ASSETS, MUJOCO
 
 CLASSES = {
     "Ant-v3": AntEnv,
@@ -182,7 +182,7 @@ def test_wrong_shapes_are_named(name):
 
 def test_another_mujoco_is_refused(monkeypatch):
     monkeypatch.setattr(mujoco, "__version__", "3.5.0")
-    with refusal("mujoco", "3.5.0", "3.4.0", error=RuntimeError):
+    with refusal("mujoco", "3.5.0", MUJOCO, error=RuntimeError):
         AntEnv()
 
 

@@ -1,5 +1,3 @@
-from copy import copy, deepcopy
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,6 @@ from lop.nets.ffnn import FFNN
 from lop.nets.fix_ltu_net import FixLTUNet
 from lop.nets.initialisation import gain, uniform_bound
 from lop.nets.linear import MyLinear
-from lop.nets.mlp import Backpropagation, mlp
 from lop.nets.policies import MLPPolicy
 from lop.nets.torchvision_modified_resnet import BasicBlock, ResNet, build_resnet18, kaiming_init_resnet_module
 from lop.nets.valuefs import MLPVF
@@ -55,61 +52,6 @@ def test_initial_weights_fill_their_bound_and_biases_are_zero(init):
         assert 0.98 * bound < layer.weight.abs().max() <= bound
     assert layers[-1].bias.abs().sum() == 0
     assert (layers[0].bias.abs().sum() == 0) == (init != "default")
-
-
-@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swish"])
-@pytest.mark.parametrize("columns", [6, 4])
-def test_passes_by_hand_are_autograds(activation, columns):
-    torch.manual_seed(0)
-    net = mlp(6, (5, 4), 3, activation)
-    x, gradient = torch.randn(8, 6), torch.randn(8, 3)
-    x[:, columns:] = 0
-    out = net(x)
-    out.backward(gradient)
-    expected = [p.grad.clone() for p in net.parameters()]
-    by_hand = Backpropagation(net, activation)
-    with torch.no_grad():
-        for batch in (8, 3, 8):  # other shapes in between have no effect
-            found = by_hand.forward(x[:batch, :columns])
-            by_hand.backward(gradient[:batch])
-    torch.testing.assert_close(found, out)
-    for parameter, grad in zip(net.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, grad)
-
-
-def test_sampling_is_the_distributions(monkeypatch):
-    torch.manual_seed(0)
-    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7), init="lecun")
-    with torch.no_grad():
-        policy.log_std += torch.tensor([0.5, 0.0, -0.5])
-    observation = np.linspace(-1, 1, 6)
-    hidden = [torch.zeros(8), torch.zeros(7)]
-    for _ in range(2):
-        torch.manual_seed(1)
-        action, log_probability = policy.sample(observation, hidden)
-        torch.manual_seed(1)
-        expected, expected_log, _ = policy.action(torch.tensor(observation, dtype=torch.float32)[None])
-        np.testing.assert_allclose(action, expected[0], rtol=1e-5)
-        assert log_probability == pytest.approx(expected_log.item(), rel=1e-5)
-        torch.testing.assert_close(hidden[1], policy.mean_net[:4](torch.tensor(observation, dtype=torch.float32)))
-        with torch.no_grad():
-            policy.log_std -= 0.25  # seen by the next sample, as are new weights
-            policy.mean_net[0].weight *= 1.5
-
-
-@pytest.mark.parametrize("other", [copy, deepcopy, MLPPolicy.double, lambda policy: policy.to("cpu", torch.float64)])
-def test_a_policy_that_has_acted_samples_as_a_copy_or_of_another_type(other):
-    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7), init="lecun")
-    policy.sample(np.zeros(6))
-    policy = other(policy)
-    with torch.no_grad():
-        policy.mean_net[0].weight *= 2
-    observation = torch.linspace(-1, 1, 6, dtype=policy.log_std.dtype)
-    for factor in (1, 3):
-        torch.manual_seed(1)
-        action, _ = policy.sample(factor * observation.numpy())
-        torch.manual_seed(1)
-        np.testing.assert_allclose(action, policy.action(factor * observation[None])[0][0], rtol=1e-5)
 
 
 def test_activations_are_kept_when_asked():

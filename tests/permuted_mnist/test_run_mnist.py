@@ -15,10 +15,10 @@ from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.data import load
 from lop.data.sets import Images
+from lop.engines import generator
+from lop.engines.online.settings import learner_settings
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.linear import MyLinear
-from lop.online import generator
-from lop.online.settings import learner_settings
 from lop.permuted_mnist import run_mnist
 from lop.permuted_mnist.problem import Stream
 from lop.permuted_mnist.run_mnist import initial_network

@@ -54,7 +54,12 @@ def test_every_file_has_its_provenance(drawn, tmp_path):
         graph = {one["@id"]: one for one in json.loads(crate.read("ro-crate-metadata.json"))["@graph"]}
         assert crate.read("lop/rl/cfg/ant/cbp.yml") == (ROOT / "lop/rl/cfg/ant/cbp.yml").read_bytes()
         assert crate.read("figures/fig4a.pdf") == (figures / "fig4a.pdf").read_bytes()
-    assert {"config/scales/smoke.yaml", "config/figures.yaml", "lop/algos/rl/ppo.py", "lop/figures/draw.py"} <= names
+    assert {
+        "config/scales/smoke.yaml",
+        "config/figures.yaml",
+        "lop/engines/ppo/agent.py",
+        "lop/figures/draw.py",
+    } <= names
     assert set(references(list(graph.values()))) <= graph.keys() | {"https://w3id.org/ro/crate/1.1"}
     files = {name for name, thing in graph.items() if "File" in thing["@type"]}
     assert files == {quote(name) for name in names} - {"ro-crate-metadata.json"}
@@ -72,7 +77,7 @@ def test_every_file_has_its_provenance(drawn, tmp_path):
     assert values["n_steps"] == cbp.horizon
     program = graph[run["instrument"]["@id"]]
     assert program["name"] == "lop.rl.run_ppo"
-    assert "lop/algos/rl/ppo.py" in references(program["hasPart"])
+    assert "lop/engines/ppo/agent.py" in references(program["hasPart"])
     packages = map(graph.get, references(program["softwareRequirements"]))
     assert {(one["name"], one["softwareVersion"]) for one in packages} == {("python", "3.11"), ("torch", "2")}
     drawing = made["figures/fig4a.pdf"]

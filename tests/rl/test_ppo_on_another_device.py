@@ -10,7 +10,7 @@ from lop.rl import run_ppo
 from lop.rl.run_ppo import train
 from lop.runs.spec import Conditions, resolve
 
-SMALL = {"n_steps": 300, "bs": 96, "n_itrs": 1, "n_slices": 4, "h_dim": [16, 16]}
+SMALL = {"engine": "reference", "n_steps": 300, "bs": 96, "n_itrs": 1, "n_slices": 4, "h_dim": [16, 16]}
 METHODS = {
     "std": {"to_log": ["pol_features_activity", "pol_weights", "val_weights", "weight_change"]},
     "l2": {"max_grad_norm": 0.5, "bootstrap_time_limit": True, "init": "orthogonal"},
@@ -36,5 +36,5 @@ def test_it_learns_what_the_cpu_learns_and_continues_exactly_after_a_cut(config,
     table, state = finished(train, run_of(tmp_path / "cpu", config, "cpu"))
     np.testing.assert_allclose(found["value"], table["value"], rtol=0.02)
     for net in ("policy", "value"):
-        for name, weight in state["learner"][net].items():
-            np.testing.assert_allclose(its_state["learner"][net][name], weight, atol=0.01)
+        for name, weight in state["agent"][net].items():
+            np.testing.assert_allclose(its_state["agent"][net][name], weight, atol=0.01)

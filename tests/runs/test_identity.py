@@ -16,6 +16,8 @@ from lop.runs.method_parameters import MethodParameters
 from lop.runs.spec import Conditions, resolve
 
 ALL = set(PROBLEMS)
+ENTRIES = {name: (problem.entry,) for name, problem in PROBLEMS.items()}
+ENTRIES["rl"] += resolve(PROBLEMS["rl"], "ant/std", 0, "paper").parameters.modules("cpu")
 PLUMBING = [
     *(
         path.relative_to(ROOT)
@@ -43,11 +45,11 @@ def changed(copy, monkeypatch):
     monkeypatch.setattr(sources, "ROOT", copy)
 
     def problems(paths, text):
-        before = {name: sources.science(problem.entry) for name, problem in PROBLEMS.items()}
+        before = {name: sources.science(*entries) for name, entries in ENTRIES.items()}
         originals = {path: (copy / path).read_text() for path in paths}
         for path, original in originals.items():
             (copy / path).write_text(original + text)
-        after = {name: sources.science(problem.entry) for name, problem in PROBLEMS.items()}
+        after = {name: sources.science(*entries) for name, entries in ENTRIES.items()}
         for path, original in originals.items():
             (copy / path).write_text(original)
         return {name for name in PROBLEMS if before[name] != after[name]}
@@ -69,11 +71,12 @@ def test_comments_identify_nothing_anywhere(changed, copy):
 @pytest.mark.parametrize(
     ("path", "problems"),
     [
-        ("lop/algos/rl/ppo.py", {"rl"}),
+        ("lop/algos/rl/buffer.py", {"rl"}),
+        ("lop/engines/ppo/kernels.py", {"rl"}),
         ("lop/envs/ant.py", {"rl"}),
         ("lop/rl/run_ppo.py", {"rl"}),
         ("lop/rl/parameters.py", {"rl"}),
-        ("lop/algos/gnt.py", {"rl", "imagenet", "incremental_cifar"}),
+        ("lop/algos/gnt.py", {"imagenet", "incremental_cifar"}),
         ("lop/engines/online/kernel.py", {"slowly_changing_regression", "permuted_mnist"}),
         ("lop/engines/online/settings.py", {"slowly_changing_regression", "permuted_mnist"}),
         ("lop/data/load.py", {"permuted_mnist", "imagenet", "incremental_cifar"}),

@@ -12,13 +12,13 @@ SHIPPED = "lop.algos.redo:ReDo"  # any class will do here: what it is comes out 
 
 def test_without_one_nothing_more_is_run():
     parameters = checked(MethodParameters, {}, "x.yml")
-    assert (parameters.method, parameters.method_settings, parameters.modules) == (None, {}, ())
+    assert (parameters.method, parameters.method_settings, parameters.modules("cpu")) == (None, {}, ())
 
 
 def test_its_module_is_part_of_the_code_of_a_run():
     settings = {"hidden_activation": "relu", "threshold": "1e-3", "reset_period": 5, "init": "lecun"}
     parameters = checked(MethodParameters, {"method": SHIPPED, "method_settings": settings}, "x.yml")
-    assert parameters.modules == ("lop.algos.redo",)
+    assert parameters.modules("cpu") == ("lop.algos.redo",)
     assert parameters.method_settings == settings | {"threshold": 0.001}
     assert type(parameters.method_settings["reset_period"]) is int
 

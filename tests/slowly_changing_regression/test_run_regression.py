@@ -11,9 +11,9 @@ from test_problem import dense
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
+from lop.engines import generator
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
-from lop.online import generator
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.spec import resolve, settings

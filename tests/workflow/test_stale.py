@@ -25,10 +25,10 @@ TENS_AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
             lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: 3"),
             {f"rl/ant/{method} seed 2" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
         ),
-        (lambda p: p.append("lop/algos/rl/ppo.py", "\nEXTRA = 1\n"), RUNS | {TABLE, DRAW}),
+        (lambda p: p.append("lop/engines/ppo/agent.py", "\nEXTRA = 1\n"), RUNS | {TABLE, DRAW}),
         (
             lambda p: (
-                p.append("lop/algos/rl/ppo.py", "\n# a comment\n"),
+                p.append("lop/engines/ppo/agent.py", "\n# a comment\n"),
                 p.append("lop/runs/progress.py", "\nEXTRA = 1\n"),
                 p.append("workflow/rules/train.smk", "\n\nEXTRA = 1\n"),
                 p.append("lop/rl/README.md", "more\n"),

@@ -1,28 +1,34 @@
-"""What happened since the last update, in arrays made once."""
+"""Transitions since the last update of PPO, in preallocated arrays."""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Buffer:
-    """The last `bs` transitions, as PPO's update needs them.
+    """The last `bs` transitions that PPO's update takes.
 
     Args:
         o_dim, a_dim: sizes of an observation and of an action.
-        bs: transitions an update takes; what is stored beyond them is dropped, as in the published code.
-        device: where `get` puts its tensors.
+        bs: number of transitions; those beyond it are dropped until `clear`, as in the published code.
+        device: device of the tensors that `get` returns.
+
+    Raises:
+        ValueError: bs is below 1.
     """
 
     def __init__(self, o_dim: int, a_dim: int, bs: int, device: str = "cpu"):
         if bs < 1:
-            raise ValueError(f"Invalid bs: {bs} (allowed: 1 and more)")
+            raise ValueError(f"bs must be positive, got {bs}")
         self.o_dim, self.a_dim, self.bs, self.device = o_dim, a_dim, bs, device
         self.observations = np.zeros((bs, o_dim), np.float32)
         self.actions = np.zeros((bs, a_dim), np.float32)
-        self.rewards = np.zeros((bs, 1), np.float32)
-        self.log_probabilities = np.zeros((bs, 1), np.float32)
-        self.dones = np.zeros((bs, 1), np.float32)
+        self.rewards = np.zeros(bs, np.float32)
+        self.log_probabilities = np.zeros(bs, np.float32)
+        self.dones = np.zeros(bs, np.float32)
         self.next_observation = np.zeros((1, o_dim), np.float32)
         self.size = 0
 
@@ -30,9 +36,13 @@ class Buffer:
         return self.size
 
     def store(self, o, a, r, op, logpb, dist=None, done=False) -> None:
-        """One transition: observation, action, reward, next observation, log probability, whether the episode ended.
+        """Store one transition.
 
-        `dist` is accepted as published scripts pass it; PPO's update does not need it.
+        Args:
+            o, a, r, op: observation (o_dim,), action (a_dim,), reward, next observation (o_dim,).
+            logpb: log probability of the action.
+            dist: accepted as in published scripts, not used.
+            done: whether the episode ended.
         """
         i = self.size
         if i < self.bs:
@@ -42,34 +52,35 @@ class Buffer:
             self.log_probabilities[i] = logpb
             self.dones[i] = done
             self.size = i + 1
-        self.next_observation[:] = op
+        self.next_observation[0] = op
+
+    def is_due(self, done: bool, at_episode_end: bool = False) -> bool:
+        """Return whether to update now: the buffer is full and, with `at_episode_end`, an episode has just ended."""
+        return self.size >= self.bs and (done or not at_episode_end)
 
     def clear(self) -> None:
         self.size = 0
 
-    def get(self, dist_stack=None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, None, Tensor]:
-        """Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last (1, o_dim),
-        log probabilities (bs, 1), None where the published buffer had distributions, and episode ends (bs, 1)."""
+    def get(self, dist_stack: Any = None) -> "tuple[Tensor, Tensor, Tensor, Tensor, Tensor, None, Tensor]":
+        """Return tensors that share memory with the buffer on the CPU.
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array).to(self.device)
+        Returns:
+            Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last one
+            (1, o_dim), log probabilities (bs, 1), None in place of the published distributions, episode ends (bs, 1).
+        """
+        import torch  # the compiled engine does without
 
-        return (
-            tensor(self.observations),
-            tensor(self.actions),
-            tensor(self.rewards),
-            tensor(self.next_observation),
-            tensor(self.log_probabilities),
-            None,
-            tensor(self.dones),
-        )
+        columns = (self.rewards[:, None], self.next_observation, self.log_probabilities[:, None], self.dones[:, None])
+        arrays = (self.observations, self.actions, *columns)
+        o, a, r, op, logpb, dones = (torch.from_numpy(array).to(self.device) for array in arrays)
+        return o, a, r, op, logpb, None, dones
 
-    def state_dict(self) -> dict:
-        return {"size": self.size} | {name: torch.from_numpy(getattr(self, name)) for name in self._arrays}
+    def state_dict(self) -> dict[str, Any]:
+        return {"size": self.size} | {name: getattr(self, name) for name in self._arrays}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.size = state["size"]
         for name in self._arrays:
-            getattr(self, name)[:] = state[name].numpy()
+            getattr(self, name)[...] = state[name]
 
     _arrays = ("observations", "actions", "rewards", "log_probabilities", "dones", "next_observation")

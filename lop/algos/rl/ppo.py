@@ -1,18 +1,28 @@
-"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) with what the paper adds to it.
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) with the additions of the paper.
 
-After every `bs` environment steps:
+After every `num_steps` environment steps:
 
-1. advantages by generalised advantage estimation, A_t = delta_t + g lm (1 - d_t) A_{t+1} with
-   delta_t = r_t + g (1 - d_t) V(o_{t+1}) - V(o_t); returns A_t + V(o_t); advantages normalised over the whole batch;
-2. `n_itrs` epochs over shuffled minibatches, each one step of one Adam over both networks and log_std on
-   mean(max(-ratio A, -clip(ratio, 1 - eps, 1 + eps) A)) + mean((return - V)^2), with ratio = pi(a|o) / pi_old(a|o);
-3. after each such step continual backpropagation (`lop.algos.gnt`) or ReDo (`lop.algos.redo`) on both networks.
+1. Estimate advantages by generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438), with gamma the
+   discount, lambda `gae_lambda` and d_t = 1 where an episode ends:
 
-No entropy bonus, and gradient clipping so high that there is none. A time limit ends an episode like a fall does.
-Both networks' gradients are computed by hand (`lop.nets.mlp.Backpropagation`).
+       delta_t = r_t + gamma (1 - d_t) V(o_{t+1}) - V(o_t)
+       A_t = delta_t + gamma lambda (1 - d_t) A_{t+1}
+
+   Returns are A_t + V(o_t). Advantages are normalised over the batch.
+2. For `update_epochs` epochs over shuffled minibatches, take a step of one Adam over both networks and log_std on
+
+       mean(max(-ratio A, -clip(ratio, 1 - c, 1 + c) A)) + mean((return - V)^2),    ratio = pi(a|o) / pi_old(a|o)
+
+3. After each such step, apply continual backpropagation (`lop.algos.gnt`) or ReDo (`lop.algos.redo`) to both networks.
+
+As in the published code there is no entropy bonus, and a time limit ends an episode like a fall does.
+
+`PPOLearner` works with any networks, on any device. `lop.engines.ppo` computes the same for networks with two hidden
+layers, compiled for the CPU.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -23,35 +33,219 @@ from torch import Tensor, nn
 from lop.algos.gnt import GnT
 from lop.algos.method import Method
 from lop.algos.redo import ReDo
+from lop.algos.rl.advantages import advantage_estimates, explained_variance, normalised
 from lop.algos.rl.buffer import Buffer
+from lop.algos.rl.settings import PPOSettings, UnitReplacement
 from lop.algos.shrink_and_perturb import perturb
-from lop.nets.mlp import Backpropagation
-from lop.nets.policies import MLPPolicy
-from lop.nets.valuefs import MLPVF
 
-NEVER_CLIPS = 1e9  # finding out that the norm is smaller would cost a tenth of an update
-HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))
+TINY = float(np.finfo(np.float32).tiny)
+NEVER_CLIPS = 1e9  # from this `max_grad_norm` of the published code on, gradients are not clipped
 
 
-class PPO:
-    """PPO for an `MLPPolicy` and an `MLPVF`, optionally with continual backpropagation or ReDo.
+class PPOLearner:
+    """PPO for a policy and a value network, optionally with continual backpropagation or ReDo.
 
     Args:
-        lr: step size of the optimizer. g: discount. lm: lambda of the advantage estimates.
-        Opt: makes the optimizer from parameters and `lr`, `weight_decay`, `betas`, `eps`, as `lop.algos.adam.LeanAdam`
-            and `torch.optim.Adam` do.
-        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages over the batch.
-        adv_scl_minibatch: normalise them over every minibatch, as Stable-Baselines3 does.
-        n_itrs: epochs per update. n_slices: minibatches per epoch.
-        no_clipping: leave out the clipped surrogate.
-        max_grad_norm: norm that gradients are clipped to; 0, or 1e9 as published and more, for no clipping.
-        wd: L2 of the optimizer. perturb_scale: standard deviation of noise added to all weights after each step.
-        pgnt, vgnt: generate-and-test on the policy, on the value network, with `replacement_rate`, `decay_rate`,
-            maturity threshold `mt`, utilities `util_type_pol` and `util_type_val`; ReDo instead if `redo`, with
-            `threshold` and `reset_period`.
-        move_mean_to_bias, clear_optimizer_state: see `lop.algos.gnt.GnT`.
-        method: makes what is done to each network beside all that, a `lop.algos.method.Method`.
+        policy: a module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution`
+            over actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and methods also need its
+            `mean_net` (modules in order), `act_type` and `get_activations()`.
+        value_function: a module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
+            `lop.nets.valuefs.MLPVF`. Unit replacement and methods also need its `v_net`, `act_type` and
+            `get_activations()`.
+        buffer: transitions of the next update.
+        optimizer: of the parameters of both networks.
+        settings: all but the optimizer's.
         rng: shuffles minibatches.
+        method: returns a `lop.algos.method.Method` for each of the two networks.
+
+    Example::
+
+        policy, value_function, buffer = MLPPolicy(111, 8), MLPVF(111), Buffer(111, 8, 2048)
+        optimizer = torch.optim.Adam([*policy.parameters(), *value_function.parameters()], lr=1e-4)
+        learner = PPOLearner(policy, value_function, buffer, optimizer, PPOSettings())
+        buffer.store(observation, action, reward, next_observation, log_probability, None, done)  # 2,048 times
+        learner.learn()
+        buffer.clear()
+    """
+
+    def __init__(
+        self,
+        policy: Any,
+        value_function: Any,
+        buffer: Buffer,
+        optimizer: torch.optim.Optimizer,
+        settings: PPOSettings,
+        rng: np.random.Generator | None = None,
+        method: Callable[[nn.Module], Method] | None = None,
+    ):
+        self.policy, self.value_function, self.buffer = policy, value_function, buffer
+        self.optimizer, self.settings, self.rng = optimizer, settings, rng or np.random.default_rng()
+        self.parameters = [*policy.parameters(), *value_function.parameters()]
+        self.policy_units = (
+            unit_replacement(policy.mean_net, policy.act_type, optimizer, settings.policy_replacement)
+            if settings.policy_replacement
+            else None
+        )
+        self.value_units = (
+            unit_replacement(value_function.v_net, value_function.act_type, optimizer, settings.value_replacement)
+            if settings.value_replacement
+            else None
+        )
+        self.replaced = [0, 0]  # units of the policy, of the value network, during the last update
+        self.methods = [method(policy.mean_net), method(value_function.v_net)] if method else []
+
+    def learn(self) -> dict[str, float]:
+        """Update both networks from the full buffer.
+
+        Returns:
+            `weight_change`: L1 norm of the change of the policy's weights, and, as means over minibatches,
+            `policy_loss`, `value_loss`, `approx_kl` (mean of ratio - 1 - log ratio), `clip_fraction` (of ratios that
+            were clipped), `entropy` of the policy; `explained_variance` of the returns by the values before the update;
+            `policy_units_replaced` and `value_units_replaced`.
+        """
+        observations, actions, rewards, next_observation, old_log_probs, _, dones = self.buffer.get()
+        with torch.no_grad():
+            values = self.value_function.value(torch.cat((observations, next_observation))).flatten()
+        returns, advantages = self.returns_and_advantages(rewards.flatten(), dones.flatten(), values)
+        batch = (observations, actions, old_log_probs.flatten(), advantages, returns)
+        weights = [parameter for parameter in self.policy.parameters() if parameter.ndim > 1]
+        weights_before = [weight.detach().clone() for weight in weights]
+
+        diagnostics, self.replaced = [], [0, 0]
+        for _ in range(self.settings.update_epochs):
+            order = torch.from_numpy(self.rng.permutation(len(observations))).to(observations.device)
+            for rows in order.split(len(order) // self.settings.num_minibatches):
+                diagnostics.append(self._step(*(part[rows] for part in batch)))
+
+        with torch.no_grad():
+            names = ("policy_loss", "value_loss", "approx_kl", "clip_fraction", "entropy")
+            found = dict(zip(names, torch.stack(diagnostics).mean(0).cpu().tolist(), strict=True))
+            found["explained_variance"] = explained_variance(values[:-1].cpu().numpy(), returns.cpu().numpy())
+            found["policy_units_replaced"], found["value_units_replaced"] = self.replaced
+            change = sum((new - old).abs().sum() for new, old in zip(weights, weights_before, strict=True))
+        return {"weight_change": float(change), **found}
+
+    def _step(
+        self, observations: Tensor, actions: Tensor, old_log_probs: Tensor, advantages: Tensor, returns: Tensor
+    ) -> Tensor:
+        """Take one step of the optimizer on a minibatch, apply what follows it, and return the diagnostics."""
+        s = self.settings
+        if s.norm_adv_minibatch:
+            advantages = advantages - advantages.mean()
+            advantages = advantages / advantages.std().clamp_min(TINY)
+        dist = self.policy.dist(observations, to_log_features=True)
+        log_ratio = dist.log_prob(actions).sum(1) - old_log_probs  # (minibatch,)
+        ratio = log_ratio.exp()
+        clipped = ratio if s.clip_coef is None else ratio.clamp(1 - s.clip_coef, 1 + s.clip_coef)
+        policy_loss = torch.max(-ratio * advantages, -clipped * advantages).mean()
+        value_loss = (returns - self.value_function.value(observations, to_log_features=True).flatten()).square().mean()
+        loss = policy_loss + value_loss
+
+        self.optimizer.zero_grad()
+        loss.backward()
+        for method in self.methods:
+            method.before_step()
+        if s.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, s.max_grad_norm)
+        self.optimizer.step()
+        self._after_step()
+        with torch.no_grad():
+            kl, share = (ratio - 1 - log_ratio).mean(), (ratio != clipped).float().mean()
+            return torch.stack((policy_loss, value_loss, kl, share, dist.entropy().sum(1).mean()))
+
+    @torch.no_grad()
+    def _after_step(self) -> None:
+        """Perturb weights, replace units and call methods."""
+        if self.settings.perturb_scale:
+            for network in (self.policy.mean_net, self.value_function.v_net):
+                layers = (module for module in network if isinstance(module, nn.Linear))
+                noisy = chain.from_iterable((layer.bias, layer.weight) for layer in layers)
+                perturb(noisy, self.settings.perturb_scale)
+        replacements = ((self.policy_units, self.policy), (self.value_units, self.value_function))
+        for index, (units, network) in enumerate(replacements):
+            if units:
+                chosen = units.gen_and_test([hidden.detach() for hidden in network.get_activations()])
+                self.replaced[index] += sum(map(len, chosen))
+        for method, network in zip(self.methods, (self.policy, self.value_function), strict=False):
+            method.after_step([hidden.detach() for hidden in network.get_activations()])
+
+    def returns_and_advantages(self, rewards: Tensor, dones: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return returns and advantages, (n,) each, of rewards (n,), episode ends (n,) and values (n + 1,)."""
+        r, d, v = (x.cpu().numpy() for x in (rewards, dones, values))
+        estimates = advantage_estimates(r, d, v, self.settings.gamma, self.settings.gae_lambda)
+        returns = torch.from_numpy(estimates).to(values.device) + values[:-1]
+        advantages = normalised(estimates) if self.settings.norm_adv else estimates
+        return returns, torch.from_numpy(advantages).to(values.device)
+
+    def state_dict(self) -> dict:
+        """Return everything that the learner goes on from."""
+        return {
+            "policy": self.policy.state_dict(),
+            "value": self.value_function.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "buffer": self.buffer.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "policy_units": self.policy_units.state_dict() if self.policy_units else None,
+            "value_units": self.value_units.state_dict() if self.value_units else None,
+            "methods": [method.state_dict() for method in self.methods],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restore what `state_dict` returned."""
+        self.policy.load_state_dict(state["policy"])
+        self.value_function.load_state_dict(state["value"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.buffer.load_state_dict(state["buffer"])
+        self.rng.bit_generator.state = state["rng"]
+        if self.policy_units:
+            self.policy_units.load_state_dict(state["policy_units"])
+        if self.value_units:
+            self.value_units.load_state_dict(state["value_units"])
+        for method, saved in zip(self.methods, state["methods"], strict=True):
+            method.load_state_dict(saved)
+
+
+def unit_replacement(net: nn.Sequential, activation: str, optimizer: Any, settings: UnitReplacement) -> GnT | ReDo:
+    """Return the replacement of the units of one network."""
+    if settings.algorithm == "redo":
+        return ReDo(
+            net,
+            activation,
+            settings.threshold,
+            settings.init,
+            reset_period=settings.reset_period,
+            opt=optimizer,
+            clear_optimizer_state=settings.clear_optimizer_state,
+        )
+    return GnT(
+        net,
+        activation,
+        optimizer,
+        decay_rate=settings.decay_rate,
+        replacement_rate=settings.replacement_rate,
+        maturity_threshold=settings.maturity_threshold,
+        util_type=settings.util_type,
+        move_mean_to_bias=settings.move_mean_to_bias,
+        clear_optimizer_state=settings.clear_optimizer_state,
+        init=settings.init,
+    )
+
+
+class PPO(PPOLearner):
+    """`PPOLearner` with the signature and the attributes of the published code.
+
+    Args:
+        pol, vf, buf: policy, value network and buffer. lr: step size. g: discount. lm: lambda of the advantages.
+        Opt: returns an optimizer for parameters, `lr`, `weight_decay`, `betas` and `eps`, like `torch.optim.Adam`.
+        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages over the batch.
+        n_itrs: epochs per update. n_slices: minibatches per epoch. no_clipping: do not clip the surrogate.
+        max_grad_norm: largest norm of gradients; 0, or 1e9 and more, for no clipping.
+        pgnt, vgnt: replace units of the policy, of the value network: continual backpropagation with
+            `replacement_rate`, `decay_rate`, maturity threshold `mt` and utilities `util_type_pol` and `util_type_val`;
+            or, if `redo`, ReDo with `threshold` and `reset_period`.
+        device, loss_type: accepted as in published scripts; the device is that of the networks.
+        adv_scl_minibatch, rng, method, move_mean_to_bias, clear_optimizer_state: not in the published code; see
+            `PPOSettings`, `PPOLearner` and `UnitReplacement`.
 
     Example::
 
@@ -61,11 +255,11 @@ class PPO:
 
     def __init__(
         self,
-        pol: MLPPolicy,
+        pol: Any,
         buf: Buffer,
         lr: float,
         g: float,
-        vf: MLPVF,
+        vf: Any,
         lm: float,
         Opt: Callable[..., Any],
         device: str = "cpu",
@@ -99,48 +293,47 @@ class PPO:
         method: Callable[[nn.Module], Method] | None = None,
     ):
         if loss_type != "ppo":
-            raise ValueError(f"Invalid loss_type: {loss_type!r} (allowed: ppo)")
-        if redo and move_mean_to_bias:
-            raise ValueError(f"Invalid move_mean_to_bias: {move_mean_to_bias} (allowed: False with redo)")
+            raise ValueError(f"loss_type must be 'ppo', got {loss_type!r}")
         if not 1 <= n_slices <= buf.bs:
-            raise ValueError(f"Invalid n_slices: {n_slices} (allowed: 1 to the buffer's {buf.bs})")
-        self.pol, self.vf, self.buf, self.device = pol, vf, buf, device
-        self.g, self.lm, self.u_epi_up = g, lm, u_epi_up
-        self.u_adv_scl, self.adv_scl_minibatch = u_adv_scl, adv_scl_minibatch
-        self.n_itrs, self.n_slices, self.perturb_scale = n_itrs, n_slices, perturb_scale
-        self.clip_eps = float("inf") if no_clipping else clip_eps
-        self.max_grad_norm = max_grad_norm
-        self.parameters = [*pol.parameters(), *vf.parameters()]
-        self.opt = Opt(self.parameters, lr=lr, weight_decay=wd, betas=betas, eps=eps)
-        self.rng = rng or np.random.default_rng()
-        self.policy_net = Backpropagation(pol.mean_net, pol.act_type)
-        self.value_net = Backpropagation(vf.v_net, vf.act_type)
-        self.log_std_gradient = torch.zeros_like(pol.log_std)
-
-        def unit_replacement(net, activation, utility_type):
-            if redo:
-                return ReDo(net, activation, threshold, init, device, reset_period, self.opt, clear_optimizer_state)
-            return GnT(
-                net,
-                activation,
-                self.opt,
-                decay_rate=decay_rate,
-                replacement_rate=replacement_rate,
-                maturity_threshold=mt,
-                util_type=utility_type,
-                move_mean_to_bias=move_mean_to_bias,
-                clear_optimizer_state=clear_optimizer_state,
-                init=init,
-                device=device,
-            )
-
-        self.pol_gnt = unit_replacement(pol.mean_net, pol.act_type, util_type_pol) if pgnt else None
-        self.val_gnt = unit_replacement(vf.v_net, vf.act_type, util_type_val) if vgnt else None
-        nets = {self.policy_net: pol.mean_net, self.value_net: vf.v_net}
-        self.methods = [(passes, method(net)) for passes, net in nets.items()] if method else []
+            raise ValueError(f"n_slices must be between 1 and the size of the buffer, {buf.bs}, got {n_slices}")
+        replacement = UnitReplacement(
+            "redo" if redo else "cbp",
+            init,
+            clear_optimizer_state,
+            replacement_rate,
+            decay_rate,
+            mt,
+            util_type_pol,
+            move_mean_to_bias,
+            threshold,
+            reset_period,
+        )
+        settings = PPOSettings(
+            learning_rate=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=wd,
+            gamma=g,
+            gae_lambda=lm,
+            num_steps=buf.bs,
+            update_epochs=n_itrs,
+            num_minibatches=n_slices,
+            clip_coef=None if no_clipping else clip_eps,
+            norm_adv=u_adv_scl,
+            norm_adv_minibatch=adv_scl_minibatch,
+            max_grad_norm=max_grad_norm if 0 < max_grad_norm < NEVER_CLIPS else None,
+            update_at_episode_end=u_epi_up,
+            perturb_scale=perturb_scale,
+            policy_replacement=replacement if pgnt else None,
+            value_replacement=replace(replacement, util_type=util_type_val) if vgnt else None,
+        )
+        optimizer = Opt([*pol.parameters(), *vf.parameters()], lr=lr, weight_decay=wd, betas=betas, eps=eps)
+        super().__init__(pol, vf, buf, optimizer, settings, rng, method)
+        self.pol, self.vf, self.buf, self.opt = pol, vf, buf, optimizer
+        self.pol_gnt, self.val_gnt = self.policy_units, self.value_units
 
     def log_update(self, o, a, r, op, logpb, dist=None, done=False) -> dict:
-        """Store one transition and learn if it is time to; `learned` in the answer says whether it was."""
+        """Store a transition and learn if it is time to; `learned` in the result says whether it was."""
         self.log(o, a, r, op, logpb, dist, done)
         if not self.learn_time(done):
             return {"learned": False}
@@ -152,143 +345,12 @@ class PPO:
         self.buf.store(o, a, r, op, logpb, dist, done)
 
     def learn_time(self, done: bool) -> bool:
-        return (done or not self.u_epi_up) and len(self.buf) >= self.buf.bs
+        return self.buf.is_due(done, self.settings.update_at_episode_end)
 
     def post_learn(self) -> None:
         self.buf.clear()
 
     def get_rets_advs(self, rs: Tensor, dones: Tensor, vals: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns and advantages, each (n, 1), of rewards (n, 1), episode ends (n, 1) and values (n + 1,)."""
-        advantages = advantage_estimates(rs.flatten(), dones.flatten(), vals.flatten(), self.g, self.lm)
-        returns = advantages + vals.flatten()[:-1].cpu()
-        if self.u_adv_scl:
-            advantages = normalised(advantages)
-        return returns.view(-1, 1).to(self.device), advantages.view(-1, 1).to(self.device)
-
-    @torch.no_grad()
-    def learn(self) -> dict:
-        """One update from the full buffer; `weight_change` is the policy's L1 change of weights."""
-        observations, actions, rewards, next_observation, log_probabilities, _, dones = self.buf.get()
-        live = _live_columns(observations)
-        values = self.vf.value(torch.cat((observations, next_observation)))
-        returns, advantages = self.get_rets_advs(rewards, dones, values)
-        weights_before = [weight.clone() for weight in self.policy_net.weights]
-
-        batch = torch.cat((actions, log_probabilities, advantages, returns, observations[:, :live]), 1)
-        columns, minibatch = (actions.shape[1], 1, 1, 1, live), self.buf.bs // self.n_slices
-        for _ in range(self.n_itrs):
-            order = torch.from_numpy(self.rng.permutation(len(batch))).to(self.device)
-            shuffled = batch[order].split(columns, 1)
-            for parts in zip(*(part.split(minibatch) for part in shuffled), strict=True):
-                self._step(*parts)
-
-        change = sum((new - old).abs().sum() for new, old in zip(self.policy_net.weights, weights_before, strict=True))
-        return {"weight_change": float(change)}
-
-    def _step(self, actions, log_probability_old, advantage, returns, observations) -> None:
-        """One optimizer step on a minibatch, and what follows it."""
-        if self.adv_scl_minibatch:
-            advantage = normalised(advantage)
-        means = self.policy_net.forward(observations)  # (batch, a_dim)
-        log_std = self.pol.log_std
-        d_means = surrogate_gradients(
-            means, log_std, actions, log_probability_old, advantage, self.clip_eps, self.log_std_gradient
-        )
-        if log_std.grad is not self.log_std_gradient:
-            log_std.grad = self.log_std_gradient
-        self.policy_net.backward(d_means)
-
-        values = self.value_net.forward(observations)  # (batch, 1)
-        self.value_net.backward((values - returns).mul_(2 / len(values)))
-
-        for _, method in self.methods:
-            method.before_step()
-        if 0 < self.max_grad_norm < NEVER_CLIPS:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
-        self.opt.step()
-        if self.perturb_scale:
-            for net in (self.policy_net, self.value_net):
-                perturb(chain.from_iterable(zip(net.biases, net.weights, strict=True)), self.perturb_scale)
-        if self.pol_gnt:
-            self.pol_gnt.gen_and_test(self.policy_net.hidden)
-        if self.val_gnt:
-            self.val_gnt.gen_and_test(self.value_net.hidden)
-        for passes, method in self.methods:
-            method.after_step(passes.hidden)
-
-    def state_dict(self) -> dict:
-        """All that `learn` depends on: networks, optimizer, unit utilities and ages, buffer, shuffling."""
-        return {
-            "policy": self.pol.state_dict(),
-            "value": self.vf.state_dict(),
-            "optimizer": self.opt.state_dict(),
-            "buffer": self.buf.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "policy_units": self.pol_gnt.state_dict() if self.pol_gnt else None,
-            "value_units": self.val_gnt.state_dict() if self.val_gnt else None,
-            "methods": [method.state_dict() for _, method in self.methods],
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        self.pol.load_state_dict(state["policy"])
-        self.vf.load_state_dict(state["value"])
-        self.opt.load_state_dict(state["optimizer"])
-        self.buf.load_state_dict(state["buffer"])
-        self.rng.bit_generator.state = state["rng"]
-        if self.pol_gnt:
-            self.pol_gnt.load_state_dict(state["policy_units"])
-        if self.val_gnt:
-            self.val_gnt.load_state_dict(state["value_units"])
-        for (_, method), saved in zip(self.methods, state["methods"], strict=True):
-            method.load_state_dict(saved)
-
-
-def advantage_estimates(rewards: Tensor, dones: Tensor, values: Tensor, g: float, lm: float) -> Tensor:
-    """Generalised advantage estimates (n,) of rewards (n,), episode ends (n,) and values (n + 1,), on the CPU."""
-    rewards, values = rewards.double().cpu(), values.double().cpu()
-    going_on = 1 - dones.double().cpu()
-    deltas = (rewards + g * going_on * values[1:] - values[:-1]).tolist()
-    decay = (g * lm * going_on).tolist()
-    advantage, advantages = 0.0, [0.0] * len(deltas)
-    for t in reversed(range(len(deltas))):
-        advantages[t] = advantage = deltas[t] + decay[t] * advantage
-    return torch.tensor(advantages, dtype=torch.float32)
-
-
-def normalised(advantages: Tensor) -> Tensor:
-    """Of mean 0 and standard deviation 1; all 0 if all are the same."""
-    advantages = advantages - advantages.mean()
-    std = advantages.std()
-    return advantages / std if std > 0 else advantages
-
-
-def surrogate_gradients(
-    means: Tensor,
-    log_std: Tensor,
-    actions: Tensor,
-    log_probability_old: Tensor,
-    advantage: Tensor,
-    clip_eps: float,
-    log_std_gradient: Tensor,
-) -> Tensor:
-    """Gradients of the mean clipped surrogate loss: in the means (batch, a_dim), returned, and in `log_std` (a_dim,).
-
-    The loss is flat where clipping binds: where the ratio of probabilities has left [1 - eps, 1 + eps] in the direction
-    that the advantage asks for.
-    """
-    inverse_std = torch.exp(-log_std)
-    z = (actions - means).mul_(inverse_std)  # (batch, a_dim)
-    z_squared = z.square()
-    log_norm = (log_std + HALF_LOG_2_PI).sum()
-    log_probability = z_squared.sum(1, keepdim=True).mul_(-0.5).sub_(log_norm)
-    ratio = log_probability.sub_(log_probability_old).exp_()  # (batch, 1)
-    excess = (ratio - ratio.clamp(1 - clip_eps, 1 + clip_eps)).mul_(advantage)
-    gradient = ratio.mul_(advantage).mul_(-1 / len(means)).masked_fill_(excess > 0, 0.0)  # in the log probability
-    torch.sum(z_squared.sub_(1).mul_(gradient), 0, out=log_std_gradient)
-    return z.mul_(inverse_std).mul_(gradient)
-
-
-def _live_columns(observations: Tensor) -> int:
-    """Columns up to the last one that is not zero throughout."""
-    used = torch.nonzero(observations.any(0))
-    return int(used[-1]) + 1 if len(used) else 1
+        """Return returns and advantages, (n, 1) each, of rewards (n, 1), episode ends (n, 1) and values (n + 1,)."""
+        returns, advantages = self.returns_and_advantages(rs.flatten(), dones.flatten(), vals.flatten())
+        return returns.view(-1, 1), advantages.view(-1, 1)

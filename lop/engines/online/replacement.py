@@ -5,13 +5,13 @@ Functions here are inlined into a kernel: `shape` and `rule` are constants there
 
 import numpy as np
 
-from lop.online.activations import at, inlined, inlined_exact
-from lop.online.generator import unit, within, word
+from lop.engines.activations import at, inlined, inlined_exact
+from lop.engines.generator import unit, within, word
 
 
 @inlined
 def perturb(shape, settings, state, normal):
-    """Add noise to all weights and biases; `normal` as `lop.online.generator.normal_table` makes it."""
+    """Add noise to all weights and biases; `normal` as `lop.engines.generator.normal_table` makes it."""
     weights, noise = state.weights, settings.perturb_scale
     for layer in range(shape.n_layers):
         for i in range(shape.sizes[layer] + 1):

@@ -3,20 +3,17 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lop.algos.utilities import UTILITIES
+from lop.engines.activations import ACTIVATIONS, apply_activation
+from lop.engines.generator import normal_table
+from lop.engines.online.kernel import kernel
+from lop.engines.online.late import late as make_late
+from lop.engines.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
 from lop.nets.numerics import NORM_CLAMP, NORM_EPS, gain, uniform_bound
-from lop.online.activations import ACTIVATIONS
-from lop.online.generator import normal_table
-from lop.online.kernel import kernel
-from lop.online.late import late as make_late
-from lop.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
-
-if TYPE_CHECKING:
-    import torch
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
 
@@ -96,10 +93,10 @@ class OnlineLearner:
             hidden layers; None for none.
         replacement_rate, decay_rate, maturity_threshold, util_type, accumulate, init: see
             `lop.algos.gnt.GenerateAndTest`. Decay rate and utility serve replacement only.
-        rng: state of `lop.online.generator`, which new weights and noise come from; drawn from in place.
+        rng: state of `lop.engines.generator`, which new weights and noise come from; drawn from in place.
         logs: sum up magnitudes of gradients and shares of inactive units while learning.
 
-    Attributes: `sizes`; `state`, all of its arrays (`lop.online.layout.State`); `settings`, its numbers.
+    Attributes: `sizes`; `state`, all of its arrays (`lop.engines.online.layout.State`); `settings`, its numbers.
 
     Raises:
         ValueError: an impossible setting.
@@ -246,23 +243,17 @@ class OnlineLearner:
         start = self.shape.units_at[layer]
         return values[start : start + self.sizes[layer + 1]]
 
-    def hidden(self, inputs: np.ndarray) -> "list[torch.Tensor]":
+    def hidden(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Return the activations (n, units) of every hidden layer for inputs (n, inputs), in evaluation mode."""
-        import torch  # not needed for learning
-
-        from lop.nets.activations import activation_named
-
-        found, h = [], torch.from_numpy(np.asarray(inputs, np.float32))
+        found, h = [], np.asarray(inputs, np.float32)
         for layer in range(len(self.sizes) - 2):
             rows = self._rows(layer)
-            h = torch.addmm(torch.from_numpy(rows.biases), h, torch.from_numpy(rows.weights))
+            h = h @ rows.weights + rows.biases
             if self.method.normalises:
                 mean, var = (self._units(values, layer) for values in (self.state.norm_mean, self.state.norm_var))
                 scales = rows.scales / np.sqrt(var + np.float32(NORM_EPS))
-                h = (h - torch.from_numpy(mean)) * torch.from_numpy(scales) + torch.from_numpy(rows.shifts)
-                h.clamp_(-NORM_CLAMP, NORM_CLAMP)
-            if self.method.activation != "linear":
-                h = activation_named(self.method.activation).apply_(h)
+                h = np.clip((h - mean) * scales + rows.shifts, -NORM_CLAMP, NORM_CLAMP)
+            apply_activation(self.shape.activation, h.reshape(-1))
             found.append(h)
         return found
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lop.online.activations import at, inlined
-from lop.online.generator import word
+from lop.engines.activations import at, inlined
+from lop.engines.generator import word
 
 
 class Late(NamedTuple):
@@ -22,7 +22,7 @@ class Late(NamedTuple):
 
     decay: np.ndarray
     noise: np.ndarray  # standard deviation
-    normal: np.ndarray  # `lop.online.generator.normal_table`
+    normal: np.ndarray  # `lop.engines.generator.normal_table`
 
 
 def late(q: float, noise: float, normal: np.ndarray, examples: int) -> Late:

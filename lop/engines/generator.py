@@ -1,17 +1,19 @@
 """Torch's random numbers on the CPU, without torch: the Mersenne Twister, and how torch makes numbers of its words.
 
-Compiled kernels draw with it what torch's learners draw with the same seed: `uniform_` of float32, `torch.rand(1)`, and
-the initial weights of linear layers. Gaussian numbers are not torch's.
+Compiled kernels draw with it what torch's learners draw with the same seed: `uniform_` of float32, `torch.rand(1)`,
+`torch.randn` of a few numbers, and the initial weights of linear layers. The many normal numbers of shrink and perturb
+are not torch's.
 """
 
 from functools import cache
-from math import sqrt
+from math import cos, log1p, pi, sin, sqrt
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 WORDS = 624
+VECTORISED = 16  # from this many on, torch draws normal numbers by other code
 _compiled: Any = njit(cache=True)
 
 
@@ -43,6 +45,27 @@ def _twist(state):
         mixed = state[(i + 397) % WORDS] ^ (y >> np.uint32(1))
         state[i] = mixed ^ np.uint32(0x9908B0DF) if y & np.uint32(1) else mixed
     state[WORDS] = np.uint32(0)
+
+
+@_compiled
+def _double(state):
+    """Float64 in [0, 1), of 53 bits."""
+    high, low = np.uint64(word(state)), np.uint64(word(state))
+    return np.float64(((high << np.uint64(32)) | low) & np.uint64((1 << 53) - 1)) * 2.0**-53
+
+
+@_compiled
+def normal(state, spare):
+    """One number of `torch.randn(n)` for n < 16, float64, by Box and Muller's method.
+
+    Two are made at a time; `spare` (2,) float64 holds the second one, and whether there is one.
+    """
+    if spare[1]:
+        spare[1] = 0
+        return spare[0]
+    angle, radius = 2 * pi * _double(state), sqrt(-2 * log1p(-_double(state)))
+    spare[0], spare[1] = radius * sin(angle), 1
+    return radius * cos(angle)
 
 
 @_compiled
@@ -85,9 +108,12 @@ def normal_table() -> np.ndarray:
     return (table / table.std()).astype(np.float32)
 
 
-def linear(state: np.ndarray, inputs: int, outputs: int) -> None:
-    """Draw what building `torch.nn.Linear(inputs, outputs)` draws, to no use: its weights are drawn anew."""
-    uniform(state, np.empty(inputs * outputs + outputs, np.float32), 1.0)
+def built_linear(state: np.ndarray, inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (outputs, inputs) and biases (outputs,) that building `torch.nn.Linear(inputs, outputs)` draws."""
+    weights, biases = np.empty(inputs * outputs, np.float32), np.empty(outputs, np.float32)
+    for drawn in (weights, biases):
+        uniform(state, drawn, sqrt(1 / inputs))
+    return weights.reshape(outputs, inputs), biases
 
 
 def kaiming(state: np.ndarray, inputs: int, outputs: int, gain: float) -> np.ndarray:

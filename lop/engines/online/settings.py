@@ -1,4 +1,4 @@
-"""Conversion of a problem's parameters to the arguments of `lop.online.learner.OnlineLearner`."""
+"""Conversion of a problem's parameters to the arguments of `lop.engines.online.learner.OnlineLearner`."""
 
 from typing import Any
 

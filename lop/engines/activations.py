@@ -1,4 +1,4 @@
-"""Activations of compiled networks, one number at a time."""
+"""Activations of compiled networks: of one number, and of whole arrays."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ import numpy as np
 from numba import njit
 
 from lop._compat import without_reference_counts
+from lop.engines.compilation import OPTIONS, Entry, compiled
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish")
 LEAK, SELU_ALPHA, SELU_SCALE = 0.01, 1.6732632423543772, 1.0507009873554805
 
 # The functions make no arrays and need not count references, which would take longer than an example. `fastmath` is set
 # because a function without it inherits the caller's.
-EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": False} | without_reference_counts()
-COMPILED: dict[str, Any] = EXACT | {"fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+COMPILED: dict[str, Any] = OPTIONS | without_reference_counts()
+EXACT: dict[str, Any] = COMPILED | {"fastmath": False}
 # Only compiled functions call them: what would let Python do it takes as long to compile as they do.
 INLINED: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inlined: Any = njit(**INLINED, **COMPILED)
@@ -72,3 +73,62 @@ def is_inactive(act, h):
     if act == 4:
         return h < np.float32(0.05) or h > np.float32(0.95)
     return h == np.float32(0)
+
+
+@inlined
+def _activate_all(act, z):
+    for i in range(len(z)):
+        z[i] = activate(act, z[i])
+
+
+@inlined
+def _differentiate_all(act, gradient, h):
+    for i in range(len(h)):
+        gradient[i] *= derivative(act, h[i], h[i])
+
+
+# A branch for each activation, which is a constant in it, lets the compiler use vector instructions.
+@compiled
+def apply(act, z):
+    """f(z) of an array (n,), in place."""
+    if act == 1:
+        _activate_all(1, z)
+    elif act == 2:
+        _activate_all(2, z)
+    elif act == 3:
+        _activate_all(3, z)
+    elif act == 4:
+        _activate_all(4, z)
+    elif act == 5:
+        _activate_all(5, z)
+    elif act == 6:
+        _activate_all(6, z)
+    elif act == 7:
+        _activate_all(7, z)
+
+
+@compiled
+def backpropagate(act, gradient, h):
+    """Multiply the gradient in h = f(z) by f'(z), in place; both (n,).
+
+    For those activations whose derivative h determines, as it does for all but the last, Swish: the sign of h is that
+    of z.
+    """
+    if act == 1:
+        _differentiate_all(1, gradient, h)
+    elif act == 2:
+        _differentiate_all(2, gradient, h)
+    elif act == 3:
+        _differentiate_all(3, gradient, h)
+    elif act == 4:
+        _differentiate_all(4, gradient, h)
+    elif act == 5:
+        _differentiate_all(5, gradient, h)
+    elif act == 6:
+        _differentiate_all(6, gradient, h)
+
+
+@Entry
+def apply_activation(act, z):
+    """`apply`, to be called from Python."""
+    apply(act, z)

@@ -4,21 +4,20 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from numba import njit
-
-from lop.online.activations import COMPILED
-from lop.online.late import catch_up_all
-from lop.online.layout import Method, rule_of, shape_of
-from lop.online.passes import backward, forward, log_inactive, output_error
-from lop.online.replacement import generate_and_test, perturb, sum_weights
+from lop.engines.activations import COMPILED
+from lop.engines.compilation import Entry
+from lop.engines.online.late import catch_up_all
+from lop.engines.online.layout import Method, rule_of, shape_of
+from lop.engines.online.passes import backward, forward, log_inactive, output_error
+from lop.engines.online.replacement import generate_and_test, perturb, sum_weights
 
 SUM_EVERY = 1024  # examples after which sums of weights are made anew
 
 
 @cache
 def kernel(method: Method) -> Any:
-    """The compiled function for a method; its arguments are those of `lop.online.layout` and of
-    `lop.online.learner.OnlineLearner.learn`."""
+    """The compiled function for a method; its arguments are those of `lop.engines.online.layout` and of
+    `lop.engines.online.learner.OnlineLearner.learn`."""
     shape, rule = shape_of(method), rule_of(method)
     # What the method does not do is left out before it is compiled, which takes long: of names outside of `learn` numba
     # sees that they are constants, of fields of `rule` only its compiler does.
@@ -46,7 +45,6 @@ def kernel(method: Method) -> Any:
         if delays:
             catch_up_all(shape, state, late, len(order))
 
-    # numba keeps one index of compiled code for each name; processes that compile different methods at the same time
-    # would mix up theirs.
-    learn.__qualname__ = f"learn_{sha256(repr((method, shape.code)).encode()).hexdigest()[:16]}"
-    return njit(cache=True, **COMPILED)(learn)
+    # Processes that compile different methods at the same time would mix up code of the same name.
+    learn.__qualname__ = f"learn_{sha256(repr(method).encode()).hexdigest()[:16]}"
+    return Entry(learn, **COMPILED)

@@ -10,9 +10,9 @@ into a kernel: `shape` and `rule` are constants there.
 
 import numpy as np
 
-from lop.online.activations import activate, at, derivative, inlined, is_inactive
-from lop.online.generator import unit
-from lop.online.late import catch_up
+from lop.engines.activations import activate, at, derivative, inlined, is_inactive
+from lop.engines.generator import unit
+from lop.engines.online.late import catch_up
 
 
 @inlined

@@ -11,14 +11,14 @@ from refusals import refusal
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.utilities import UTILITIES
+from lop.engines.activations import ACTIVATIONS
+from lop.engines.generator import seeded
+from lop.engines.online.kernel import kernel
+from lop.engines.online.layout import Method
+from lop.engines.online.learner import OnlineLearner, examples
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
-from lop.online.activations import ACTIVATIONS
-from lop.online.generator import seeded
-from lop.online.kernel import kernel
-from lop.online.layout import Method
-from lop.online.learner import OnlineLearner, examples
 
 ARRAYS, SETTINGS = golden("learners")
 SHALLOW = [case for case, settings in SETTINGS.items() if settings.get("net", "").startswith("FFNN")]
@@ -321,7 +321,9 @@ def test_a_diverged_unit_stays_diverged():
 
 def test_each_method_has_its_own_cache():
     """Otherwise, two processes that compile different methods at once would corrupt numba's index."""
-    names = {kernel(Method((2, 5, 1), activation))._cache._impl.filename_base for activation in ("relu", "tanh")}
+    names = {
+        kernel(Method((2, 5, 1), activation)).function._cache._impl.filename_base for activation in ("relu", "tanh")
+    }
     assert len(names) == 2
 
 

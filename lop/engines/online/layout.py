@@ -5,24 +5,20 @@ After them come a layer's biases and, where it is normalised, the scales and shi
 padded with zeros to a multiple of the vector width. All layers' weights lie in one array, and so do all units' values.
 """
 
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from lop.algos.utilities import UTILITIES
-from lop.online.activations import ACTIVATIONS
+from lop.engines.activations import ACTIVATIONS
 
 LANES = 8  # float32 in a vector register of AVX2
 OPTIMIZERS = ("sgd", "adam", "adam_gnt")
 LOSSES = ("mse", "nll")
-COMPILED_MODULES = ("activations", "generator", "kernel", "late", "layout", "passes", "replacement")
 
 
 class Method(NamedTuple):
-    """All that a kernel is compiled for; see `lop.online.learner.OnlineLearner`."""
+    """All that a kernel is compiled for; see `lop.engines.online.learner.OnlineLearner`."""
 
     sizes: tuple[int, ...]  # inputs, hidden layers, outputs
     activation: str = "relu"
@@ -35,7 +31,7 @@ class Method(NamedTuple):
     accumulate: bool = True
     drops: bool = False
     normalises: bool = False
-    late: bool = False  # decay and noise of a row of weights wait until the row is needed, `lop.online.late`
+    late: bool = False  # decay and noise of a row of weights wait until the row is needed, `lop.engines.online.late`
     logs: bool = False  # magnitudes of gradients and shares of inactive units
 
 
@@ -52,7 +48,6 @@ class Shape(NamedTuple):
     drops: bool  # hidden units, at random
     normalises: bool  # hidden units, online
     classifies: bool  # softmax and negative log likelihood, rather than squared error
-    code: int  # digest of what is compiled: numba's cache looks at the kernel's own file only
 
 
 class Rule(NamedTuple):
@@ -123,7 +118,7 @@ class State(NamedTuple):
     power: np.ndarray  # decay rate of the running means to the power of a unit's age
     due: np.ndarray  # (layers,) int64: units to be renewed now
     owed: np.ndarray  # (layers,) float64: units to be renewed, in fractions
-    rng: np.ndarray  # see `lop.online.generator`
+    rng: np.ndarray  # see `lop.engines.generator`
     log: np.ndarray  # (3, layers) float64: sums of gradients' magnitudes, inactive units' shares, units renewed
 
 
@@ -151,14 +146,7 @@ def shape_of(method: Method) -> Shape:
         method.drops,
         method.normalises,
         method.loss == "nll",
-        _code_digest(),
     )
-
-
-@cache
-def _code_digest() -> int:
-    sources = [Path(__file__).with_name(f"{name}.py") for name in COMPILED_MODULES]
-    return int.from_bytes(sha256(b"".join(source.read_bytes() for source in sources)).digest()[:7])
 
 
 def rule_of(method: Method) -> Rule:

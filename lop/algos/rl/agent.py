@@ -1,0 +1,111 @@
+"""An agent that acts and learns by PPO, in torch: a policy, a value network and their learner.
+
+`lop.engines.ppo.agent` has the same interface, compiled.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lop.algos import eager
+from lop.algos.method import make
+from lop.algos.rl.buffer import Buffer
+from lop.algos.rl.ppo import PPOLearner
+from lop.algos.rl.settings import NetworkSettings, PPOSettings
+from lop.nets.policies import MLPPolicy
+from lop.nets.valuefs import MLPVF
+
+
+class Agent:
+    """A Gaussian policy and a value function, learned by PPO with Adam.
+
+    Args:
+        o_dim, a_dim: sizes of an observation and of an action.
+        network: both networks. settings: PPO's.
+        seed: of torch's generator, which initial weights, actions and new weights are drawn from.
+        rng: shuffles minibatches.
+        device: device of the networks.
+        method, method_settings: a `lop.algos.method.Method` for each of the two networks; see `lop.algos.method.make`.
+    """
+
+    def __init__(
+        self,
+        o_dim: int,
+        a_dim: int,
+        network: NetworkSettings,
+        settings: PPOSettings,
+        seed: int,
+        rng: np.random.Generator,
+        device: str = "cpu",
+        method: str | None = None,
+        method_settings: Mapping[str, Any] = MappingProxyType({}),
+    ):
+        torch.manual_seed(seed)
+        common: dict[str, Any] = {"act_type": network.activation, "h_dim": network.hidden, "init": network.init}
+        self.policy = MLPPolicy(o_dim, a_dim, device=device, **common)
+        self.value_function = MLPVF(o_dim, device=device, **common)
+        self.device = device
+        self.buffer = Buffer(o_dim, a_dim, settings.num_steps, device)
+        parameters = [*self.policy.parameters(), *self.value_function.parameters()]
+        optimizer = eager.Adam(
+            parameters,
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        make_method = partial(make, method, settings=method_settings) if method else None
+        self.learner = PPOLearner(self.policy, self.value_function, self.buffer, optimizer, settings, rng, make_method)
+
+    @torch.no_grad()
+    def act(self, observation: np.ndarray, hidden: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
+        """Draw an action for an observation (o_dim,).
+
+        Args:
+            hidden: arrays (units,), one per hidden layer, that receive the policy's activations.
+
+        Returns:
+            The action (a_dim,) and its log probability.
+        """
+        dist = self.policy.dist(self._batch(observation), to_log_features=True)
+        for out, found in zip(hidden, self.policy.get_activations(), strict=True):
+            out[:] = found[0].cpu().numpy()
+        noise = torch.randn(dist.mean.shape).to(self.device)  # drawn on the CPU: the same on every device
+        action = dist.mean + dist.stddev * noise
+        return action[0].cpu().numpy(), dist.log_prob(action).sum().item()
+
+    @torch.no_grad()
+    def value(self, observation: np.ndarray) -> float:
+        """Return the value of an observation (o_dim,)."""
+        return self.value_function.value(self._batch(observation)).item()
+
+    def _batch(self, observation: np.ndarray) -> Tensor:
+        return torch.as_tensor(observation, dtype=torch.float32, device=self.device)[None]
+
+    def learn(self) -> dict[str, float]:
+        """Update from the full buffer and empty it; see `lop.algos.rl.ppo.PPOLearner.learn`."""
+        diagnostics = self.learner.learn()
+        self.buffer.clear()
+        return diagnostics
+
+    def weights(self) -> dict[str, list[Tensor]]:
+        """Return the weights of both networks, `policy` and `value`, one tensor per layer."""
+        networks = {"policy": self.policy.mean_net, "value": self.value_function.v_net}
+        return {
+            name: [module.weight for module in network if isinstance(module, nn.Linear)]
+            for name, network in networks.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the agent goes on from, except the state of torch's generators."""
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.learner.load_state_dict(state)

@@ -1,0 +1,1 @@
+"""PPO for networks with two hidden layers, compiled for the CPU."""

@@ -1,0 +1,45 @@
+"""Compiled code on disk: shared by processes that start together, and renewed when code that it calls changes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lop.engines import compilation
+
+SCRIPT = """
+import numpy as np
+from lop.engines import activations
+z = np.array([-1.0, 2.0], np.float32)
+activations.apply_activation(1, z)
+assert z.tolist() == [0, 2]
+print(sum(activations.apply_activation.function.stats.cache_misses.values()))
+"""
+
+
+def test_processes_that_start_together_compile_a_function_once(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", SCRIPT]
+    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(int(process.communicate()[0]) for process in processes) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_change_of_called_code_changes_the_name(name, monkeypatch):
+    monkeypatch.setattr(compilation, "digest", lambda module: name * 16)
+
+    def function(x):
+        return x + 1
+
+    entry = compilation.Entry(function)
+    assert entry.function.py_func.__qualname__.endswith(name * 16)
+
+
+def test_functions_are_compiled_where_there_are_no_locks(monkeypatch, tmp_path):
+    def unavailable(self):
+        raise NotImplementedError
+
+    monkeypatch.setattr(compilation.FileLock, "acquire", unavailable)
+    with compilation._locked(tmp_path):
+        pass
