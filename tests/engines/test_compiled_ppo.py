@@ -201,7 +201,8 @@ def test_weights_of_inputs_that_are_zero_for_a_while_still_move():
 @pytest.mark.parametrize(
     ("key", "found", "more"),
     [
-        ("hidden", 3, {"hidden": (4, 4, 4)}),
+        ("hidden", 4, {"hidden": (4, 4, 4)}),
+        ("activation", "swish", {"activation": "swish"}),
         ("init", "orthogonal", {"init": "orthogonal"}),
         ("perturb_scale", 0.1, {"perturb_scale": 0.1}),
         ("num_minibatches", 3, {"num_steps": 4, "num_minibatches": 3}),
@@ -209,7 +210,7 @@ def test_weights_of_inputs_that_are_zero_for_a_while_still_move():
     ],
 )
 def test_settings_that_are_not_supported_are_named(key, found, more):
-    network = NetworkSettings(more.get("hidden", (4, 4)), init=more.get("init", "lecun"))
+    network = NetworkSettings(more.get("hidden", (4, 4)), more.get("activation", "relu"), more.get("init", "lecun"))
     settings = PPOSettings(**{k: v for k, v in more.items() if k in ("perturb_scale", "num_steps", "num_minibatches")})
     with refusal(key, found, error=ValueError):
         compiled.Agent(3, more.get("a_dim", 2), network, settings, 0, np.random.default_rng(0))

@@ -35,7 +35,7 @@ from lop.algos.method import Method
 from lop.algos.redo import ReDo
 from lop.algos.rl.advantages import advantage_estimates, explained_variance, normalised
 from lop.algos.rl.buffer import Buffer
-from lop.algos.rl.settings import PPOSettings, UnitReplacement
+from lop.algos.rl.settings import PPOSettings, UnitReplacement, check
 from lop.algos.shrink_and_perturb import perturb
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -292,10 +292,8 @@ class PPO(PPOLearner):
         rng: np.random.Generator | None = None,
         method: Callable[[nn.Module], Method] | None = None,
     ):
-        if loss_type != "ppo":
-            raise ValueError(f"loss_type must be 'ppo', got {loss_type!r}")
-        if not 1 <= n_slices <= buf.bs:
-            raise ValueError(f"n_slices must be between 1 and the size of the buffer, {buf.bs}, got {n_slices}")
+        check("loss_type", loss_type, loss_type == "ppo", "'ppo'")
+        check("n_slices", n_slices, 1 <= n_slices <= buf.bs, f"between 1 and the size of the buffer, {buf.bs}")
         replacement = UnitReplacement(
             "redo" if redo else "cbp",
             init,

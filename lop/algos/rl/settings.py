@@ -1,7 +1,9 @@
 """Settings of a PPO agent, shared by the reference (`lop.algos.rl`) and the compiled engine (`lop.engines.ppo`)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from lop.algos.utilities import UTILITIES
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,14 @@ class UnitReplacement:
     reset_period: int = 1000
 
     def __post_init__(self) -> None:
-        if self.algorithm == "redo" and self.move_mean_to_bias:
-            raise ValueError(f"move_mean_to_bias must be False with redo, got {self.move_mean_to_bias}")
+        check("replacement_rate", self.replacement_rate, 0 <= self.replacement_rate <= 1, "between 0 and 1")
+        check("decay_rate", self.decay_rate, 0 <= self.decay_rate < 1, "at least 0 and below 1")
+        check("maturity_threshold", self.maturity_threshold, self.maturity_threshold >= 0, "non-negative")
+        check("util_type", self.util_type, self.util_type in UTILITIES, f"one of {', '.join(UTILITIES)}")
+        check("threshold", self.threshold, self.threshold >= 0, "non-negative")
+        check("reset_period", self.reset_period, self.reset_period >= 1, "positive")
+        moves = self.algorithm == "redo" and self.move_mean_to_bias
+        check("move_mean_to_bias", self.move_mean_to_bias, not moves, "False with redo")
 
 
 @dataclass(frozen=True)
@@ -58,5 +66,19 @@ class PPOSettings:
     value_replacement: UnitReplacement | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_minibatches <= self.num_steps:
-            raise ValueError(f"num_minibatches must be between 1 and {self.num_steps}, got {self.num_minibatches}")
+        check("learning_rate", self.learning_rate, self.learning_rate >= 0, "non-negative")
+        check("betas", self.betas, all(0 <= beta < 1 for beta in self.betas), "at least 0 and below 1")
+        check("eps", self.eps, self.eps >= 0, "non-negative")
+        check("weight_decay", self.weight_decay, self.weight_decay >= 0, "non-negative")
+        check("gamma", self.gamma, 0 <= self.gamma <= 1, "between 0 and 1")
+        check("gae_lambda", self.gae_lambda, 0 <= self.gae_lambda <= 1, "between 0 and 1")
+        check("update_epochs", self.update_epochs, self.update_epochs >= 1, "positive")
+        fits = 1 <= self.num_minibatches <= self.num_steps
+        check("num_minibatches", self.num_minibatches, fits, f"between 1 and num_steps, {self.num_steps}")
+        check("perturb_scale", self.perturb_scale, self.perturb_scale >= 0, "non-negative")
+
+
+def check(name: str, value: Any, holds: bool, allowed: str) -> None:
+    """Raise a ValueError that names a setting, its value and what is allowed, unless the condition holds."""
+    if not holds:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")

@@ -12,13 +12,14 @@ import numpy as np
 
 from lop.algos.rl.advantages import advantage_estimates, explained_variance, normalised
 from lop.algos.rl.buffer import Buffer
-from lop.algos.rl.settings import NetworkSettings, PPOSettings, UnitReplacement
+from lop.algos.rl.settings import NetworkSettings, PPOSettings, UnitReplacement, check
 from lop.algos.utilities import UTILITIES
 from lop.engines import generator
 from lop.engines.activations import ACTIVATIONS
 from lop.engines.ppo import kernels
 from lop.nets.numerics import gain, uniform_bound
 
+SUPPORTED = ("relu", "tanh", "sigmoid", "elu")
 INITS = ("default", "kaiming", "lecun", "xavier")
 
 
@@ -45,21 +46,17 @@ class Agent:
         seed: int,
         rng: np.random.Generator,
     ):
-        if len(network.hidden) != 2:
-            raise ValueError(f"hidden must have 2 layers, got {len(network.hidden)}")
-        if network.init not in INITS:
-            raise ValueError(f"init must be one of {', '.join(INITS)}, got {network.init!r}")
-        if settings.perturb_scale:
-            raise ValueError(f"perturb_scale must be 0, got {settings.perturb_scale}")
-        if settings.num_steps % settings.num_minibatches:
-            raise ValueError(
-                f"num_minibatches must be a divisor of num_steps ({settings.num_steps}), got {settings.num_minibatches}"
-            )
-        if a_dim >= generator.VECTORISED:
-            raise ValueError(f"a_dim must be below {generator.VECTORISED}, got {a_dim}")
+        activation = network.activation.lower()
+        check("hidden", network.hidden, len(network.hidden) == 2, "two layers")
+        check("activation", network.activation, activation in SUPPORTED, f"one of {', '.join(SUPPORTED)}")
+        check("init", network.init, network.init in INITS, f"one of {', '.join(INITS)}")
+        check("perturb_scale", settings.perturb_scale, settings.perturb_scale == 0, "0")
+        divides = settings.num_steps % settings.num_minibatches == 0
+        check("num_minibatches", settings.num_minibatches, divides, f"a divisor of num_steps, {settings.num_steps}")
+        check("a_dim", a_dim, a_dim < generator.VECTORISED, f"below {generator.VECTORISED}")
         self.settings, self.rng = settings, rng
         self.buffer = Buffer(o_dim, a_dim, settings.num_steps)
-        self.activation = ACTIVATIONS.index(network.activation.lower())
+        self.activation = ACTIVATIONS.index(activation)
         self.sizes = kernels.Sizes(o_dim, *network.hidden, a_dim)
         self.words, self.spare = generator.seeded(seed), np.zeros(2)
         self._draw_parameters(network)
