@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lop.incremental_cifar.parameters import CLASSES, CifarParameters
+from lop.incremental_cifar.parameters import CIFAR_CLASSES, CifarParameters
 from lop.incremental_cifar.problem import augmented
 from lop.incremental_cifar.run_cifar import Learner, make_network
 
@@ -53,7 +53,7 @@ def plain() -> Callable[[], object]:
 def ours(**keys: object) -> Callable[[], object]:
     torch.manual_seed(0)
     p = CifarParameters(stepsize=SGD["lr"], momentum=SGD["momentum"], weight_decay=SGD["weight_decay"], **keys)
-    net, rng, outputs = make_network(p), np.random.default_rng(0), torch.arange(CLASSES)
+    net, rng, outputs = make_network(p), np.random.default_rng(0), torch.arange(CIFAR_CLASSES)
     learner = Learner(p, net.to(memory_format=torch.channels_last))
     return lambda: learner.learn(augmented(IMAGES, rng), LABELS, outputs)
 

@@ -1,4 +1,4 @@
-"""What an update of the image problems takes on a GPU: told kernel by kernel, and repeated by the GPU itself.
+"""What an update of the image problems takes on a GPU: launched kernel by kernel, and replayed by the GPU itself.
 
     python benchmarks/gpu.py
 
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lop.algos.recorded import Recorded
+from lop.algos.cuda_graphs import GraphedStep
 from lop.imagenet.parameters import ImagenetParameters
 from lop.imagenet.run_imagenet import layout, make_learner
 from lop.imagenet.run_imagenet import make_network as make_conv_net
-from lop.incremental_cifar.parameters import CLASSES, CifarParameters
+from lop.incremental_cifar.parameters import CIFAR_CLASSES, CifarParameters
 from lop.incremental_cifar.problem import augmented, moved
 from lop.incremental_cifar.run_cifar import Learner, make_network
 
@@ -39,11 +39,11 @@ CBP: dict[str, dict[str, Any]] = {
 }
 
 
-def imagenet(recorded: bool, **keys: Any) -> Callable[[], object]:
+def imagenet(graphed: bool, **keys: Any) -> Callable[[], object]:
     p = ImagenetParameters(num_tasks=1, step_size=0.01, momentum=0.9, **keys)
     learner = make_learner(p, make_conv_net(p).to("cuda", memory_format=layout("cuda")))
-    if recorded:
-        learner.record()
+    if graphed:
+        learner.capture()
     x = torch.randn(1200, 3, 32, 32, device="cuda").contiguous(memory_format=layout("cuda"))
     y = torch.randint(0, 2, (1200,), device="cuda")
 
@@ -53,16 +53,16 @@ def imagenet(recorded: bool, **keys: Any) -> Callable[[], object]:
     return lambda: [step(batch) for batch in torch.randperm(1200, device="cuda").split(100)]
 
 
-def cifar(recorded: bool, **keys: Any) -> Callable[[], object]:
+def cifar(graphed: bool, **keys: Any) -> Callable[[], object]:
     p = CifarParameters(stepsize=0.1, momentum=0.9, weight_decay=0.0005, **keys)
     learner = Learner(p, make_network(p).to("cuda").to(memory_format=torch.channels_last))
     moves = None
-    if recorded:
-        learner.record()
-        moves = Recorded(moved)
-    rng, outputs = np.random.default_rng(0), torch.arange(CLASSES, device="cuda")
+    if graphed:
+        learner.capture()
+        moves = GraphedStep(moved)
+    rng, outputs = np.random.default_rng(0), torch.arange(CIFAR_CLASSES, device="cuda")
     images = torch.randint(0, 256, (450, 3, 32, 32), dtype=torch.uint8, device="cuda")
-    labels = torch.randint(0, CLASSES, (450,), device="cuda")
+    labels = torch.randint(0, CIFAR_CLASSES, (450,), device="cuda")
 
     def step(batch: Tensor) -> None:
         learner.learn(augmented(images[batch], rng, moves), labels[batch], outputs)
@@ -83,12 +83,12 @@ def main() -> None:
     for name, problem in PROBLEMS.items():
         for method, keys in {"bp": {}, "cbp": CBP[name]}.items():
             for precision in ("float32", "bfloat16"):
-                steps = [problem(recorded, precision=precision, **keys) for recorded in (False, True)]
-                told, repeated = zip(*(taken(steps) for _ in range(ROUNDS)), strict=True)
-                fast = statistics.median(a / b for a, b in zip(told, repeated, strict=True))
-                each = [1e3 * statistics.median(times) / UPDATES[name] for times in (told, repeated)]
+                steps = [problem(graphed, precision=precision, **keys) for graphed in (False, True)]
+                launched, replayed = zip(*(taken(steps) for _ in range(ROUNDS)), strict=True)
+                fast = statistics.median(a / b for a, b in zip(launched, replayed, strict=True))
+                each = [1e3 * statistics.median(times) / UPDATES[name] for times in (launched, replayed)]
                 print(
-                    f"{name:9} {method:4} {precision:9} {each[0]:6.2f} ms, repeated {each[1]:6.2f} ms: "
+                    f"{name:9} {method:4} {precision:9} {each[0]:6.2f} ms, replayed {each[1]:6.2f} ms: "
                     f"{fast:.2f} times as fast (floor {FLOORS[name]})",
                     flush=True,
                 )

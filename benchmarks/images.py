@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from lop.data.load import LabelledImages
 from lop.imagenet.parameters import ImagenetParameters
-from lop.imagenet.problem import Images
 from lop.imagenet.run_imagenet import make_learner, make_network, on_device
 from lop.nets.conv_net import ConvNet
 
@@ -34,9 +34,9 @@ CEILING = 1.05  # cbp over float32
 CBP = {"agent": "cbp", "util_type": "adaptable_contribution", "replacement_rate": 3e-4}
 
 
-def images() -> Images:
+def images() -> LabelledImages:
     rng = np.random.default_rng(0)
-    return Images(rng.uniform(-0.5, 0.5, (1200, 3, 32, 32)).astype(np.float32), rng.integers(0, 2, 1200))
+    return LabelledImages(rng.uniform(-0.5, 0.5, (1200, 3, 32, 32)).astype(np.float32), rng.integers(0, 2, 1200))
 
 
 def plain() -> Callable[[torch.Tensor], object]:

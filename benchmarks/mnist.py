@@ -30,7 +30,7 @@ from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.data.built_in import block
 from lop.data.glyphs import MNIST
-from lop.data.load import Labelled
+from lop.data.load import LabelledImages
 from lop.engines.generator import seeded
 from lop.engines.online.learner import OnlineLearner
 from lop.nets.deep_ffnn import DeepFFNN
@@ -94,7 +94,7 @@ def main(widths: list[int], rounds: int = 9) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     images, labels = block(MNIST, 0, "train", 0)
-    problem = Stream(np.random.SeedSequence(0), Labelled(images, labels), 1000)
+    problem = Stream(np.random.SeedSequence(0), LabelledImages(images, labels), 1000)
     fine = True
     for width in widths:
         cases = {"backprop": {}, "continual backprop": CBP | {"replacement_rate": 1e-5 if width < 1000 else 1e-6}}

@@ -5,6 +5,7 @@ finite, as in a network that has diverged, every measure is NaN.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,20 +51,20 @@ def effective_rank(h: Array) -> float:
     return _effective_rank(singular_values(h))
 
 
-def approximate_rank(h: Array, share: float = 0.99) -> float:
-    """Smallest k such that the k largest *squared* singular values of h reach `share` of the sum of all; 0 for zeros.
+def approximate_rank(h: Array, fraction: float = 0.99) -> float:
+    """Smallest k such that the k largest *squared* singular values of h reach `fraction` of the sum of all.
 
-    Source: Yang et al. 2020 (arXiv 1909.12255).
+    It is 0 for zeros. Source: Yang et al. 2020 (arXiv 1909.12255).
     """
-    return _reaching(singular_values(h) ** 2, share)
+    return _reaching(singular_values(h) ** 2, fraction)
 
 
-def stable_rank(h: Array, share: float = 0.99) -> float:
-    """Smallest k such that the k largest singular values of h, not squared, reach `share` of the sum of all.
+def stable_rank(h: Array, fraction: float = 0.99) -> float:
+    """Smallest k such that the k largest singular values of h, not squared, reach `fraction` of the sum of all.
 
     The paper's figures call this the stable rank. It is 0 for zeros.
     """
-    return _reaching(singular_values(h), share)
+    return _reaching(singular_values(h), fraction)
 
 
 class Ranks(NamedTuple):
@@ -81,17 +82,31 @@ def ranks(h: Array) -> Ranks:
     return Ranks(_rank(values, h), _effective_rank(values), _reaching(values**2, 0.99), _reaching(values, 0.99))
 
 
-def dead_share(h: Array) -> float:
+def dead_fraction(h: Array) -> float:
     """Fraction of units (columns) whose activation is 0 in all samples (rows)."""
     h = array(h)
     return float((~h.any(0)).mean()) if _finite(h) else np.nan
 
 
-def dormant_share(h: Array, threshold: float = 0.01) -> float:
+def activity(h: Array) -> np.ndarray:
+    """Fraction of samples in which each unit is active, h > 0; NaN for all units if h is not all finite.
+
+    Args:
+        h: activations (samples, units, *space), such as feature maps, whose positions count as samples.
+
+    Returns:
+        Fractions (units,) float32.
+    """
+    axes = (0, *range(2, h.ndim))
+    samples = prod(h.shape) // h.shape[1]
+    fractions = array((h > 0).sum(axes)).astype(np.float32) / np.float32(samples)
+    return fractions if _finite(h) else np.full_like(fractions, np.nan)
+
+
+def dormant_fraction(h: Array, threshold: float = 0.01) -> float:
     """Fraction of units (columns) that are active, h > 0, in at most `threshold` of the samples (rows)."""
-    h = array(h)
-    active = (h > 0).sum(0).astype(np.float32) / np.float32(len(h))  # as in the published code, in float32
-    return float((active <= np.float32(threshold)).mean()) if _finite(h) else np.nan
+    active = activity(h)
+    return float((active <= np.float32(threshold)).mean()) if _finite(active) else np.nan
 
 
 def weight_magnitude(weights: Array | Sequence[Array]) -> float:
@@ -100,8 +115,8 @@ def weight_magnitude(weights: Array | Sequence[Array]) -> float:
     return float(sum(np.abs(w).sum(dtype=np.float64) for w in arrays)) / sum(w.size for w in arrays)
 
 
-def _finite(h: np.ndarray) -> bool:
-    return bool(np.isfinite(h.sum()))
+def _finite(h: Array) -> bool:
+    return bool(np.isfinite(array(h.sum())))
 
 
 def _rank(values: np.ndarray, h: Array, tolerance: float | None = None) -> float:
@@ -120,9 +135,9 @@ def _effective_rank(values: np.ndarray) -> float:
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
-def _reaching(values: np.ndarray, share: float) -> float:
+def _reaching(values: np.ndarray, fraction: float) -> float:
     if len(values) == 0:
         return 0
     if not _finite(values):
         return np.nan
-    return min(int((values.cumsum() / values.sum() < share).sum()) + 1, len(values))
+    return min(int((values.cumsum() / values.sum() < fraction).sum()) + 1, len(values))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules import activation
 
 from lop.algos.units import CONVOLUTIONS, WEIGHT_LAYERS
-from lop.measures import dead_share, dormant_share, ranks
+from lop.measures import dead_fraction, dormant_fraction, ranks
 
 ACTIVATIONS = tuple(getattr(activation, name) for name in activation.__all__ if name != "MultiheadAttention")
 
@@ -24,8 +24,8 @@ class LayerPlasticity(NamedTuple):
 
     name: str
     units: int
-    dead: float  # share of units that are 0 for all samples
-    dormant: float  # share of units that are active in at most 1% of the samples
+    dead: float  # fraction of units that are 0 for all samples
+    dormant: float  # fraction of units that are active in at most 1% of the samples
     rank: float
     effective_rank: float
     approximate_rank: float
@@ -33,7 +33,7 @@ class LayerPlasticity(NamedTuple):
 
 
 @contextmanager
-def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
+def record_activations(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
     """Collects (name, activations (..., units)) of every hidden layer in the forward passes of a `with` block.
 
     Hidden layers are the outputs of the modules named in `modules`; if None, those of the network's activation modules
@@ -74,12 +74,15 @@ def recorded(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[l
 def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> list[LayerPlasticity]:
     """Measures of every hidden layer of `net` on inputs x (samples, ...), in evaluation mode.
 
-    Every place of a feature map, and every time step of a sequence, counts as a sample. `modules`: see `recorded`.
+    Every position of a feature map, and every time step of a sequence, counts as a sample.
+
+    Args:
+        modules: see `record_activations`.
     """
     modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
-        with recorded(net, modules) as found:
+        with record_activations(net, modules) as found:
             net(x)
     finally:
         for module, training in modes.items():
@@ -88,4 +91,4 @@ def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> 
 
 
 def _measure(name: str, h: Tensor) -> LayerPlasticity:
-    return LayerPlasticity(name, h.shape[1], dead_share(h), dormant_share(h), *ranks(h))
+    return LayerPlasticity(name, h.shape[1], dead_fraction(h), dormant_fraction(h), *ranks(h))

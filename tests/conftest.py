@@ -10,10 +10,10 @@ import torch
 from forked import Server
 from hypothesis import settings
 
-from lop.algos.recorded import Recording
+from lop.algos.cuda_graphs import Recording
 from lop.common.locks import locked
 from lop.data.prepare import prepare
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=3_000)  # HYPOTHESIS_PROFILE=thorough make test
@@ -65,8 +65,8 @@ def data(tmp_path_factory, worker_id):
     folder = (base if worker_id == "master" else base.parent) / "data"
     folder.mkdir(exist_ok=True)
     with locked(folder / "mnist"):
-        if not all(path.exists() for path in Images().files("mnist", data=folder)):
-            prepare("mnist", Images(), data=folder)
+        if not all(path.exists() for path in ImageSource().files("mnist", data=folder)):
+            prepare("mnist", ImageSource(), data=folder)
     return folder
 
 

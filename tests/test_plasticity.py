@@ -7,8 +7,8 @@ from torch import nn
 
 from lop.measures import (
     approximate_rank,
-    dead_share,
-    dormant_share,
+    dead_fraction,
+    dormant_fraction,
     effective_rank,
     rank,
     ranks,
@@ -18,7 +18,7 @@ from lop.measures import (
 )
 from lop.nets.conv_net import ConvNet
 from lop.nets.torchvision_modified_resnet import ResNet
-from lop.plasticity import measure, recorded
+from lop.plasticity import measure, record_activations
 
 ARRAYS, SETTINGS = golden("learners")
 
@@ -51,8 +51,8 @@ def test_shares_by_hand():
     h[:2, 0] = 1  # active in 1% of the samples: dormant
     h[:3, 1] = 1  # in 1.5%: not
     h[:, 2] = -1  # never above zero: dormant
-    assert dormant_share(h) == pytest.approx(3 / 4)
-    assert dead_share(h) == pytest.approx(1 / 4)
+    assert dormant_fraction(h) == pytest.approx(3 / 4)
+    assert dead_fraction(h) == pytest.approx(1 / 4)
     assert weight_magnitude(torch.tensor([[1.0, -3.0]])) == 2
     assert weight_magnitude([torch.tensor([[1.0, -3.0]]), torch.tensor([5.0])]) == 3
 
@@ -104,10 +104,10 @@ def test_measures_of_networks_without_activation_modules():
 def test_a_shared_activation_is_recorded_each_time_and_unknown_names_are_named():
     relu = nn.ReLU()
     net = nn.Sequential(nn.Linear(2, 3), relu, nn.Linear(3, 4), relu)
-    with recorded(net) as found:
+    with record_activations(net) as found:
         net(torch.randn(5, 2))
     assert [(name, h.shape[1]) for name, h in found] == [("1", 3), ("1", 4)]
-    with refusal("modules", 7, 0, 1, 2, error=ValueError), recorded(net, ["7"]):
+    with refusal("modules", 7, 0, 1, 2, error=ValueError), record_activations(net, ["7"]):
         pass
 
 
@@ -161,5 +161,5 @@ def test_measures_of_a_diverged_network_are_nan(value):
     h = torch.ones(6, 4)
     h[2, 1] = value
     measures = [*ranks(h), rank(h), effective_rank(h), approximate_rank(h), stable_rank(h)]
-    assert np.isnan([*measures, dead_share(h), dormant_share(h)]).all()
+    assert np.isnan([*measures, dead_fraction(h), dormant_fraction(h)]).all()
     assert np.isnan(singular_values(h)).all()

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lop.algos import eager
+from lop.algos.callback import Callback
+from lop.algos.cuda_graphs import GraphedStep
 from lop.algos.gnt import GenerateAndTest
-from lop.algos.method import Method
-from lop.algos.recorded import Recorded
 from lop.algos.shrink_and_perturb import perturb
 from lop.algos.units import WEIGHT_LAYERS
 
@@ -43,7 +43,7 @@ class Backprop:
         weight_decay: L2 regularisation; decoupled from the gradient for AdamW.
         to_perturb: add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
         device: not used: the network's.
-        method: of one's own, beside the optimizer; its network is `net`.
+        callback: of one's own, beside the optimizer; its network is `net`.
 
     Raises:
         ValueError: an unknown loss or optimizer.
@@ -69,7 +69,7 @@ class Backprop:
         perturb_scale: float = 0.1,
         device: str = "cpu",
         momentum: float = 0,
-        method: Method | None = None,
+        callback: Callback | None = None,
     ):
         if loss not in LOSSES:
             raise ValueError(f"Invalid loss: {loss!r} (allowed: {', '.join(LOSSES)})")
@@ -77,18 +77,18 @@ class Backprop:
             raise ValueError(f"Invalid opt: {opt!r} (allowed: {', '.join(self.optimizers)})")
         if not perturb_scale >= 0:
             raise ValueError(f"Invalid perturb_scale: {perturb_scale} (allowed: 0 and more)")
-        self.net, self.loss, self.loss_func, self.method = net, loss, LOSSES[loss], method
+        self.net, self.loss, self.loss_func, self.callback = net, loss, LOSSES[loss], callback
         self.to_perturb, self.perturb_scale = to_perturb, perturb_scale
         self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
         self.previous_features: list[Tensor] | None = None
-        self._repeated: Recorded | None = None
+        self._graphed: GraphedStep | None = None
 
     def learn(self, x: Tensor, target: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """One step on inputs and targets (batch, ...). Returns the loss before it, with loss `nll` and the outputs."""
-        loss, output, self.previous_features = (self._repeated or self._descend)(x, target)
+        loss, output, self.previous_features = (self._graphed or self._descend)(x, target)
         self._after_step()
-        if self.method:
-            self.method.after_step(self.previous_features or [])
+        if self.callback:
+            self.callback.after_step(self.previous_features or [])
         return (loss, output) if self.loss == "nll" else loss
 
     def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
@@ -97,24 +97,24 @@ class Backprop:
         loss = self.loss_func(output, target)
         self.opt.zero_grad()
         loss.backward()
-        if self.method:
-            self.method.before_step()
+        if self.callback:
+            self.callback.before_step()
         self.opt.step()
         return loss.detach(), output.detach(), features and [h.detach() for h in features]
 
-    def record(self) -> bool:
-        """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.recorded`), if they are all alike.
+    def capture(self) -> bool:
+        """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.cuda_graphs`), if they are all alike.
 
         Loss and outputs are then overwritten by the next step. A network that draws random numbers on the CPU must not
         be recorded. When other states have been loaded into the network or the optimizer, call this again.
 
-        Returns whether steps are alike: not on the CPU, with an optimizer that counts there (Adam), with a method of
+        Returns whether steps are alike: not on the CPU, with an optimizer that counts there (Adam), with a callback of
         one's own, or with a network whose layers replace units.
         """
         on_cuda = all(parameter.is_cuda for parameter in self.net.parameters())
         replaces = any(isinstance(module, GenerateAndTest) for module in self.net.modules())
-        alike = on_cuda and isinstance(self.opt, torch.optim.SGD) and not self.method and not replaces
-        self._repeated = Recorded(self._descend, self.opt) if alike else None
+        alike = on_cuda and isinstance(self.opt, torch.optim.SGD) and not self.callback and not replaces
+        self._graphed = GraphedStep(self._descend, self.opt) if alike else None
         return alike
 
     def _after_step(self) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lop.algos.adam import AdamGnT
 from lop.algos.bp import OPTIMIZERS, Backprop
+from lop.algos.callback import Callback
 from lop.algos.gnt import GnT
-from lop.algos.method import Method
 
 
 class ContinualBackprop(Backprop):
@@ -27,7 +27,8 @@ class ContinualBackprop(Backprop):
         beta, beta_2: decay rates of Adam.
         outgoing_random: not used; published scripts name it.
         clear_optimizer_state: True also clears the momentum of SGD, False leaves the moments of Adam.
-        step_size, loss, momentum, weight_decay, method: see `Backprop`. The rest: see `lop.algos.gnt.GenerateAndTest`.
+        step_size, loss, momentum, weight_decay, callback: see `Backprop`.
+        others: see `lop.algos.gnt.GenerateAndTest`.
 
     Example::
 
@@ -63,9 +64,9 @@ class ContinualBackprop(Backprop):
         rate_of: str = "mature",
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool | None = None,
-        method: Method | None = None,
+        callback: Callback | None = None,
     ):
-        super().__init__(net, step_size, loss, opt, beta, beta_2, weight_decay, momentum=momentum, method=method)
+        super().__init__(net, step_size, loss, opt, beta, beta_2, weight_decay, momentum=momentum, callback=callback)
         self.gnt = GnT(
             net.layers,
             net.act_type,
@@ -84,13 +85,13 @@ class ContinualBackprop(Backprop):
 
     def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
         found = super()._descend(x, target)
-        if self._repeated:
+        if self._graphed:
             self.gnt.observe(found[2] or [])
         return found
 
-    def record(self) -> bool:
+    def capture(self) -> bool:
         """As `Backprop.record`; ages and utilities are part of it, random utilities are drawn on the CPU."""
-        return self.gnt.util_type != "random" and super().record()
+        return self.gnt.util_type != "random" and super().capture()
 
     def _after_step(self) -> None:
-        self.replaced = self.gnt.gen_and_test(self.previous_features or [], self._repeated is not None)
+        self.replaced = self.gnt.gen_and_test(self.previous_features or [], self._graphed is not None)

@@ -68,7 +68,7 @@ class CBPLinear(CBPLayer):
     Args:
         in_layer: its outputs are the units. out_layer: the linear layer that they feed.
         ln_layer, bn_layer: layer and batch normalisation between the two, if any.
-        replacement_rate: share of mature units replaced per step; 1e-4 to 1e-6 generally do well, 0 replaces none.
+        replacement_rate: fraction of mature units replaced per step; 1e-4 to 1e-6 generally do well, 0 replaces none.
         maturity_threshold: steps that a new unit is left alone; 100 to 10,000 generally do well.
         init: distribution of new weights, `default`, `kaiming`, `lecun` or `xavier`, with the gain of `act_type`.
         util_type: see `lop.algos.utilities`. decay_rate: of the running utilities; 0 takes each step's as it is.

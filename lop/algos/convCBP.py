@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from lop.algos.callback import Callback
 from lop.algos.cbp import ContinualBackprop
-from lop.algos.method import Method
 
 
 class ConvCBP(ContinualBackprop):
@@ -28,7 +28,7 @@ class ConvCBP(ContinualBackprop):
         rate_of: str = "all",
         move_mean_to_bias: bool = False,
         clear_optimizer_state: bool | None = None,
-        method: Method | None = None,
+        callback: Callback | None = None,
     ):
         super().__init__(
             net,
@@ -49,5 +49,5 @@ class ConvCBP(ContinualBackprop):
             rate_of=rate_of,
             move_mean_to_bias=move_mean_to_bias,
             clear_optimizer_state=clear_optimizer_state,
-            method=method,
+            callback=callback,
         )

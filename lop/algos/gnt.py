@@ -6,7 +6,7 @@ of the optimizer:
 1. ages a += 1;
 2. utilities u = eta u + (1 - eta) y, with the instantaneous utility y of `lop.algos.utilities`, and their
    bias-corrected running means u / (1 - eta^a);
-3. a share rho (replacement rate) of the units older than the maturity threshold, those of lowest utility, gets fresh
+3. a fraction rho (replacement rate) of the units older than the maturity threshold, those of lowest utility, gets fresh
    incoming weights, zero outgoing weights, zero utility and age zero.
 
 `GenerateAndTest` is all of it, for any layers. `GnT` is its name for plain networks, as published;
@@ -37,7 +37,7 @@ class GenerateAndTest(nn.Module):
         opt: the optimizer of their parameters; anything whose `state[parameter]` holds its state, or None.
         draws: for each layer, a function that draws fresh incoming weights (n, fan_in).
         decay_rate: eta of the running means, 0 up to, not including, 1.
-        replacement_rate: share of a layer's units that is replaced per step, 0 to 1.
+        replacement_rate: fraction of a layer's units that is replaced per step, 0 to 1.
         maturity_threshold: a unit may be replaced when its age exceeds this number of steps.
         util_type: see `lop.algos.utilities`.
         accumulate: carry fractions of a unit over to the next step; else replace one unit with that probability.
@@ -102,14 +102,16 @@ class GenerateAndTest(nn.Module):
         return [statistics.utility for statistics in self._by_layer]
 
     def observe(self, features: Sequence[Any]) -> None:
-        """The first part of a step, alike every time: ages, utilities and mean activations take in each layer's
-        activations. All is done in place, so that it can be recorded (`lop.algos.recorded`), but for random utilities.
+        """Update ages, utilities and mean activations by each layer's activations: the first part of a step.
+
+        Everything is done in place, so it can be captured in a CUDA graph (`lop.algos.cuda_graphs`), except for random
+        utilities.
         """
         if self.replacement_rate > 0:
             for statistics, h in zip(self._by_layer, features, strict=False):
                 statistics.update(h)
 
-    def gen_and_test(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
+    def replace_units(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
         """One step, with each layer's activations in the forward pass before the optimizer's step, as the next layer
         received them; `observed` if `observe` has taken them in.
 
@@ -131,6 +133,10 @@ class GenerateAndTest(nn.Module):
         for index in replacing:
             self._generate(index, chosen[index])
         return chosen
+
+    def gen_and_test(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
+        """Do `replace_units`, under its published name."""
+        return self.replace_units(features, observed)
 
     def _how_many(self, index: int, n_mature: int) -> int:
         n = self.replacement_rate * (n_mature if self.rate_of == "mature" else self.layers[index].units)

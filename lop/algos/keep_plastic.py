@@ -33,7 +33,7 @@ class KeepPlastic(GenerateAndTest):
         optimizer: the one that trains it, to start the momentum and moments of new units at zero; None for none.
         layers: the hidden layers, each (incoming, outgoing) or (incoming, outgoing, normalisation); found by tracing
             the network if None.
-        replacement_rate: share of mature units replaced per step. 1e-4 to 1e-6 generally do well.
+        replacement_rate: fraction of mature units replaced per step. 1e-4 to 1e-6 generally do well.
         maturity_threshold: steps that a new unit is left alone. 100 to 10,000 generally do well.
         util_type: see `lop.algos.utilities`; `contribution` suits ReLU-like activations.
         init: distribution of new incoming weights: `default` (PyTorch's own), `kaiming`, `lecun`, `xavier` with the

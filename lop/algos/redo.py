@@ -20,7 +20,7 @@ class ReDo:
 
     Args:
         net: modules in order, as for `lop.algos.gnt.GnT`.
-        threshold: dormant up to this share of the layer's mean activity, 0 and more.
+        threshold: dormant up to this fraction of the layer's mean activity, 0 and more.
         reset_period: updates between two resets, 1 and more.
         opt, clear_optimizer_state: zero that optimizer's state of reset units, as for `lop.algos.gnt.GnT`.
     """
@@ -47,7 +47,7 @@ class ReDo:
         self.steps_since_last_redo = 0
 
     @torch.no_grad()
-    def gen_and_test(self, features: Sequence[Tensor]) -> list[Tensor]:
+    def replace_units(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Count one update with these hidden activations; returns the indices of the units reset, a tensor a layer."""
         self.steps_since_last_redo += 1
         if self.steps_since_last_redo < self.reset_period:

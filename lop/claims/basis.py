@@ -6,7 +6,7 @@ Snakemake calls this at each start, so nothing is imported here that only judgin
 from typing import Any, NamedTuple
 
 from lop.claims.registry import load_claims
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, load_figure
 from lop.problems import PROBLEMS, first_run
 
@@ -19,7 +19,7 @@ class Setting(NamedTuple):
     as_published: bool  # whether the runs have the paper's parameters and images
 
 
-def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
+def judged_from(figure: Figure, images: ImageSource) -> dict[str, Any]:
     """Return everything that the verdicts depend on beside the collected table, as plain JSON values.
 
     These are the claims, the keys of figures.yaml that they refer to, and which runs are as published.
@@ -33,7 +33,7 @@ def judged_from(figure: Figure, images: Images) -> dict[str, Any]:
     }
 
 
-def setting_of(figure: Figure, place: int, images: Images) -> Setting:
+def setting_of(figure: Figure, place: int, images: ImageSource) -> Setting:
     """Return the origin of a panel's runs."""
     panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
     problems = {source.problem for source in panel.curves.values()}

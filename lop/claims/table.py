@@ -10,7 +10,7 @@ from lop.claims.basis import setting_of
 from lop.claims.registry import load_claims
 from lop.claims.verdict import Verdict, judge
 from lop.common.files import atomic_file
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
 from lop.figures.runs import shown_runs
@@ -20,7 +20,7 @@ ESTIMATES = ("difference", "iqm", "improvement")
 HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "verdict")
 
 
-def judged(figure: Figure, collected: pd.DataFrame, images: Images) -> pd.DataFrame:
+def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.DataFrame:
     """Return the verdicts on all claims about a figure, one per row, with the fields of `Verdict` as columns."""
     verdicts = [
         judge(claim, collected, figure, place, setting_of(figure, place, images))

@@ -7,9 +7,9 @@ from pathlib import Path
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import PROJECT, shown
 from lop.common.ranges import numbers_of
-from lop.data.formats import CLASSES
+from lop.data.formats import IMAGENET_CLASSES
 from lop.data.prepare import prepare
-from lop.data.sets import SETS, SOURCES, Images
+from lop.data.sets import SETS, SOURCES, ImageSource
 from lop.runs.configured import configured
 
 
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         given = _parser().parse_args(argv)
         supplied = Path(given.folder) if given.folder else None
-        images = Images(given.source, given.seed)
+        images = ImageSource(given.source, given.seed)
         if given.output:
             given.data = images.data_above(given.output, given.set)
         try:
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", choices=SOURCES, default="glyphs", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
     parser.add_argument(
-        "--classes", default=f"0-{CLASSES - 1}", help="of imagenet: 7, 0-9, or 0-3,7; default: %(default)s"
+        "--classes", default=f"0-{IMAGENET_CLASSES - 1}", help="of imagenet: 7, 0-9, or 0-3,7; default: %(default)s"
     )
     parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
     parser.add_argument("--output", type=Path, help="one of the files that are to be made, instead of --data")

@@ -18,7 +18,7 @@ from lop.common.paths import shown
 
 IDX_MAGIC = {1: 2049, 3: 2051}  # of unsigned bytes, by the number of axes
 CIFAR_RECORD = np.dtype([("coarse", np.uint8), ("fine", np.uint8), ("image", np.uint8, (3, 32, 32))])
-CLASSES = 1000  # of ImageNet
+IMAGENET_CLASSES = 1000  # of ImageNet
 CLASS_SHAPE = (700, 3, 32, 32)
 CLASS_TRAIN = 600  # images of a class to train on; the others are for testing
 

@@ -33,7 +33,7 @@ class Look:
     shift: float  # largest distance from the centre, of the image's side, either way
     edge: Range  # height of the template's hill at which a stroke ends, of 255
     contrast: Range  # character's brightness less the background's, of 255
-    dark: float  # share of characters that are darker than their background
+    dark: float  # fraction of characters that are darker than their background
     noise: Range  # amplitude, of 255; where there is one channel, of characters only: the ground is 0, as MNIST's
     clutter: int  # characters of CLUTTER, partly in the image, drawn under the one that counts
 

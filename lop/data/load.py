@@ -12,7 +12,7 @@ import numpy as np
 from lop.data.formats import CLASS_TRAIN, read_cifar100, read_class, read_idx
 
 
-class Labelled(NamedTuple):
+class LabelledImages(NamedTuple):
     """Images and their labels, read only."""
 
     images: np.ndarray
@@ -22,8 +22,8 @@ class Labelled(NamedTuple):
 class Mnist(NamedTuple):
     """Images uint8 (60000 or 10000, 28, 28), labels uint8 of 0 to 9."""
 
-    train: Labelled
-    test: Labelled
+    train: LabelledImages
+    test: LabelledImages
 
 
 class Cifar100(NamedTuple):
@@ -43,9 +43,9 @@ class ImagenetClass(NamedTuple):
 def mnist(folder: Path) -> Mnist:
     """MNIST's four files in a folder; InputError if one is missing or damaged."""
 
-    def part(name: str, count: int) -> Labelled:
+    def part(name: str, count: int) -> LabelledImages:
         images = read_idx(folder / f"{name}-images-idx3-ubyte.gz", (count, 28, 28))
-        return Labelled(images, read_idx(folder / f"{name}-labels-idx1-ubyte.gz", (count,), labels=10))
+        return LabelledImages(images, read_idx(folder / f"{name}-labels-idx1-ubyte.gz", (count,), labels=10))
 
     return Mnist(part("train", 60_000), part("t10k", 10_000))
 

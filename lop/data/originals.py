@@ -14,7 +14,7 @@ from lop.common.paths import shown
 from lop.data import load
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download
-from lop.data.formats import CIFAR_RECORD, CLASSES, read_cifar100, read_class
+from lop.data.formats import CIFAR_RECORD, IMAGENET_CLASSES, read_cifar100, read_class
 from lop.data.imagenet32 import build_classes
 from lop.data.sets import FIXED_FILES
 from lop.data.unpack import unpack
@@ -134,7 +134,7 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
     """All classes of ImageNet, from a folder of the user's: the paper's own files, its zip of them, or the official
     archive and a seeded choice."""
     assert origin.supplied is not None
-    names = [f"classes/{number}.npy" for number in range(CLASSES)]
+    names = [f"classes/{number}.npy" for number in range(IMAGENET_CLASSES)]
     if found := origin.find(*names):
         for path in found:
             read_class(path)
@@ -155,11 +155,11 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
 
 def imagenet_by_hand(folder: Path) -> None:
     """See that all classes were put into the folder by hand; InputError with what to do if not."""
-    if not all((folder / "classes" / f"{number}.npy").exists() for number in range(CLASSES)):
+    if not all((folder / "classes" / f"{number}.npy").exists() for number in range(IMAGENET_CLASSES)):
         raise InputError(BY_HAND)
 
 
-def unpack_classes(archive: Path, folder: Path, classes: int = CLASSES) -> None:
+def unpack_classes(archive: Path, folder: Path, classes: int = IMAGENET_CLASSES) -> None:
     """Take classes/<n>.npy out of the paper's zip; InputError if one is missing or not what it should be."""
     targets = [folder / "classes" / f"{number}.npy" for number in range(classes)]
     unpack(archive, folder, targets, CLASS_BYTES, read_class)

@@ -8,14 +8,14 @@ from lop.common.files import remove_leftovers
 from lop.common.locks import locked
 from lop.data import built_in, originals
 from lop.data.checksums import Checksums
-from lop.data.formats import CLASSES
-from lop.data.sets import DATA, Images
+from lop.data.formats import IMAGENET_CLASSES
+from lop.data.sets import DATA, ImageSource
 
 
 def prepare(
     name: str,
-    images: Images,
-    classes: Iterable[int] = range(CLASSES),
+    images: ImageSource,
+    classes: Iterable[int] = range(IMAGENET_CLASSES),
     supplied: Path | None = None,
     data: Path = DATA,
 ) -> list[Path]:
@@ -57,7 +57,7 @@ def prepare(
     return wanted
 
 
-def _draw_classes(folder: Path, wanted: Iterable[Path], images: Images) -> None:
+def _draw_classes(folder: Path, wanted: Iterable[Path], images: ImageSource) -> None:
     """Draw classes one by one; several processes may do so concurrently for different classes."""
     for path in wanted:
         built_in.write_imagenet_class(folder, int(path.stem), images.seed)

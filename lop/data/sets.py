@@ -14,7 +14,7 @@ from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.paths import PROJECT, above, shown
 from lop.common.ranges import ranges
-from lop.data.formats import CLASSES
+from lop.data.formats import IMAGENET_CLASSES
 
 DATA = PROJECT / "data"
 SOURCES = ("glyphs", "original")
@@ -27,7 +27,7 @@ NAMED_CLASSES = 20  # most classes that a suggested command names one by one
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageSource:
     """Images that runs learn from, as selected by `data` in config/config.yaml.
 
     Raises:
@@ -66,7 +66,7 @@ class Images:
             return data / "glyphs" / f"{name}-{sources.fingerprint(identity)[:8]}"
         return data / "original" / (f"{name}-seed-{self.seed}" if identity.get("seed") else name)
 
-    def files(self, name: str, classes: Iterable[int] = range(CLASSES), data: Path = DATA) -> list[Path]:
+    def files(self, name: str, classes: Iterable[int] = range(IMAGENET_CLASSES), data: Path = DATA) -> list[Path]:
         """Return the files of a set; for ImageNet, only those of `classes`."""
         folder = self.folder(name, data)
         if name in FIXED_FILES:
@@ -82,7 +82,7 @@ class Images:
         below = self.folder(name, Path())
         return above(path, below / (path.name if name in FIXED_FILES else Path("classes", path.name)))
 
-    def must_exist(self, name: str, classes: Iterable[int] = range(CLASSES), data: Path = DATA) -> None:
+    def must_exist(self, name: str, classes: Iterable[int] = range(IMAGENET_CLASSES), data: Path = DATA) -> None:
         """Raise an InputError, with the command that creates them, if files of a set are missing."""
         missing = [path for path in self.files(name, classes, data) if not path.is_file()]
         if missing:
@@ -96,7 +96,7 @@ class Images:
             classes = [int(path.stem) for path in missing]
             few = len(classes) <= NAMED_CLASSES
             given["--classes"] = ranges(classes, ",") if few else f"{min(classes)}-{max(classes)}"
-            usual["--classes"] = f"0-{CLASSES - 1}"
+            usual["--classes"] = f"0-{IMAGENET_CLASSES - 1}"
         more = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value != usual[option])
         return f"python -m lop.data {name}{more}"
 
@@ -108,6 +108,6 @@ def _drawing_code() -> str:
 
 def checked_class(number: int) -> int:
     """Return the number of an ImageNet class; raise an InputError if it is out of range."""
-    if not 0 <= number < CLASSES:
-        raise InputError(f"class of imagenet: found {number}, allowed: 0 to {CLASSES - 1}")
+    if not 0 <= number < IMAGENET_CLASSES:
+        raise InputError(f"class of imagenet: found {number}, allowed: 0 to {IMAGENET_CLASSES - 1}")
     return number

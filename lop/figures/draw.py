@@ -12,7 +12,7 @@ import pandas as pd
 
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
-from lop.data.sets import DATA, Images
+from lop.data.sets import DATA, ImageSource
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
 from lop.figures.statistics import relative, summarise
@@ -25,7 +25,7 @@ def draw(
     collected: pd.DataFrame,
     figure: Figure,
     folder: Path,
-    images: Images = Images(),
+    images: ImageSource = ImageSource(),
     data: Path = DATA,
     table: str = "",
 ) -> list[Path]:
@@ -128,7 +128,7 @@ def _page(
     figure: Figure,
     numbers: pd.DataFrame,
     notes: Mapping[int, str],
-    images: Images = Images(),
+    images: ImageSource = ImageSource(),
     data: Path = DATA,
 ) -> matplotlib.figure.Figure:
     """All panels in rows of about equal number, with one legend above them."""

@@ -4,15 +4,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN, CLASSES
+from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN, IMAGENET_CLASSES
 from lop.imagenet.problem import classes_until
-from lop.runs.method_parameters import MethodParameters
+from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
 
 CLASS_TEST = CLASS_SHAPE[0] - CLASS_TRAIN
 
 
-class ImagenetParameters(MethodParameters):
+class ImagenetParameters(CallbackParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "num_tasks"
@@ -23,7 +23,10 @@ class ImagenetParameters(MethodParameters):
     num_showings: Whole = Field(250, ge=1, description="epochs of a task")
     mini_batch_size: Whole = Field(100, ge=1, description="images of a minibatch; an epoch's last may have fewer")
     total_classes: Whole = Field(
-        CLASSES, ge=2, le=CLASSES, description="classes that tasks are made of, 0 up to this; used up, they come again"
+        IMAGENET_CLASSES,
+        ge=2,
+        le=IMAGENET_CLASSES,
+        description="number of classes that tasks are made of; once used up, they are used again",
     )
     train_images_per_class: Whole = Field(
         CLASS_TRAIN, ge=1, le=CLASS_TRAIN, description="images of each class to learn from"
@@ -48,7 +51,7 @@ class ImagenetParameters(MethodParameters):
     weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of weights and biases")
     perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
 
-    replacement_rate: Number = Field(1e-4, ge=0, le=1, description="share of units replaced per step (cbp)")
+    replacement_rate: Number = Field(1e-4, ge=0, le=1, description="fraction of units replaced per step (cbp)")
     decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
     maturity_threshold: Whole = Field(100, ge=0, description="steps that a new unit is left alone (cbp)")
     util_type: Utility = Field("contribution", description="utility of units (cbp)")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lop.data import load
-from lop.data.formats import CLASSES
+from lop.data.formats import IMAGENET_CLASSES
 from lop.imagenet.problem import classes_until
 
 TASKS, IMAGES, SIZE, GAP, APART = (
@@ -21,7 +21,7 @@ TASKS, IMAGES, SIZE, GAP, APART = (
 def pairs(ax: Axes, images: Path) -> None:
     """The first images of the classes of a run's first tasks, of seed 0 with all classes: a row a task."""
     step, right = SIZE + GAP, IMAGES * (SIZE + GAP) + APART
-    for place, number in enumerate(classes_until(0, CLASSES, 2 * TASKS)):
+    for place, number in enumerate(classes_until(0, IMAGENET_CLASSES, 2 * TASKS)):
         task, side = divmod(place, 2)
         for column, image in enumerate(load.imagenet_class(images, number).train[:IMAGES]):
             left, top = side * right + column * step, task * step

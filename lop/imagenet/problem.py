@@ -14,18 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lop.data import load
-
-
-class Images(NamedTuple):
-    """Images float32 (n, 3, 32, 32) and labels int64 (n,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
+from lop.data.load import LabelledImages
 
 
 class Task(NamedTuple):
-    train: Images
-    test: Images
+    """Images float32 (n, 3, 32, 32) and labels int64 (n,)."""
+
+    train: LabelledImages
+    test: LabelledImages
 
 
 class Tasks:
@@ -75,6 +71,6 @@ def _entropy(seed: int) -> list[int]:
     return np.random.SeedSequence(seed).generate_state(4).tolist()
 
 
-def _labelled(classes: Sequence[np.ndarray]) -> Images:
+def _labelled(classes: Sequence[np.ndarray]) -> LabelledImages:
     labels = np.repeat(np.arange(len(classes)), [len(images) for images in classes])
-    return Images(np.concatenate(classes, dtype=np.float32), labels)
+    return LabelledImages(np.concatenate(classes, dtype=np.float32), labels)

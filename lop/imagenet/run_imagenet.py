@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from lop.algos.bp import Backprop
+from lop.algos.callback import make as make_callback
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.convCBP import ConvCBP
-from lop.algos.method import make as make_method
 from lop.data.formats import CLASS_SHAPE
+from lop.data.load import LabelledImages
 from lop.imagenet import PROBLEM
 from lop.imagenet.parameters import ImagenetParameters
-from lop.imagenet.problem import Images, Tasks
+from lop.imagenet.problem import Tasks
 from lop.nets.bfloat16 import Bfloat16
 from lop.nets.conv_net import ConvNet
 from lop.nets.conv_net2 import ConvNet2
@@ -32,7 +33,7 @@ from lop.runs.protocol import Run
 def train(run: Run) -> None:
     p: ImagenetParameters = run.parameters
 
-    # Seeds: the tasks are the same for all methods, and so are the initial weights
+    # Seeds: the tasks are the same for all callbacks, and so are the initial weights
     tasks = Tasks(
         run.seed,
         run.images,
@@ -49,9 +50,9 @@ def train(run: Run) -> None:
     run.track(net=net, optimizer=learner.opt)
     if isinstance(learner, ContinualBackprop):
         run.track(gnt=learner.gnt)
-    if learner.method:
-        run.track(method=learner.method)
-    learner.record()
+    if learner.callback:
+        run.track(callback=learner.callback)
+    learner.capture()
 
     # Loop, from one epoch to the next
     run.facts = lambda: recent_accuracy(run)
@@ -100,7 +101,7 @@ def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
         "beta_2": p.beta_2,
         "momentum": p.momentum,
         "weight_decay": p.weight_decay,
-        "method": make_method(p.method, net, p.method_settings) if p.method else None,
+        "callback": make_callback(p.callback, net, p.callback_settings) if p.callback else None,
     }
     if p.agent != "cbp" or p.net_type == 2:
         perturbs = p.perturb_scale > 0
@@ -119,7 +120,7 @@ def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
     )
 
 
-def on_device(images: Images, p: ImagenetParameters, device: str) -> tuple[Tensor, Tensor]:
+def on_device(images: LabelledImages, p: ImagenetParameters, device: str) -> tuple[Tensor, Tensor]:
     """Images (n, 3, 32, 32), as `layout` says, and labels (n,); a linear network's are (n, 3072)."""
     x, y = torch.from_numpy(images.images).to(device), torch.from_numpy(images.labels).to(device)
     return x.flatten(1) if p.agent == "linear" else x.contiguous(memory_format=layout(device)), y
@@ -146,8 +147,8 @@ def accuracy(net: Any, x: Tensor, y: Tensor, batch: int) -> float:
 
 def recent_accuracy(run: Run) -> str:
     """Of the last ten tasks, for the progress line."""
-    shares = run.recent("test_accuracy", 10)
-    return f"test accuracy {np.mean(shares):.1%}" if shares else "no task ended yet"
+    accuracies = run.recent("test_accuracy", 10)
+    return f"test accuracy {np.mean(accuracies):.1%}" if accuracies else "no task ended yet"
 
 
 if __name__ == "__main__":

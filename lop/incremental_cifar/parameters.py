@@ -4,20 +4,20 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.runs.method_parameters import MethodParameters
+from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Whole
 
 # Of CIFAR-100: classes; images of a class to learn from and to validate, to test; of the former, those to validate
-CLASSES, TRAIN, TEST, HELD_OUT = 100, 500, 100, 50
+CIFAR_CLASSES, TRAIN, TEST, HELD_OUT = 100, 500, 100, 50
 
 
-class CifarParameters(MethodParameters):
+class CifarParameters(CallbackParameters):
     """Parameters of a run, named as in the published configurations and code, with its defaults."""
 
     horizon: ClassVar[str] = "total_classes"
     named_by: ClassVar[tuple[str, ...]] = ("use_cbp", "width", "stepsize", "weight_decay")
 
-    total_classes: Whole = Field(CLASSES, ge=1, le=CLASSES, description="classes at the end of the run")
+    total_classes: Whole = Field(CIFAR_CLASSES, ge=1, le=CIFAR_CLASSES, description="classes at the end of the run")
     class_increase: Whole = Field(5, ge=1, description="classes that an increment adds; divides total_classes")
     class_increase_frequency: Whole = Field(200, ge=1, description="epochs of an increment")
     train_images_per_class: Whole = Field(
@@ -46,7 +46,7 @@ class CifarParameters(MethodParameters):
     )
 
     use_cbp: bool = Field(False, description="continual backpropagation")
-    replacement_rate: Number = Field(0.0, ge=0, le=1, description="share of mature units replaced per step (use_cbp)")
+    replacement_rate: Number = Field(0.0, ge=0, le=1, description="fraction of mature units replaced a step (use_cbp)")
     utility_function: Literal["weight", "contribution"] = Field("weight", description="utility of units (use_cbp)")
     maturity_threshold: Whole = Field(0, ge=0, description="steps that a new unit is left alone (use_cbp)")
 

@@ -8,19 +8,19 @@ from matplotlib.axes import Axes
 from lop.data import load
 from lop.incremental_cifar.problem import class_order
 
-INCREMENTS, CLASSES, SIZE, GAP = 10, 5, 32, 3  # columns; rows; pixels of an image, between two
+INCREMENTS, ADDED, SIZE, GAP = 10, 5, 32, 3  # columns; rows; pixels of an image, between two
 
 
 def increments(ax: Axes, images: Path) -> None:
     """The first image of each class that the first increments of a run add, of seed 0: a column an increment."""
     records, _ = load.cifar100(images)
     labels, step = np.asarray(records["fine"]), SIZE + GAP
-    for place, number in enumerate(class_order(0)[: INCREMENTS * CLASSES]):
-        column, row = divmod(place, CLASSES)
+    for place, number in enumerate(class_order(0)[: INCREMENTS * ADDED]):
+        column, row = divmod(place, ADDED)
         image = records["image"][np.flatnonzero(labels == number)[0]].transpose(1, 2, 0)
         left, top = column * step, row * step
         ax.imshow(image, extent=(left, left + SIZE, top + SIZE, top), interpolation="nearest")
     for column in range(INCREMENTS):
-        ax.text(column * step + SIZE / 2, CLASSES * step, f"{(column + 1) * CLASSES}", ha="center", va="top")
-    ax.text(INCREMENTS * step / 2, CLASSES * step + SIZE / 2, "Classes", ha="center", va="top")
-    ax.set(xlim=(-GAP, INCREMENTS * step), ylim=(CLASSES * step + SIZE, -GAP))
+        ax.text(column * step + SIZE / 2, ADDED * step, f"{(column + 1) * ADDED}", ha="center", va="top")
+    ax.text(INCREMENTS * step / 2, ADDED * step + SIZE / 2, "Classes", ha="center", va="top")
+    ax.set(xlim=(-GAP, INCREMENTS * step), ylim=(ADDED * step + SIZE, -GAP))

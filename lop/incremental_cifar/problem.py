@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lop.data import load
-from lop.incremental_cifar.parameters import CLASSES, HELD_OUT, CifarParameters
+from lop.incremental_cifar.parameters import CIFAR_CLASSES, HELD_OUT, CifarParameters
 
 MEAN = torch.tensor([0.5071, 0.4865, 0.4409]).view(3, 1, 1)
 STD = torch.tensor([0.2673, 0.2564, 0.2762]).view(3, 1, 1)
@@ -25,25 +25,25 @@ PADDING, DEGREES, SIZE = 4, 15.0, 32
 DROPS = (3, 6, 8)  # tenths of an increment after which the step size is a fifth of what it was
 
 
-class Images(NamedTuple):
+class LabelledTensors(NamedTuple):
     """Images uint8 (n, 3, 32, 32) and labels int64 (n,): the places of their classes among those that are there."""
 
     images: Tensor
     labels: Tensor
 
-    def to(self, device: str) -> "Images":
-        return Images(self.images.to(device), self.labels.to(device))
+    def to(self, device: str) -> "LabelledTensors":
+        return LabelledTensors(self.images.to(device), self.labels.to(device))
 
 
 class Parts(NamedTuple):
-    train: Images
-    validation: Images
-    test: Images
+    train: LabelledTensors
+    validation: LabelledTensors
+    test: LabelledTensors
 
 
 def class_order(seed: int) -> np.ndarray:
     """The classes (100,) in the order in which a run of that seed gets them."""
-    return np.random.default_rng(_entropy(seed)).permutation(CLASSES)
+    return np.random.default_rng(_entropy(seed)).permutation(CIFAR_CLASSES)
 
 
 class Increments:
@@ -134,12 +134,12 @@ def step_size(p: CifarParameters, epoch: int) -> float:
     return float(f"{p.stepsize * 0.2**drops:.5g}") if drops else p.stepsize
 
 
-def _chosen(records: np.ndarray, classes: np.ndarray, first: int, count: int) -> Images:
+def _chosen(records: np.ndarray, classes: np.ndarray, first: int, count: int) -> LabelledTensors:
     """Of each class `count` images from the `first` on, in the order of the file."""
     labels = np.asarray(records["fine"])
     chosen = [np.flatnonzero(labels == number)[first : first + count] for number in classes]
     places = np.repeat(np.arange(len(classes)), [len(own) for own in chosen])
-    return Images(torch.from_numpy(records["image"][np.concatenate(chosen)]), torch.from_numpy(places))
+    return LabelledTensors(torch.from_numpy(records["image"][np.concatenate(chosen)]), torch.from_numpy(places))
 
 
 def _entropy(seed: int) -> list[int]:

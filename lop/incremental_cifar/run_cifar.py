@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lop.algos.callback import Callback, make
+from lop.algos.cuda_graphs import GraphedStep
 from lop.algos.eager import SGD
-from lop.algos.method import Method, make
-from lop.algos.recorded import Recorded
 from lop.algos.res_gnt import ResGnT
 from lop.algos.shrink_and_perturb import perturb
 from lop.incremental_cifar import PROBLEM
-from lop.incremental_cifar.parameters import CLASSES, CifarParameters
-from lop.incremental_cifar.problem import Images, Increments, augmented, moved, seen, step_size
-from lop.measures import effective_rank, stable_rank, weight_magnitude
+from lop.incremental_cifar.parameters import CIFAR_CLASSES, CifarParameters
+from lop.incremental_cifar.problem import Increments, LabelledTensors, augmented, moved, seen, step_size
+from lop.measures import activity, effective_rank, stable_rank, weight_magnitude
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
 from lop.runs.protocol import Run
 
@@ -38,7 +38,7 @@ DORMANT = 0.01  # a unit that is active on less of all images and pixels
 def train(run: Run) -> None:
     p: CifarParameters = run.parameters
 
-    # Seeds: the classes and images are the same for all methods, and so are the initial weights
+    # Seeds: the classes and images are the same for all callbacks, and so are the initial weights
     increments = Increments(run.seed, run.images, p, run.device)
     torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
 
@@ -49,12 +49,12 @@ def train(run: Run) -> None:
     run.track(net=net, optimizer=learner.optimizer, best=best)
     if learner.units:
         run.track(units=learner.units)
-    if learner.method:
-        run.track(method=learner.method)
+    if learner.callback:
+        run.track(callback=learner.callback)
     moves = None
     if run.device.startswith("cuda"):
-        learner.record()
-        moves = Recorded(moved)
+        learner.capture()
+        moves = GraphedStep(moved)
 
     # Loop, from one epoch to the next
     run.facts = lambda: f"test accuracy {best.latest:.1%}" if best.latest else "no epoch ended yet"
@@ -98,7 +98,7 @@ def train(run: Run) -> None:
 
 def make_network(p: CifarParameters) -> ResNet:
     """A residual network of 18 layers, freshly drawn."""
-    net = ResNet((2, 2, 2, 2), CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
+    net = ResNet((2, 2, 2, 2), CIFAR_CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
     net.apply(kaiming_init_resnet_module)
     return net
 
@@ -124,36 +124,36 @@ class Learner:
         self.p, self.net = p, net
         self.optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
         self.units = make_units(p, net)
-        self.method: Method | None = make(p.method, net, p.method_settings) if p.method else None
-        self._repeated: Recorded | None = None
+        self.callback: Callback | None = make(p.callback, net, p.callback_settings) if p.callback else None
+        self._graphed: GraphedStep | None = None
 
-    def record(self) -> None:
-        """On a CUDA device: have steps repeated by the GPU itself, unless a method of one's own is part of them."""
-        if not self.method:
-            self._repeated = Recorded(self._descend, self.optimizer)
+    def capture(self) -> None:
+        """On a CUDA device: have steps repeated by the GPU itself, unless a callback of one's own is part of them."""
+        if not self.callback:
+            self._graphed = GraphedStep(self._descend, self.optimizer)
 
     def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:
         """From a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
-        features = (self._repeated or self._descend)(x, y, outputs)
+        features = (self._graphed or self._descend)(x, y, outputs)
         if self.units:
-            self.units.gen_and_test(features, self._repeated is not None)
+            self.units.gen_and_test(features, self._graphed is not None)
         if self.p.noise_std:
             perturb(self.net.parameters(), self.p.noise_std)
-        if self.method:
-            self.method.after_step(features)
+        if self.callback:
+            self.callback.after_step(features)
 
     def _descend(self, x: Tensor, y: Tensor, outputs: Tensor) -> list[Tensor]:
         features: list[Tensor] = []
         with autocast(self.p, x.device.type):
-            output = self.net(x, features if self.units or self.method else None)
+            output = self.net(x, features if self.units or self.callback else None)
         loss = F.cross_entropy(output.float()[:, outputs], y)
         self.optimizer.zero_grad()
         loss.backward()
-        if self.method:
-            self.method.before_step()
+        if self.callback:
+            self.callback.before_step()
         self.optimizer.step()
         features = [h.detach() for h in features]
-        if self._repeated and self.units:
+        if self._graphed and self.units:
             self.units.observe(features)
         return features
 
@@ -195,17 +195,25 @@ def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int
 
 
 def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:
-    """The share of dormant units of all hidden layers on images x (n, 3, 32, 32), and the last layer's activations
-    (n, channels); a share that is not a number where activations are not finite."""
+    """Return the fraction of dormant units of all hidden layers on images x, and the last layer's activations.
+
+    As published, a unit is dormant if it is active in less than 1% of positions and images (in reinforcement learning:
+    at most 1%).
+
+    Args:
+        x: images (n, 3, 32, 32).
+
+    Returns:
+        The fraction, NaN if activations are not all finite, and activations (n, channels).
+    """
     _, features = net.predict(x)
-    active = torch.cat([(h != 0).float().mean([i for i in range(h.ndim) if i != 1]) for h in features])  # (units,)
-    finite = all(bool(h.isfinite().all()) for h in features)
-    return (active < DORMANT).float().mean().item() if finite else nan, features[-1]
+    active = np.concatenate([activity(h) for h in features])  # (units,)
+    return float((active < DORMANT).mean()) if np.isfinite(active).all() else nan, features[-1]
 
 
 @torch.no_grad()
 def right_answers(
-    net: ResNet, images: Images, outputs: Tensor, p: CifarParameters, rng: np.random.Generator | None
+    net: ResNet, images: LabelledTensors, outputs: Tensor, p: CifarParameters, rng: np.random.Generator | None
 ) -> Tensor:
     """1 for each image (n,) that gets the right label among `outputs`, else 0; augmented by `rng`, if it is given."""
     right = []

@@ -15,7 +15,7 @@ class ConvNet2(ConvNet):
     """`ConvNet` whose hidden layers replace their own units: `loss.backward()` is all that it takes.
 
     Args:
-        replacement_rate: share of mature units replaced per step; 0 replaces none.
+        replacement_rate: fraction of mature units replaced per step; 0 replaces none.
         init: distribution of new weights of linear layers.
         maturity_threshold: steps that a new unit is left alone.
         util_type: see `lop.algos.utilities`. decay_rate: of the running utilities; 0 takes each step's as it is.

@@ -8,10 +8,10 @@ class FixLTUNet(nn.Module):
     """h_i = 1 where w_i x + b_i > tau_i, else 0; the output is a +-1 sum of them with bias.
 
     tau_i = beta (m + 1) - S_i with m inputs and S_i the number of -1 among a unit's weights, so that a unit is active
-    when at least a share beta of its inputs agree with it (Sutton and Whitehead 1993).
+    when at least a fraction beta of its inputs agree with it (Sutton and Whitehead 1993).
 
     Args:
-        num_inputs: m, inputs of 0 or 1. num_features: hidden units. beta: share of agreeing inputs.
+        num_inputs: m, inputs of 0 or 1. num_features: hidden units. beta: fraction of agreeing inputs.
         corrected_threshold: S_i counts a bias of -1, too. In the published network the bias enters with the opposite
             sign, S_i = (m - sum(w_i) + b_i) / 2, which is off by +0.5 or -1.5.
 

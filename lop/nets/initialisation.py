@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from lop.nets.numerics import gain, uniform_bound
+from lop.nets.numerics import gain, initial_gain, uniform_bound
 
 
 @torch.no_grad()
@@ -30,12 +30,7 @@ def initialise(net: Iterable[nn.Module], init: str, activation: str, orthogonal_
 
 @torch.no_grad()
 def initialise_layer(layer: nn.Linear, init: str, activation: str) -> None:
-    """Draw the weights of one layer, for the activation that follows it; its bias becomes 0.
-
-    With `kaiming` a leaky ReLU counts as a ReLU, as `torch.nn.init.kaiming_uniform_` has it.
-    """
-    if init == "kaiming" and activation.lower() == "leaky_relu":
-        activation = "relu"
-    bound = uniform_bound(layer.in_features, layer.out_features, init, gain(activation))
+    """Draw the weights of one layer for the activation that follows it, and set its bias to 0."""
+    bound = uniform_bound(layer.in_features, layer.out_features, init, initial_gain(init, activation))
     layer.weight.uniform_(-bound, bound)
     layer.bias.zero_()

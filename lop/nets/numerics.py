@@ -23,6 +23,14 @@ def gain(activation: str) -> float:
     return GAINS.get(activation.lower(), 1.0)
 
 
+def initial_gain(init: str, activation: str) -> float:
+    """Return the gain of a layer's initial weights.
+
+    With `kaiming` a leaky ReLU has the gain of a ReLU, like the default of `torch.nn.init.kaiming_uniform_`.
+    """
+    return gain("relu" if init == "kaiming" and activation.lower() == "leaky_relu" else activation)
+
+
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
     """Return the bound b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 

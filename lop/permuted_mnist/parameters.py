@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from lop.runs.online_parameters import OnlineParameters
 from lop.runs.parameters import Number, Whole
 
-BIN = 1000  # examples whose share of right answers is one number
+BIN = 1000  # examples whose fraction of right answers is one number
 Metric = Literal["dead_units", "ranks", "weight_magnitude"]
 
 

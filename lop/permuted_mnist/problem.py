@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from lop.data.load import Labelled
+from lop.data.load import LabelledImages
 from lop.engines.online.learner import Examples
 
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
@@ -34,7 +34,7 @@ class Stream:
         change_after: examples of a task.
     """
 
-    def __init__(self, seed: np.random.SeedSequence, labelled: Labelled, change_after: int):
+    def __init__(self, seed: np.random.SeedSequence, labelled: LabelledImages, change_after: int):
         self.entropy = seed.generate_state(4).tolist()
         self.images = labelled.images.reshape(len(labelled.images), -1)
         self.labels = labelled.labels

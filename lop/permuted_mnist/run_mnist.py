@@ -16,8 +16,8 @@ from lop.data import load
 from lop.engines import generator
 from lop.engines.online.learner import Layer, OnlineLearner
 from lop.engines.online.settings import learner_settings
-from lop.measures import dead_share, ranks
-from lop.nets.numerics import gain
+from lop.measures import dead_fraction, ranks
+from lop.nets.numerics import initial_gain
 from lop.permuted_mnist import PROBLEM
 from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
@@ -57,11 +57,11 @@ def train(run: Run) -> None:
         _, predicted = learner.learn(examples, order)  # (chunk,), each by the weights of before its own example
         answers.add(predicted == examples.targets[order])
         if answers.given == BIN:
-            run.log("online_accuracy", step + chunk, answers.share())
+            run.log("online_accuracy", step + chunk, answers.fraction())
 
 
 class Answers:
-    """How many of the answers since the last share were right."""
+    """How many of the answers since the last fraction was computed were right."""
 
     def __init__(self) -> None:
         self.right = self.given = 0
@@ -70,11 +70,11 @@ class Answers:
         self.right += int(right.sum())
         self.given += len(right)
 
-    def share(self) -> float:
+    def fraction(self) -> float:
         """Of right answers among those given; and begin anew."""
-        share = self.right / self.given
+        fraction = self.right / self.given
         self.right = self.given = 0
-        return share
+        return fraction
 
     def state_dict(self) -> dict[str, int]:
         return {"right": self.right, "given": self.given}
@@ -87,17 +87,16 @@ def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
     """Weights and biases that `lop.nets.deep_ffnn.DeepFFNN`, or `MyLinear`, draws from this generator."""
     hidden = [] if p.agent == "linear" else [p.num_features] * p.num_hidden_layers
     network: list[Layer] = []
+    factor = initial_gain("kaiming", p.hidden_activation)
     for layer, (inputs, outputs) in enumerate(pairwise([784, *hidden, 10])):
-        # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
-        activation = "relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation
         generator.built_linear(rng, inputs, outputs)
-        weights = generator.kaiming(rng, inputs, outputs, gain(activation) if layer < len(hidden) else 1.0)
+        weights = generator.kaiming(rng, inputs, outputs, factor if layer < len(hidden) else 1.0)
         network.append((weights, np.zeros(outputs, np.float32)))
     return network
 
 
 def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np.ndarray, step: int) -> None:
-    """Before a task: shares of dead units and ranks, as shares of a layer's units, by layer; mean absolute weight."""
+    """Log dead units and ranks before a task, as fractions of each layer's units, and mean absolute weights."""
     if "weight_magnitude" in p.to_log:
         magnitudes = learner.weight_magnitudes()
         sizes = [inputs * outputs for inputs, outputs in pairwise(learner.sizes)]
@@ -108,7 +107,7 @@ def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np
         return
     for layer, h in enumerate(learner.hidden(inputs)):  # (MEASURED, units)
         if "dead_units" in p.to_log:
-            run.log("dead_units", step, dead_share(h), layer)
+            run.log("dead_units", step, dead_fraction(h), layer)
         if "ranks" in p.to_log:
             for name, rank in ranks(h)._asdict().items():
                 run.log(name, step, rank / h.shape[1], layer)
@@ -116,8 +115,8 @@ def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np
 
 def recent_accuracy(run: Run) -> str:
     """Of the last 20,000 examples, for the progress line."""
-    shares = run.recent("online_accuracy", 20)
-    return f"accuracy {np.mean(shares):.1%}" if shares else ""
+    fractions = run.recent("online_accuracy", 20)
+    return f"accuracy {np.mean(fractions):.1%}" if fractions else ""
 
 
 if __name__ == "__main__":

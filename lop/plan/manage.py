@@ -29,7 +29,7 @@ from lop.common.locks import is_locked, try_lock
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.ranges import ranges
 from lop.common.sources import fingerprint
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, figure_names, load_figure
 from lop.figures.runs import shown_runs, table_path
 from lop.problems import PROBLEMS, first_run
@@ -134,7 +134,7 @@ def wanted_figures(results: Path) -> list[tuple[Figure, Conditions]]:
     for group in groups(results):
         with suppress(InputError):
             images = {"source": "glyphs", "seed": 0, **(group.identity["images"] or {})}
-            conditions.add(Conditions(Images(images["source"], images["seed"]), group.identity["device"]))
+            conditions.add(Conditions(ImageSource(images["source"], images["seed"]), group.identity["device"]))
     return [(figure, one) for figure in figures for one in conditions]
 
 

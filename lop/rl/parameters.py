@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lop.algos.rl.settings import NetworkSettings, PPOSettings, UnitReplacement
 from lop.rl.frictions import Frictions, read
-from lop.runs.method_parameters import MethodParameters
+from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
 
 SLIPPERY = "SlipperyAnt-v3"
@@ -31,7 +31,7 @@ Metric = Literal[
 ]
 
 
-class PPOParameters(MethodParameters):
+class PPOParameters(CallbackParameters):
     """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
 
     horizon: ClassVar[str] = "n_steps"
@@ -103,7 +103,7 @@ class PPOParameters(MethodParameters):
     clear_optimizer_state: bool = Field(False, description="zero Adam's moments of replaced units")
 
     redo: bool = Field(False, description="ReDo instead of continual backpropagation")
-    threshold: Number = Field(0.03, ge=0, description="ReDo: dormant up to this share of the layer's mean activity")
+    threshold: Number = Field(0.03, ge=0, description="ReDo: dormant up to this fraction of the layer's mean activity")
     reset_period: Whole = Field(1000, ge=1, description="ReDo: optimizer steps between two resets")
 
     to_log: list[Metric] = Field([], description="what is logged beside returns and lengths of episodes")
@@ -132,7 +132,7 @@ class PPOParameters(MethodParameters):
             "h_dim": (len(self.h_dim) == 2, "two hidden layers"),
             "init": (self.init != "orthogonal", "any but orthogonal"),
             "perturb_scale": (self.perturb_scale == 0, "0"),
-            "method": (self.method is None, "none"),
+            "callback": (self.callback is None, "none"),
         }
         return next((f"{key}: {allowed}" for key, (holds, allowed) in supported.items() if not holds), None)
 

@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from lop.common.errors import InputError
 from lop.envs import ResumableEnvironment, SlipperyAnt, make
-from lop.measures import dormant_share, stable_rank, weight_magnitude
+from lop.measures import dormant_fraction, stable_rank, weight_magnitude
 from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
 from lop.rl.parameters import AGENTS, SLIPPERY, PPOParameters
@@ -86,7 +86,7 @@ def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.rand
     module = importlib.import_module(AGENTS[engine])  # no import statement, since it would import the other one too
     more: dict[str, Any] = {}
     if engine == "reference":
-        more = {"device": device, "method": p.method, "method_settings": p.method_settings}
+        more = {"device": device, "callback": p.callback, "callback_settings": p.callback_settings}
     elif device != "cpu":
         raise InputError(f"engine: found compiled on {device}, allowed: auto or reference")
     return module.Agent(o_dim, a_dim, p.network(), p.ppo(), seed, rng, **more)
@@ -96,7 +96,7 @@ def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) ->
     """Dormant units of every layer of the policy, and every so often the stable rank of its last one."""
     if "pol_features_activity" in p.to_log:
         for layer, hidden in enumerate(activity.hidden):
-            run.log("dormant_units", step, dormant_share(hidden), layer)
+            run.log("dormant_units", step, dormant_fraction(hidden), layer)
     if "stable_rank" in p.to_log and step % RANK_EVERY == 0:
         run.log("stable_rank", step, stable_rank(activity.hidden[-1]), len(activity.hidden) - 1)
 

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
-from lop.data.sets import SOURCES, Images
+from lop.data.sets import SOURCES, ImageSource
 from lop.runs.configured import configured
 from lop.runs.problem import Problem
 from lop.runs.runner import Runner
@@ -62,7 +62,7 @@ def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSp
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
     config = config_name(problem, options.config)
-    conditions = Conditions(Images(options.data_source, options.data_seed), options.device)
+    conditions = Conditions(ImageSource(options.data_source, options.data_seed), options.device)
     return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, conditions)
 
 

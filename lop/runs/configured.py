@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lop.common.paths import CONFIG, PROJECT, shown
-from lop.data.sets import SOURCES, Images
+from lop.data.sets import SOURCES, ImageSource
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.spec import Conditions
 
@@ -51,7 +51,7 @@ class Config(_Model):
 
     @property
     def conditions(self) -> Conditions:
-        return Conditions(Images(self.data.source, self.data.seed), self.device)
+        return Conditions(ImageSource(self.data.source, self.data.seed), self.device)
 
 
 def check_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -87,4 +87,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
     """Return the conditions given by options that `add_options` added."""
-    return Conditions(Images(options.data_source, options.data_seed), options.device)
+    return Conditions(ImageSource(options.data_source, options.data_seed), options.device)

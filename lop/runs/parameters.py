@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from lop.common.errors import InputError
 from lop.common.paths import shown
-from lop.data.formats import CLASSES
+from lop.data.formats import IMAGENET_CLASSES
 
 
 def _number(value: Any) -> Any:
@@ -77,7 +77,7 @@ class Parameters(BaseModel):
 
     def classes(self, seed: int) -> Iterable[int]:
         """Return the classes of ImageNet that the run of a seed learns from, if the problem uses ImageNet."""
-        return range(CLASSES)
+        return range(IMAGENET_CLASSES)
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
         """Return the inputs of the run of a seed beside its parameters, by name."""

@@ -15,7 +15,7 @@ from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.paths import shown
 from lop.common.sources import fingerprint
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path
@@ -30,7 +30,7 @@ IDENTITY = "identity.json"  # beside the folders of the seeds: the identity behi
 class Conditions:
     """Inputs of a run besides its parameters, seed and code."""
 
-    images: Images = Images()
+    images: ImageSource = ImageSource()
     device: str = "cpu"
 
     @property

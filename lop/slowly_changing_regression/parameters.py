@@ -23,7 +23,7 @@ class RegressionParameters(OnlineParameters):
     num_flipping_bits: Whole = Field(15, ge=0, description="bits that change slowly; the others are always random")
     flip_one: bool = Field(False, description="flip one slow bit at a change, rather than draw all of them anew")
     num_target_features: Whole = Field(100, ge=1, description="threshold units of the target network")
-    beta: Number = Field(0.7, ge=0, le=1, description="share of agreeing inputs at which a threshold unit is active")
+    beta: Number = Field(0.7, ge=0, le=1, description="fraction of agreeing inputs at which a threshold unit is active")
 
     num_features: Whole = Field(5, ge=0, description="hidden units of the learner")
     mt: Whole = Field(10, ge=0, description="maturity threshold in examples (cbp)")

@@ -12,7 +12,7 @@ import numpy as np
 from lop.engines import generator
 from lop.engines.online.learner import Layer, OnlineLearner
 from lop.engines.online.settings import learner_settings
-from lop.nets.numerics import gain
+from lop.nets.numerics import initial_gain
 from lop.runs.protocol import Run
 from lop.slowly_changing_regression import PROBLEM
 from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
@@ -52,14 +52,13 @@ def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
         return [(generator.kaiming(rng, p.num_inputs, 1, 1.0), zeros)]
     generator.built_linear(rng, p.num_inputs, p.num_features)
     generator.built_linear(rng, p.num_features, 1)
-    # Kaiming weights of a leaky ReLU are those of a ReLU, as in `lop.nets.initialisation`.
-    factor = gain("relu" if p.hidden_activation == "leaky_relu" else p.hidden_activation)
+    factor = initial_gain("kaiming", p.hidden_activation)
     hidden = generator.kaiming(rng, p.num_inputs, p.num_features, factor)
     return [(hidden, np.zeros(p.num_features, np.float32)), (generator.kaiming(rng, p.num_features, 1, 1.0), zeros)]
 
 
 def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: int) -> None:
-    """Magnitudes of weights now, of gradients, and shares of inactive units, on average since the last change."""
+    """Magnitudes of weights now, of gradients, and fractions of inactive units, on average since the last change."""
     if "weight_magnitude" in p.to_log:
         for layer, magnitude in enumerate(learner.weight_magnitudes()):
             run.log("weight_magnitude", step, magnitude, layer)

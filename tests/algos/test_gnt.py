@@ -41,7 +41,7 @@ def test_redo_resets_the_published_units():
     h = torch.tensor(ARRAYS["redo/features"])  # (samples, layers, units)
     net = perceptron(3, 24, 24, 2)
     redo = ReDo(net, "relu", threshold=SETTINGS["redo"]["threshold"], reset_period=1)
-    chosen = redo.gen_and_test([h[:, 0], h[:, 1]])
+    chosen = redo.replace_units([h[:, 0], h[:, 1]])
     for layer, units in enumerate(chosen):
         np.testing.assert_array_equal(units, ARRAYS[f"redo/units_{layer}"])
 
@@ -215,7 +215,7 @@ def test_redo_clears_the_optimizers_state_of_reset_units_when_asked(clear):
     redo = ReDo(net, "relu", reset_period=1, opt=opt, clear_optimizer_state=clear)
     for tensor in (opt.state[p]["exp_avg"] for p in net.parameters()):
         tensor.fill_(1)
-    (chosen,) = redo.gen_and_test([torch.tensor([[0.0, 1.0, 0.0, 1.0]])])
+    (chosen,) = redo.replace_units([torch.tensor([[0.0, 1.0, 0.0, 1.0]])])
     assert chosen.tolist() == [0, 2]
     kept = torch.tensor([0.0, 1.0, 0.0, 1.0]) if clear else torch.ones(4)
     for p, expected in ((net[0].weight, kept[:, None]), (net[0].bias, kept), (net[2].weight, kept), (net[2].bias, 1)):
@@ -326,5 +326,5 @@ def test_sixteen_bit_networks_count_in_thirty_two():
 
 def test_redo_resets_a_layer_that_is_dead():
     redo = ReDo(perceptron(6, 16, 3), "relu", reset_period=1)
-    assert len(redo.gen_and_test([torch.zeros(10, 16)])[0]) == 16
-    assert len(redo.gen_and_test([torch.cat([torch.ones(10, 8), torch.zeros(10, 8)], 1)])[0]) == 8
+    assert len(redo.replace_units([torch.zeros(10, 16)])[0]) == 16
+    assert len(redo.replace_units([torch.cat([torch.ones(10, 8), torch.zeros(10, 8)], 1)])[0]) == 8

@@ -35,14 +35,14 @@ def record_replaced_units(learner: PPO) -> list[tuple[int, int, int, int]]:
     for which, units in enumerate((learner.pol_gnt, learner.val_gnt)):
         if units is None:
             continue
-        original = units.gen_and_test
+        original = units.replace_units
 
         def recorded(features, original=original, which=which, steps=count(1)):  # noqa: B008 (a counter a network)
             step, chosen = next(steps), original(features)
             rows.extend((step, which, layer, int(u)) for layer, us in enumerate(chosen) for u in us)
             return chosen
 
-        units.gen_and_test = recorded
+        units.replace_units = recorded
     return rows
 
 

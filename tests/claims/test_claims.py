@@ -12,7 +12,7 @@ from lop.claims.registry import Claim, claimed_figures, load_claims
 from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
 from lop.claims.table import as_markdown, judged, judged_by_runs, write
 from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs
@@ -170,10 +170,10 @@ def test_every_claim_is_about_its_figure():
 
 
 def test_runs_as_published():
-    assert setting_of(load_figure("ed2b", "laptop"), 0, Images()) == Setting("laptop", "", True)
-    assert setting_of(load_figure("fig4a", "laptop"), 0, Images()) == Setting("laptop", "", False)
-    assert setting_of(load_figure("ed4a", "paper"), 0, Images()) == Setting("paper", "glyphs", False)
-    assert setting_of(load_figure("ed4a", "paper"), 0, Images("original")) == Setting("paper", "original", True)
+    assert setting_of(load_figure("ed2b", "laptop"), 0, ImageSource()) == Setting("laptop", "", True)
+    assert setting_of(load_figure("fig4a", "laptop"), 0, ImageSource()) == Setting("laptop", "", False)
+    assert setting_of(load_figure("ed4a", "paper"), 0, ImageSource()) == Setting("paper", "glyphs", False)
+    assert setting_of(load_figure("ed4a", "paper"), 0, ImageSource("original")) == Setting("paper", "original", True)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_mistakes_are_named(tmp_path, text, facts):
 
 
 def test_both_forms_of_the_table_list_every_claim(tmp_path):
-    table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), Images())
+    table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), ImageSource())
     assert len(table) == len(load_claims("fig4a"))
     assert set(table["verdict"]) == {UNDECIDED}  # long enough, but other curves have no values
     write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
@@ -239,16 +239,16 @@ def test_by_hand_with_an_unknown_figure(tmp_path, capsys):
 def test_a_verdict_depends_on_more_than_the_table():
     """Also on the claim, the unit and the order of curves, and on whether the runs are the published ones."""
     figure = load_figure("fig4a", "laptop")
-    before = json.dumps(judged_from(figure, Images()))
+    before = json.dumps(judged_from(figure, ImageSource()))
     (panel,) = figure.panels
     reordered = panel.model_copy(update={"curves": dict(reversed(panel.curves.items()))})
     for changed in (panel.model_copy(update={"factor": 2.0}), panel.model_copy(update={"unit": "tasks"}), reordered):
-        assert json.dumps(judged_from(figure.model_copy(update={"panels": (changed,)}), Images())) != before
+        assert json.dumps(judged_from(figure.model_copy(update={"panels": (changed,)}), ImageSource())) != before
     relabelled = figure.model_copy(update={"panels": (panel.model_copy(update={"y_label": "Reward"}),)})
-    assert json.dumps(judged_from(relabelled, Images())) == before
+    assert json.dumps(judged_from(relabelled, ImageSource())) == before
     of_images = load_figure("ed4a", "paper")
-    assert judged_from(of_images, Images()) != judged_from(of_images, Images("original"))
-    assert judged_from(figure, Images("original")) == judged_from(figure, Images())  # needs no images
+    assert judged_from(of_images, ImageSource()) != judged_from(of_images, ImageSource("original"))
+    assert judged_from(figure, ImageSource("original")) == judged_from(figure, ImageSource())  # needs no images
 
 
 def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):

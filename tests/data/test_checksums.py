@@ -9,7 +9,7 @@ from refusals import refusal
 
 from lop.data import checksums
 from lop.data.checksums import Checksums, content_digest
-from lop.data.sets import DATA, Images
+from lop.data.sets import DATA, ImageSource
 
 
 def test_content_counts_and_packing_does_not(tmp_path):
@@ -66,24 +66,28 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_the_identity_of_a_set():
-    drawn = Images("glyphs", 0).identity("mnist")
-    assert drawn == Images("glyphs", 0).identity("mnist") == Images("glyphs", "0").identity("mnist")
-    assert drawn | {"seed": 1} == Images("glyphs", 1).identity("mnist") != drawn
-    assert Images("original", 0).identity("mnist") == Images("original", 1).identity("mnist") == {"source": "original"}
-    assert Images("original", 1).identity("imagenet") == {"source": "original", "seed": 1}
+    drawn = ImageSource("glyphs", 0).identity("mnist")
+    assert drawn == ImageSource("glyphs", 0).identity("mnist") == ImageSource("glyphs", "0").identity("mnist")
+    assert drawn | {"seed": 1} == ImageSource("glyphs", 1).identity("mnist") != drawn
+    assert (
+        ImageSource("original", 0).identity("mnist")
+        == ImageSource("original", 1).identity("mnist")
+        == {"source": "original"}
+    )
+    assert ImageSource("original", 1).identity("imagenet") == {"source": "original", "seed": 1}
 
 
 def test_a_negative_seed_is_refused():
     with refusal("seed", -1):
-        Images("glyphs", -1)
+        ImageSource("glyphs", -1)
 
 
 def test_files_of_a_set():
     folder = DATA / "original" / "cifar-100"
-    assert Images("original", 5).files("cifar-100") == [folder / "train.bin", folder / "test.bin"]
-    assert [path.name for path in Images().files("imagenet", classes=[3, 999])] == ["3.npy", "999.npy"]
-    assert len(Images().files("mnist")) == 4
+    assert ImageSource("original", 5).files("cifar-100") == [folder / "train.bin", folder / "test.bin"]
+    assert [path.name for path in ImageSource().files("imagenet", classes=[3, 999])] == ["3.npy", "999.npy"]
+    assert len(ImageSource().files("mnist")) == 4
     with refusal("minst", "mnist", "cifar-100", "imagenet"):
-        Images().files("minst")
+        ImageSource().files("minst")
     with refusal("source", "here", "glyphs", "original"):
-        Images("here")
+        ImageSource("here")

@@ -19,7 +19,7 @@ from lop.data.download import Patience
 from lop.data.formats import CIFAR_RECORD, CLASS_SHAPE
 from lop.data.imagenet32 import build_classes
 from lop.data.originals import Origin, unpack_classes
-from lop.data.sets import FIXED_FILES, Images
+from lop.data.sets import FIXED_FILES, ImageSource
 
 QUICK = Patience(attempts=2, backoff=0.001, timeout=5)
 
@@ -129,7 +129,7 @@ def test_supplied_files_are_pinned_and_other_contents_refused(
     tmp_path, supplied, checksums, small_cifar, small_classes, monkeypatch
 ):
     """The identity of published images is only their name, so their contents must not change within a project."""
-    monkeypatch.setattr(originals, "CLASSES", 3)
+    monkeypatch.setattr(originals, "IMAGENET_CLASSES", 3)
     monkeypatch.setattr(originals.load, "cifar100", lambda folder: None)
     (supplied / "classes").mkdir()
     for name, content in small_cifar.items():
@@ -249,7 +249,7 @@ def command(*arguments):
 
 
 def test_classes_by_hand(tmp_path, capsys):
-    classes = Images().folder("imagenet", tmp_path) / "classes"
+    classes = ImageSource().folder("imagenet", tmp_path) / "classes"
     classes.mkdir(parents=True)
     for number in (3, 7):  # left by processes that were killed days ago
         (classes / f".{number}.npy.123.tmp").touch()

@@ -6,7 +6,7 @@ from refusals import refusal
 
 from lop.data import built_in, sets
 from lop.data.prepare import prepare
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 
 
 @pytest.fixture(autouse=True)
@@ -35,30 +35,30 @@ def refused(images, *arguments, facts=()):
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):
     data = tmp_path / "of all"
-    made = prepare("cifar-100", Images(seed=3), data=data)
-    Images(seed=3).must_exist("cifar-100", [], data)
+    made = prepare("cifar-100", ImageSource(seed=3), data=data)
+    ImageSource(seed=3).must_exist("cifar-100", [], data)
     made[1].unlink()
     command = f"`python -m lop.data cifar-100 --seed 3 --data '{data}'`"
-    refused(Images(seed=3), "cifar-100", [], data, facts=[command])
+    refused(ImageSource(seed=3), "cifar-100", [], data, facts=[command])
 
 
 def test_the_command_names_the_missing_classes(tmp_path):
-    prepare("imagenet", Images(), [1], data=tmp_path)
-    refused(Images(), "imagenet", [0, 1, 2, 3, 900], tmp_path, facts=["--classes 0,2-3,900`"])
-    refused(Images(), "imagenet", range(0, 1000, 2), tmp_path, facts=["--classes 0-998`"])
+    prepare("imagenet", ImageSource(), [1], data=tmp_path)
+    refused(ImageSource(), "imagenet", [0, 1, 2, 3, 900], tmp_path, facts=["--classes 0,2-3,900`"])
+    refused(ImageSource(), "imagenet", range(0, 1000, 2), tmp_path, facts=["--classes 0-998`"])
     command = f"`python -m lop.data imagenet --data {tmp_path}`"
-    refused(Images(), "imagenet", range(1000), tmp_path, facts=[command])
+    refused(ImageSource(), "imagenet", range(1000), tmp_path, facts=[command])
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar-100", []), ("imagenet", [1, 2])])
 def test_another_seed_or_other_drawing_code_leads_to_another_folder(name, classes, tmp_path, monkeypatch):
     """All of them can exist side by side."""
-    made = {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
-    refused(Images(seed=7), name, classes, tmp_path)
-    made |= {path: "7" for path in prepare(name, Images(seed=7), classes, data=tmp_path)}
+    made = {path: "0" for path in prepare(name, ImageSource(), classes, data=tmp_path)}
+    refused(ImageSource(seed=7), name, classes, tmp_path)
+    made |= {path: "7" for path in prepare(name, ImageSource(seed=7), classes, data=tmp_path)}
     monkeypatch.setattr(sets, "_drawing_code", lambda: "another")
-    refused(Images(), name, classes, tmp_path)
-    made |= {path: "0" for path in prepare(name, Images(), classes, data=tmp_path)}
+    refused(ImageSource(), name, classes, tmp_path)
+    made |= {path: "0" for path in prepare(name, ImageSource(), classes, data=tmp_path)}
     assert len(made) == 6
     assert {path: path.read_text() for path in made} == made
 
@@ -67,7 +67,7 @@ def test_files_that_were_copied_by_hand_are_used_unchanged(tmp_path):
     classes = [tmp_path / f"original/imagenet/classes/{number}.npy" for number in range(1000)]
     put(0, *classes)
     before = classes[0].stat()
-    assert prepare("imagenet", Images("original"), data=tmp_path) == classes
+    assert prepare("imagenet", ImageSource("original"), data=tmp_path) == classes
     assert classes[0].stat() == before
 
 
@@ -76,7 +76,7 @@ def test_files_in_a_users_folder_are_not_modified(tmp_path, monkeypatch):
     put(0, *mine)
     monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
     before = [path.stat() for path in mine]
-    made = prepare("cifar-100", Images("original"), supplied=tmp_path / "mine", data=tmp_path / "data")
+    made = prepare("cifar-100", ImageSource("original"), supplied=tmp_path / "mine", data=tmp_path / "data")
     assert [path.stat() for path in mine] == before
     assert [path.resolve() for path in made] == mine
 
@@ -86,7 +86,7 @@ def test_the_seed_chooses_from_the_official_archive(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "lop.data.originals.imagenet", lambda folder, origin, seed: put(seed, folder / "classes" / "0.npy")
     )
-    first, *_ = prepare("imagenet", Images("original", 1), supplied=tmp_path / "mine", data=tmp_path)
+    first, *_ = prepare("imagenet", ImageSource("original", 1), supplied=tmp_path / "mine", data=tmp_path)
     assert first.read_text() == "1"
-    Images("original", 1).must_exist("imagenet", [0], tmp_path)
-    refused(Images("original"), "imagenet", [0], tmp_path)
+    ImageSource("original", 1).must_exist("imagenet", [0], tmp_path)
+    refused(ImageSource("original"), "imagenet", [0], tmp_path)

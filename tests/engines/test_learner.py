@@ -14,7 +14,7 @@ from lop.algos.utilities import UTILITIES
 from lop.engines.activations import ACTIVATIONS
 from lop.engines.generator import seeded
 from lop.engines.online.kernel import kernel
-from lop.engines.online.layout import Method
+from lop.engines.online.layout import KernelSpec
 from lop.engines.online.learner import OnlineLearner, examples
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.ffnn import FFNN
@@ -157,7 +157,7 @@ def test_chunks_and_saved_states_change_nothing():
     for name, array in whole.state._asdict().items():
         np.testing.assert_array_equal(getattr(second.state, name), array, err_msg=name)
     other = OnlineLearner(layers, seeded(3), 0.01)
-    with refusal("state", first.method, other.method, error=ValueError):
+    with refusal("state", first.spec, other.spec, error=ValueError):
         other.load_state_dict(first.state_dict())
 
 
@@ -187,7 +187,7 @@ def test_late_decay_and_noise_are_those_of_every_example(step_size):
     x[0, :20] = 1e-12  # too little to learn from, but rows 0 to 19 are needed by every other example
     settings = {"weight_decay": 0.01, "perturb_scale": 0.01}
     whole, single = (OnlineLearner(network, seeded(seed), step_size, **settings) for seed in (1, 2))
-    assert whole.method.late
+    assert whole.spec.late
     order = np.arange(400) % 2
     whole.learn(examples(x, np.zeros(2)), order)
     for one in order:
@@ -322,7 +322,7 @@ def test_a_diverged_unit_stays_diverged():
 def test_each_method_has_its_own_cache():
     """Otherwise, two processes that compile different methods at once would corrupt numba's index."""
     names = {
-        kernel(Method((2, 5, 1), activation)).function._cache._impl.filename_base for activation in ("relu", "tanh")
+        kernel(KernelSpec((2, 5, 1), activation)).function._cache._impl.filename_base for activation in ("relu", "tanh")
     }
     assert len(names) == 2
 

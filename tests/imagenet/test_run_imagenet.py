@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
 from lop.data.formats import write_class
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.imagenet import run_imagenet
 from lop.imagenet.problem import Tasks
 from lop.imagenet.run_imagenet import accuracy, train
@@ -53,7 +53,7 @@ def images(tmp_path_factory):
 
 
 def run_of(results, images, config="cbp", device="cpu", **overrides):
-    conditions = Conditions(Images("original"), device)
+    conditions = Conditions(ImageSource("original"), device)
     spec = resolve(PROBLEMS["imagenet"], config, 0, "paper", overrides=SMALL | overrides, conditions=conditions)
     return InterruptedRun(spec, results, data=images.parents[1])
 

@@ -7,12 +7,12 @@ import torch
 from interrupted import InterruptedRun, PowerCut, finished, goes_on_after_a_cut, left_behind, same
 from refusals import refusal
 
-from lop.algos import recorded
+from lop.algos import cuda_graphs
 from lop.data import load
 from lop.data.formats import CIFAR_RECORD
-from lop.data.sets import Images as Sets
+from lop.data.sets import ImageSource
 from lop.incremental_cifar import run_cifar
-from lop.incremental_cifar.pictures import CLASSES, INCREMENTS, increments
+from lop.incremental_cifar.pictures import ADDED, INCREMENTS, increments
 from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned
 from lop.incremental_cifar.run_cifar import make_network, train
 from lop.nets.torchvision_modified_resnet import ResNet
@@ -58,7 +58,7 @@ def images(tmp_path_factory):
 
 
 def spec_of(config="base_deep_learning_system", device="cpu", **overrides):
-    conditions, overrides = Conditions(Sets("original"), device), SMALL | overrides
+    conditions, overrides = Conditions(ImageSource("original"), device), SMALL | overrides
     return resolve(PROBLEMS["incremental_cifar"], config, 0, "paper", overrides=overrides, conditions=conditions)
 
 
@@ -212,7 +212,7 @@ def test_a_gpu_repeats_updates_to_the_same_bits(method, images, replays, monkeyp
     table, state = finished(train, run_of(tmp_path / "repeated", images, config, "cuda", **overrides))
     assert {4, 2} == set(replays)
     replays.clear()
-    monkeypatch.setattr(recorded, "ALIKE", 10**9)
+    monkeypatch.setattr(cuda_graphs, "ALIKE", 10**9)
     expected, its_state = finished(train, run_of(tmp_path / "told", images, config, "cuda", **overrides))
     assert not replays
     assert table.equals(expected)
@@ -331,10 +331,10 @@ def test_a_column_shows_the_classes_that_an_increment_adds(images):
     increments(ax, images)
     train, _ = load.cifar100(images)
     labels = np.asarray(train["fine"])
-    assert len(ax.images) == INCREMENTS * CLASSES
+    assert len(ax.images) == INCREMENTS * ADDED
     lefts = [drawn.get_extent()[0] for drawn in ax.images]
     for place, drawn in enumerate(ax.images):
         first = np.flatnonzero(labels == class_order(0)[place])[0]
         assert np.array_equal(drawn.get_array(), train["image"][first].transpose(1, 2, 0))
-        assert lefts[place] == lefts[place // CLASSES * CLASSES]
+        assert lefts[place] == lefts[place // ADDED * ADDED]
     assert len(set(lefts)) == INCREMENTS

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from lop.data import load
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
 from lop.permuted_mnist.pictures import DIGITS, TASKS, permutations
@@ -11,7 +11,7 @@ from lop.permuted_mnist.pictures import DIGITS, TASKS, permutations
 
 def test_digits_and_their_permutations(data):
     ax = matplotlib.figure.Figure().subplots()
-    folder = Images().folder("mnist", data)
+    folder = ImageSource().folder("mnist", data)
     permutations(ax, folder)
     shown = np.array([image.get_array() for image in ax.images]).reshape(TASKS + 1, DIGITS, 28, 28)
     train = load.mnist(folder).train

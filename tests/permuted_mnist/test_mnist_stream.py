@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from lop.data.load import Labelled
+from lop.data.load import LabelledImages
 from lop.permuted_mnist.problem import Stream
 
 
 def stream(n=50, change_after=40, seed=0):
     rng = np.random.default_rng(7)
     images = rng.integers(0, 256, (n, 28, 28), np.uint8) * (rng.random((n, 28, 28)) < 0.2).astype(np.uint8)
-    return Stream(np.random.SeedSequence(seed), Labelled(images, rng.integers(0, 10, n).astype(np.uint8)), change_after)
+    return Stream(
+        np.random.SeedSequence(seed), LabelledImages(images, rng.integers(0, 10, n).astype(np.uint8)), change_after
+    )
 
 
 def dense(examples, order):

@@ -14,7 +14,7 @@ from scripts import metrics_file, run, started
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
 from lop.data import load
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.engines import generator
 from lop.engines.online.settings import learner_settings
 from lop.nets.deep_ffnn import DeepFFNN
@@ -95,7 +95,7 @@ def test_answers_and_measures_are_those_of_torchs_learners(agent, tmp_path, data
     found = table_of(tmp_path, data, *more, setting="default").to_pandas()
 
     stream_seed, learner_seed = np.random.SeedSequence(0).spawn(2)
-    stream = Stream(stream_seed, load.mnist(Images().folder("mnist", data)).train, 1000)
+    stream = Stream(stream_seed, load.mnist(ImageSource().folder("mnist", data)).train, 1000)
     torch.manual_seed(int(learner_seed.generate_state(1)[0]))
     net = MyLinear(784, 10) if agent == "linear" else DeepFFNN(784, 30, 10, 3, act_type="tanh")
     if agent == "cbp":
@@ -162,7 +162,7 @@ def test_a_run_that_is_cut_within_a_task_and_between_two_continues_exactly(
 def test_a_metrics_file_names_the_images_that_its_run_read(tmp_path, data):
     run(run_mnist, *arguments(tmp_path, data))
     about = read_about(metrics_file(tmp_path))
-    assert about["origin"]["images"] == Images().identity("mnist")
+    assert about["origin"]["images"] == ImageSource().identity("mnist")
     assert len(about["images"]) == 64
 
 

@@ -6,7 +6,7 @@ from refusals import error_line, names
 from test_plan import made, spec
 
 from lop.common.locks import locked
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs, table_path
 from lop.plan.manage import main, remove, unwanted
@@ -104,7 +104,9 @@ def test_a_run_that_begins_meanwhile_is_kept(tmp_path):
 
 
 def test_runs_on_images_of_another_seed_are_kept(tmp_path):
-    other = resolve(PROBLEMS["imagenet"], "bp", 0, "smoke", "step_size=0.01", conditions=Conditions(Images(seed=5)))
+    other = resolve(
+        PROBLEMS["imagenet"], "bp", 0, "smoke", "step_size=0.01", conditions=Conditions(ImageSource(seed=5))
+    )
     made(tmp_path, other)
     assert unwanted(tmp_path) == []
 

@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.problems import PROBLEMS
+from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.identity import differences
-from lop.runs.method_parameters import MethodParameters
 from lop.runs.spec import Conditions, resolve
 
 ALL = set(PROBLEMS)
@@ -99,18 +99,21 @@ def spec(
 
 
 def test_images_identify_runs_that_learn_from_them():
-    paths = {spec(conditions=Conditions(images)).path for images in (Images(), Images(seed=1), Images("original"))}
+    paths = {
+        spec(conditions=Conditions(images)).path
+        for images in (ImageSource(), ImageSource(seed=1), ImageSource("original"))
+    }
     assert len(paths) == 3
-    other = Conditions(Images("original"))
+    other = Conditions(ImageSource("original"))
     assert spec("rl", "ant/std", "default", other).path == spec("rl", "ant/std", "default").path
 
 
 def test_drawing_code_identifies_images(monkeypatch):
-    before = Images().folder("mnist")
+    before = ImageSource().folder("mnist")
     monkeypatch.setattr("lop.data.sets._drawing_code", lambda: "other")
-    assert Images().folder("mnist") != before
-    assert Images("original").folder("mnist") == Images("original", 1).folder("mnist")
-    assert Images("original").folder("imagenet") != Images("original", 1).folder("imagenet")
+    assert ImageSource().folder("mnist") != before
+    assert ImageSource("original").folder("mnist") == ImageSource("original", 1).folder("mnist")
+    assert ImageSource("original").folder("imagenet") != ImageSource("original", 1).folder("imagenet")
 
 
 def test_the_length_is_in_the_files_name_alone():
@@ -131,7 +134,7 @@ def test_whatever_asks_for_the_same_run_shares_it():
 
 
 def test_differences_name_parameters_and_modules():
-    one, other = spec(), spec(num_hidden_layers=2, conditions=Conditions(Images(seed=1), "cuda"))
+    one, other = spec(), spec(num_hidden_layers=2, conditions=Conditions(ImageSource(seed=1), "cuda"))
     code = {**other.identity["code"], "lop.plasticity": "changed"}
     found = differences(one.identity, {**other.identity, "code": code})
     assert found.facts == {"num_hidden_layers": (3, 2), "data.seed": (0, 1), "device": ("cpu", "cuda")}
@@ -142,12 +145,12 @@ def test_differences_name_parameters_and_modules():
 def test_settings_that_would_share_a_name_are_refused(tmp_path):
     cfg = tmp_path / "std.yml"
     text = (PROBLEMS["rl"].folder / "cfg/ant/std.yml").read_text()
-    cfg.write_text(text + "\nmethod: lop.algos.method:Method\nmethod_settings: {mode: [a b, ab]}\n")
+    cfg.write_text(text + "\nmethod: lop.algos.callback:Callback\nmethod_settings: {mode: [a b, ab]}\n")
     with pytest.raises(InputError, match="2 settings with 1 names"):
         resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", "mode=ab", cfg)
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "1e0"])
 def test_equal_values_are_equal_runs(value):
-    adapter = TypeAdapter(MethodParameters.model_fields["method_settings"].annotation)
+    adapter = TypeAdapter(CallbackParameters.model_fields["method_settings"].annotation)
     assert repr(adapter.validate_python({"strength": value})) == "{'strength': 1}"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from refusals import names
 
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.imagenet.problem import classes_until
 
-FOLDER = Images().folder("imagenet", Path("data"))
+FOLDER = ImageSource().folder("imagenet", Path("data"))
 FIGURE = "figures/fig1b_first.pdf"
 
 
@@ -60,7 +60,7 @@ def test_images_are_addressed_by_their_seed_and_drawing_code(fresh, edit, same):
 def test_each_set_is_a_target(fresh):
     original = ("--config", "scale=smoke", "data={source: original}")
     assert fresh.stale("data/original/mnist/t10k-labels-idx1-ubyte.gz", *original) == {"data original mnist"}
-    assert fresh.stale(str(Images().folder("cifar-100", Path("data")) / "test.bin")) == {"data glyphs cifar-100"}
+    assert fresh.stale(str(ImageSource().folder("cifar-100", Path("data")) / "test.bin")) == {"data glyphs cifar-100"}
 
 
 def test_a_failed_download_is_reported_in_one_line(fresh):

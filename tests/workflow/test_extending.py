@@ -77,14 +77,14 @@ def test_a_problem_of_your_own(fresh):
 @pytest.mark.parametrize(
     ("mistake", "facts"),
     [
-        ("method_settings: {power: 1e-3}", ("method_settings", "lop.algos.l2_init:L2Init", "strength")),
-        ("", ("method_settings", "{}", "strength", "lop.algos.l2_init:L2Init")),
-        ("method_settings: {strength: {}}", ("method_settings.strength", "{}")),
+        ("callback_settings: {power: 1e-3}", ("callback_settings", "lop.algos.l2_init:L2Init", "strength")),
+        ("", ("callback_settings", "{}", "strength", "lop.algos.l2_init:L2Init")),
+        ("callback_settings: {strength: {}}", ("callback_settings.strength", "{}")),
     ],
     ids=["unknown", "missing", "not a number"],
 )
 def test_a_mistake_in_the_settings_of_a_method_is_reported_in_one_line(fresh, mistake, facts):
     add_method(fresh)
     cfg = "lop/rl/cfg/ant/l2_init.yml"
-    fresh.edit(cfg, "method_settings: {strength: 1e-3}", mistake)
+    fresh.edit(cfg, "callback_settings: {strength: 1e-3}", mistake)
     names(fresh.refusal("-n", FIGURES[0]), cfg, *facts)

@@ -10,7 +10,7 @@ import pytest
 from project import Project
 from refusals import names
 
-from lop.data.sets import Images
+from lop.data.sets import ImageSource
 from lop.runs.metrics import read_about
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ SETTINGS = ("rate change_after=2000", "rate change_after=4000", "std_net step_si
 RUNS = {f"permuted_mnist/bp/{setting} seed {seed}" for setting in SETTINGS for seed in (0, 1)}
 AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
 DATA = "data glyphs mnist"
-IMAGES = Images().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz"
+IMAGES = ImageSource().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz"
 METRICS = "results/permuted_mnist/*/*/*/metrics-4000.parquet"
 
 

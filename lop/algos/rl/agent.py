@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lop.algos import eager
-from lop.algos.method import make
+from lop.algos.callback import make
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPOLearner
 from lop.algos.rl.settings import NetworkSettings, PPOSettings
@@ -30,7 +30,8 @@ class Agent:
         seed: of torch's generator, which initial weights, actions and new weights are drawn from.
         rng: shuffles minibatches.
         device: device of the networks.
-        method, method_settings: a `lop.algos.method.Method` for each of the two networks; see `lop.algos.method.make`.
+        callback, callback_settings: `<module>:<class>` of a `lop.algos.callback.Callback` for each of the two networks,
+            and its settings.
     """
 
     def __init__(
@@ -42,8 +43,8 @@ class Agent:
         seed: int,
         rng: np.random.Generator,
         device: str = "cpu",
-        method: str | None = None,
-        method_settings: Mapping[str, Any] = MappingProxyType({}),
+        callback: str | None = None,
+        callback_settings: Mapping[str, Any] = MappingProxyType({}),
     ):
         torch.manual_seed(seed)
         common: dict[str, Any] = {"act_type": network.activation, "h_dim": network.hidden, "init": network.init}
@@ -60,8 +61,10 @@ class Agent:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        make_method = partial(make, method, settings=method_settings) if method else None
-        self.learner = PPOLearner(self.policy, self.value_function, self.buffer, optimizer, settings, rng, make_method)
+        make_callback = partial(make, callback, settings=callback_settings) if callback else None
+        self.learner = PPOLearner(
+            self.policy, self.value_function, self.buffer, optimizer, settings, rng, make_callback
+        )
 
     @torch.no_grad()
     def act(self, observation: np.ndarray, hidden: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:

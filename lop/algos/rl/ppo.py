@@ -30,8 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lop.algos.callback import Callback
 from lop.algos.gnt import GnT
-from lop.algos.method import Method
 from lop.algos.redo import ReDo
 from lop.algos.rl.advantages import advantage_estimates, explained_variance, normalised
 from lop.algos.rl.buffer import Buffer
@@ -47,16 +47,16 @@ class PPOLearner:
 
     Args:
         policy: a module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution`
-            over actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and methods also need its
+            over actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and callbacks also need its
             `mean_net` (modules in order), `act_type` and `get_activations()`.
         value_function: a module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
-            `lop.nets.valuefs.MLPVF`. Unit replacement and methods also need its `v_net`, `act_type` and
+            `lop.nets.valuefs.MLPVF`. Unit replacement and callbacks also need its `v_net`, `act_type` and
             `get_activations()`.
         buffer: transitions of the next update.
         optimizer: of the parameters of both networks.
         settings: all but the optimizer's.
         rng: shuffles minibatches.
-        method: returns a `lop.algos.method.Method` for each of the two networks.
+        callback: returns a `lop.algos.callback.Callback` for each of the two networks.
 
     Example::
 
@@ -76,7 +76,7 @@ class PPOLearner:
         optimizer: torch.optim.Optimizer,
         settings: PPOSettings,
         rng: np.random.Generator | None = None,
-        method: Callable[[nn.Module], Method] | None = None,
+        callback: Callable[[nn.Module], Callback] | None = None,
     ):
         self.policy, self.value_function, self.buffer = policy, value_function, buffer
         self.optimizer, self.settings, self.rng = optimizer, settings, rng or np.random.default_rng()
@@ -92,7 +92,7 @@ class PPOLearner:
             else None
         )
         self.replaced = [0, 0]  # units of the policy, of the value network, during the last update
-        self.methods = [method(policy.mean_net), method(value_function.v_net)] if method else []
+        self.callbacks = [callback(policy.mean_net), callback(value_function.v_net)] if callback else []
 
     def learn(self) -> dict[str, float]:
         """Update both networks from the full buffer.
@@ -143,19 +143,19 @@ class PPOLearner:
 
         self.optimizer.zero_grad()
         loss.backward()
-        for method in self.methods:
-            method.before_step()
+        for callback in self.callbacks:
+            callback.before_step()
         if s.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, s.max_grad_norm)
         self.optimizer.step()
         self._after_step()
         with torch.no_grad():
-            kl, share = (ratio - 1 - log_ratio).mean(), (ratio != clipped).float().mean()
-            return torch.stack((policy_loss, value_loss, kl, share, dist.entropy().sum(1).mean()))
+            kl, clip_fraction = (ratio - 1 - log_ratio).mean(), (ratio != clipped).float().mean()
+            return torch.stack((policy_loss, value_loss, kl, clip_fraction, dist.entropy().sum(1).mean()))
 
     @torch.no_grad()
     def _after_step(self) -> None:
-        """Perturb weights, replace units and call methods."""
+        """Perturb weights, replace units and call callbacks."""
         if self.settings.perturb_scale:
             for network in (self.policy.mean_net, self.value_function.v_net):
                 layers = (module for module in network if isinstance(module, nn.Linear))
@@ -164,10 +164,11 @@ class PPOLearner:
         replacements = ((self.policy_units, self.policy), (self.value_units, self.value_function))
         for index, (units, network) in enumerate(replacements):
             if units:
-                chosen = units.gen_and_test([hidden.detach() for hidden in network.get_activations()])
+                hidden = [h.detach() for h in network.get_activations()]
+                chosen = units.replace_units(hidden)
                 self.replaced[index] += sum(map(len, chosen))
-        for method, network in zip(self.methods, (self.policy, self.value_function), strict=False):
-            method.after_step([hidden.detach() for hidden in network.get_activations()])
+        for callback, network in zip(self.callbacks, (self.policy, self.value_function), strict=False):
+            callback.after_step([hidden.detach() for hidden in network.get_activations()])
 
     def returns_and_advantages(self, rewards: Tensor, dones: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return returns and advantages, (n,) each, of rewards (n,), episode ends (n,) and values (n + 1,)."""
@@ -187,7 +188,7 @@ class PPOLearner:
             "rng": self.rng.bit_generator.state,
             "policy_units": self.policy_units.state_dict() if self.policy_units else None,
             "value_units": self.value_units.state_dict() if self.value_units else None,
-            "methods": [method.state_dict() for method in self.methods],
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -201,8 +202,8 @@ class PPOLearner:
             self.policy_units.load_state_dict(state["policy_units"])
         if self.value_units:
             self.value_units.load_state_dict(state["value_units"])
-        for method, saved in zip(self.methods, state["methods"], strict=True):
-            method.load_state_dict(saved)
+        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(saved)
 
 
 def unit_replacement(net: nn.Sequential, activation: str, optimizer: Any, settings: UnitReplacement) -> GnT | ReDo:
@@ -244,7 +245,7 @@ class PPO(PPOLearner):
             `replacement_rate`, `decay_rate`, maturity threshold `mt` and utilities `util_type_pol` and `util_type_val`;
             or, if `redo`, ReDo with `threshold` and `reset_period`.
         device, loss_type: accepted as in published scripts; the device is that of the networks.
-        adv_scl_minibatch, rng, method, move_mean_to_bias, clear_optimizer_state: not in the published code; see
+        adv_scl_minibatch, rng, callback, move_mean_to_bias, clear_optimizer_state: not in the published code; see
             `PPOSettings`, `PPOLearner` and `UnitReplacement`.
 
     Example::
@@ -290,7 +291,7 @@ class PPO(PPOLearner):
         clear_optimizer_state: bool = False,
         adv_scl_minibatch: bool = False,
         rng: np.random.Generator | None = None,
-        method: Callable[[nn.Module], Method] | None = None,
+        callback: Callable[[nn.Module], Callback] | None = None,
     ):
         check("loss_type", loss_type, loss_type == "ppo", "'ppo'")
         check("n_slices", n_slices, 1 <= n_slices <= buf.bs, f"between 1 and the size of the buffer, {buf.bs}")
@@ -326,7 +327,7 @@ class PPO(PPOLearner):
             value_replacement=replace(replacement, util_type=util_type_val) if vgnt else None,
         )
         optimizer = Opt([*pol.parameters(), *vf.parameters()], lr=lr, weight_decay=wd, betas=betas, eps=eps)
-        super().__init__(pol, vf, buf, optimizer, settings, rng, method)
+        super().__init__(pol, vf, buf, optimizer, settings, rng, callback)
         self.pol, self.vf, self.buf, self.opt = pol, vf, buf, optimizer
         self.pol_gnt, self.val_gnt = self.policy_units, self.value_units
 

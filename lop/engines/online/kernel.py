@@ -1,4 +1,4 @@
-"""Per-example learning of a fully connected network, compiled for its shape and its method."""
+"""Per-example learning of a fully connected network, compiled for its shape and its spec."""
 
 from functools import cache
 from hashlib import sha256
@@ -7,7 +7,7 @@ from typing import Any
 from lop.engines.activations import COMPILED
 from lop.engines.compilation import Entry
 from lop.engines.online.late import catch_up_all
-from lop.engines.online.layout import Method, rule_of, shape_of
+from lop.engines.online.layout import KernelSpec, rule_of, shape_of
 from lop.engines.online.passes import backward, forward, log_inactive, output_error
 from lop.engines.online.replacement import generate_and_test, perturb, sum_weights
 
@@ -15,10 +15,10 @@ SUM_EVERY = 1024  # examples after which sums of weights are made anew
 
 
 @cache
-def kernel(method: Method) -> Any:
+def kernel(spec: KernelSpec) -> Any:
     """The compiled function for a method; its arguments are those of `lop.engines.online.layout` and of
     `lop.engines.online.learner.OnlineLearner.learn`."""
-    shape, rule = shape_of(method), rule_of(method)
+    shape, rule = shape_of(spec), rule_of(spec)
     # What the method does not do is left out before it is compiled, which takes long: of names outside of `learn` numba
     # sees that they are constants, of fields of `rule` only its compiler does.
     keeps_sums = rule.uses_outgoing or rule.uses_incoming
@@ -46,5 +46,5 @@ def kernel(method: Method) -> Any:
             catch_up_all(shape, state, late, len(order))
 
     # Processes that compile different methods at the same time would mix up code of the same name.
-    learn.__qualname__ = f"learn_{sha256(repr(method).encode()).hexdigest()[:16]}"
+    learn.__qualname__ = f"learn_{sha256(repr(spec).encode()).hexdigest()[:16]}"
     return Entry(learn, **COMPILED)

@@ -17,7 +17,7 @@ OPTIMIZERS = ("sgd", "adam", "adam_gnt")
 LOSSES = ("mse", "nll")
 
 
-class Method(NamedTuple):
+class KernelSpec(NamedTuple):
     """All that a kernel is compiled for; see `lop.engines.online.learner.OnlineLearner`."""
 
     sizes: tuple[int, ...]  # inputs, hidden layers, outputs
@@ -32,7 +32,7 @@ class Method(NamedTuple):
     drops: bool = False
     normalises: bool = False
     late: bool = False  # decay and noise of a row of weights wait until the row is needed, `lop.engines.online.late`
-    logs: bool = False  # magnitudes of gradients and shares of inactive units
+    logs: bool = False  # magnitudes of gradients and fractions of inactive units
 
 
 class Shape(NamedTuple):
@@ -119,19 +119,19 @@ class State(NamedTuple):
     due: np.ndarray  # (layers,) int64: units to be renewed now
     owed: np.ndarray  # (layers,) float64: units to be renewed, in fractions
     rng: np.ndarray  # see `lop.engines.generator`
-    log: np.ndarray  # (3, layers) float64: sums of gradients' magnitudes, inactive units' shares, units renewed
+    log: np.ndarray  # (3, layers) float64: sums of gradients' magnitudes, inactive units' fractions, units renewed
 
 
 def padded(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-def shape_of(method: Method) -> Shape:
-    sizes = method.sizes
+def shape_of(spec: KernelSpec) -> Shape:
+    sizes = spec.sizes
     widths = tuple(padded(n) for n in sizes[1:])
     offsets, rows_at, units_at = [0], [0], [0]
     for layer, (inputs, width) in enumerate(zip(sizes, widths, strict=False)):
-        more = 3 if method.normalises and layer < len(widths) - 1 else 1  # rows
+        more = 3 if spec.normalises and layer < len(widths) - 1 else 1  # rows
         rows_at.append(rows_at[-1] + inputs + more)
         offsets.append(offsets[-1] + (inputs + more) * width)
         units_at.append(units_at[-1] + width)
@@ -142,47 +142,47 @@ def shape_of(method: Method) -> Shape:
         tuple(offsets),
         tuple(rows_at),
         tuple(units_at),
-        ACTIVATIONS.index(method.activation),
-        method.drops,
-        method.normalises,
-        method.loss == "nll",
+        ACTIVATIONS.index(spec.activation),
+        spec.drops,
+        spec.normalises,
+        spec.loss == "nll",
     )
 
 
-def rule_of(method: Method) -> Rule:
-    adam, adam_gnt = method.optimizer == "adam", method.optimizer == "adam_gnt"
-    decays = method.weight_decay and not method.late
-    activity, outgoing, incoming, centred = UTILITIES[method.utility]
+def rule_of(spec: KernelSpec) -> Rule:
+    adam, adam_gnt = spec.optimizer == "adam", spec.optimizer == "adam_gnt"
+    decays = spec.weight_decay and not spec.late
+    activity, outgoing, incoming, centred = UTILITIES[spec.utility]
     return Rule(
         adam,
         adam_gnt,
         decays,
         adam or adam_gnt or decays,
-        method.late,
-        method.perturbs,
-        method.replaces,
+        spec.late,
+        spec.perturbs,
+        spec.replaces,
         activity,
-        method.replaces and outgoing,
-        method.replaces and incoming,
+        spec.replaces and outgoing,
+        spec.replaces and incoming,
         centred,
-        method.utility == "random",
-        method.accumulate,
-        method.logs,
+        spec.utility == "random",
+        spec.accumulate,
+        spec.logs,
     )
 
 
-def new_state(method: Method, rng: np.ndarray) -> State:
+def new_state(spec: KernelSpec, rng: np.ndarray) -> State:
     """Arrays of a network whose weights are all zero."""
-    shape, rule = shape_of(method), rule_of(method)
+    shape, rule = shape_of(spec), rule_of(spec)
     n_weights, n_units, n_layers = shape.offsets[-1], shape.units_at[-1], shape.n_layers
     adam = rule.adam or rule.adam_gnt
-    most_units = max(method.sizes[1:]) + 1
+    most_units = max(spec.sizes[1:]) + 1
     units = {
         name: np.zeros(n_units, np.float32)
         for name in ("z", "h", "delta", "outgoing", "incoming", "ages", "utility", "mean")
     }
     normalised = {
-        name: _zeros(n_units, method.normalises)
+        name: _zeros(n_units, spec.normalises)
         for name in (
             "norm_mean",
             "norm_var",
@@ -202,7 +202,7 @@ def new_state(method: Method, rng: np.ndarray) -> State:
         current=_zeros(shape.rows_at[-1], rule.late, np.int64),
         rows=np.zeros(most_units, np.int64),
         factors=np.zeros(most_units, np.float32),
-        kept=_zeros(n_units, method.drops),
+        kept=_zeros(n_units, spec.drops),
         **normalised,
         **units,
         power=np.ones(n_units, np.float32),

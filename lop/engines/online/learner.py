@@ -12,7 +12,7 @@ from lop.engines.activations import ACTIVATIONS, apply_activation
 from lop.engines.generator import normal_table
 from lop.engines.online.kernel import kernel
 from lop.engines.online.late import late as make_late
-from lop.engines.online.layout import LOSSES, OPTIMIZERS, Method, Settings, new_state, shape_of
+from lop.engines.online.layout import LOSSES, OPTIMIZERS, KernelSpec, Settings, new_state, shape_of
 from lop.nets.numerics import NORM_CLAMP, NORM_EPS, gain, uniform_bound
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
@@ -94,7 +94,7 @@ class OnlineLearner:
         replacement_rate, decay_rate, maturity_threshold, util_type, accumulate, init: see
             `lop.algos.gnt.GenerateAndTest`. Decay rate and utility serve replacement only.
         rng: state of `lop.engines.generator`, which new weights and noise come from; drawn from in place.
-        logs: sum up magnitudes of gradients and shares of inactive units while learning.
+        logs: sum up magnitudes of gradients and fractions of inactive units while learning.
 
     Attributes: `sizes`; `state`, all of its arrays (`lop.engines.online.layout.State`); `settings`, its numbers.
 
@@ -150,7 +150,7 @@ class OnlineLearner:
         replaces, kept = replacement_rate > 0, 1 - step_size * weight_decay  # of a weight, by an example's decay
         late = opt == "sgd" and kept > 0 and not replaces and not online_norm
         late = late and (weight_decay > 0 or perturb_scale > 0)
-        self.method = Method(
+        self.spec = KernelSpec(
             self.sizes,
             activation,
             loss,
@@ -177,8 +177,8 @@ class OnlineLearner:
         self._late = partial(make_late, kept if late else 1.0, perturb_scale, normal)
         self.late = self._late(0)
         self._checked: Examples | None = None
-        self.shape = shape_of(self.method)
-        self.state = new_state(self.method, rng)
+        self.shape = shape_of(self.spec)
+        self.state = new_state(self.spec, rng)
         for index, (weights, biases) in enumerate(network):
             rows = self._rows(index)
             rows.weights[...], rows.biases[...], rows.scales[...] = weights.T, biases, 1
@@ -199,7 +199,7 @@ class OnlineLearner:
         losses, predicted = np.empty(len(order), np.float32), np.empty(len(order), np.int16)
         if len(self.late.decay) <= len(order):
             self.late = self._late(len(order))
-        kernel(self.method)(order, stream, self.settings, self.state, self.bounds, self.late, losses, predicted)
+        kernel(self.spec)(order, stream, self.settings, self.state, self.bounds, self.late, losses, predicted)
         return losses, predicted
 
     def _check(self, stream: Examples) -> None:
@@ -249,7 +249,7 @@ class OnlineLearner:
         for layer in range(len(self.sizes) - 2):
             rows = self._rows(layer)
             h = h @ rows.weights + rows.biases
-            if self.method.normalises:
+            if self.spec.normalises:
                 mean, var = (self._units(values, layer) for values in (self.state.norm_mean, self.state.norm_var))
                 scales = rows.scales / np.sqrt(var + np.float32(NORM_EPS))
                 h = np.clip((h - mean) * scales + rows.shifts, -NORM_CLAMP, NORM_CLAMP)
@@ -267,11 +267,11 @@ class OnlineLearner:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the method and all arrays, which share memory with the learner."""
-        return {"method": repr(self.method), **self.state._asdict()}
+        return {"spec": repr(self.spec), **self.state._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called; ValueError if that was a learner of another method."""
-        if state["method"] != repr(self.method):
-            raise ValueError(f"Invalid state: of {state['method']} (allowed: {self.method})")
+        """Go on from where `state_dict` was called; ValueError if that was a learner of another spec."""
+        if state["spec"] != repr(self.spec):
+            raise ValueError(f"Invalid state: of {state['spec']} (allowed: {self.spec})")
         for name, array in self.state._asdict().items():
             array[...] = state[name]

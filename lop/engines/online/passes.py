@@ -329,7 +329,7 @@ def log_gradient(shape, state, layer, inputs, first, last):
 
 @inlined
 def log_inactive(shape, state):
-    """Add the shares of units that are off or saturated."""
+    """Add the fractions of units that are off or saturated."""
     for layer in range(shape.n_layers - 1):
         inactive = 0
         for j in range(shape.sizes[layer + 1]):

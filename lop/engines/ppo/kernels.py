@@ -327,7 +327,7 @@ def least_useful(r, ages, utility, rng):
 
 @compiled
 def dormant(r, h):
-    """Indices of units whose mean absolute activation is at most a share of their layer's."""
+    """Indices of units whose mean absolute activation is at most a fraction of their layer's."""
     activity = np.zeros(h.shape[1], np.float32)
     add_column_magnitudes(h, activity)
     total = np.float32(0)

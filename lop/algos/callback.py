@@ -1,4 +1,4 @@
-"""A method of one's own: what is done to a network as it learns, beside the optimizer. See docs/extending.md."""
+"""A callback of one's own: what is done to a network as it learns, beside the optimizer. See docs/extending.md."""
 
 import importlib
 import inspect
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from lop.common.errors import InputError
 
 
-class Method(ABC):
-    """Base of such methods.
+class Callback(ABC):
+    """Base of such callbacks.
 
     Args:
-        net: the network; the parameters of reinforcement learning's two networks are seen by a method each.
+        net: the network; the parameters of reinforcement learning's two networks are seen by a callback each.
 
     A subclass names its settings as further arguments of its own `__init__`, and raises ValueError where one is
     impossible. Random numbers are to be drawn from torch's own generator, whose state a run saves.
@@ -32,30 +32,30 @@ class Method(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All that the method goes on from, beside the network: tensors, numbers, strings, lists and dicts of them."""
+        """Return the state of the callback besides the network: tensors, numbers, strings, lists and dicts of them."""
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
 
 
-def make(name: str, net: nn.Module, settings: Mapping[str, Any]) -> Method:
-    """The method `<module>:<class>` for a network.
+def make(name: str, net: nn.Module, settings: Mapping[str, Any]) -> Callback:
+    """The callback `<module>:<class>` for a network.
 
     Raises:
-        InputError: the class is no `Method`, leaves a part out, does not take the settings, or refuses them.
+        InputError: the class is no `Callback`, leaves a part out, does not take the settings, or refuses them.
     """
     module, _, class_name = name.partition(":")
     kind = getattr(importlib.import_module(module), class_name)
-    if not (inspect.isclass(kind) and issubclass(kind, Method)):
-        raise InputError(f"method: found {name}, allowed: a subclass of {Method.__module__}:{Method.__name__}")
+    if not (inspect.isclass(kind) and issubclass(kind, Callback)):
+        raise InputError(f"callback: found {name}, allowed: a subclass of {Callback.__module__}:{Callback.__name__}")
     if inspect.isabstract(kind):
-        raise InputError(f"method: found {name}, which lacks {', '.join(sorted(kind.__abstractmethods__))}")
+        raise InputError(f"callback: found {name}, which lacks {', '.join(sorted(kind.__abstractmethods__))}")
     try:
         inspect.signature(kind).bind(net, **settings)
     except TypeError as error:
-        raise InputError(f"method: {name}: its settings: {error}") from None
+        raise InputError(f"callback: {name}: its settings: {error}") from None
     try:
         return kind(net, **settings)
     except ValueError as error:
-        raise InputError(f"method: {name}: {error}") from None
+        raise InputError(f"callback: {name}: {error}") from None

@@ -8,10 +8,10 @@ from interrupted import same
 from torch import nn
 
 from lop.algos.bp import Backprop
+from lop.algos.callback import Callback
 from lop.algos.cbp import ContinualBackprop
+from lop.algos.cuda_graphs import KINDS, GraphedStep
 from lop.algos.gnt import GnT
-from lop.algos.method import Method
-from lop.algos.recorded import KINDS, Recorded
 from lop.algos.utilities import UTILITIES
 from lop.nets.conv_net import ConvNet
 from lop.nets.conv_net2 import ConvNet2
@@ -46,7 +46,7 @@ def test_units_observed_before_generate_and_test_are_replaced_alike():
     assert any(steps(True)[0])
 
 
-class Nothing(Method):
+class Nothing(Callback):
     """A user-defined method."""
 
     def state_dict(self):
@@ -57,16 +57,16 @@ class Nothing(Method):
 
 
 @needs_cuda
-def test_steps_that_vary_are_not_recorded():
+def test_steps_that_vary_are_not_captured():
     net = FFNN(5).cuda()
-    assert not Backprop(net, opt="adam").record()
-    assert not Backprop(net, method=Nothing(net)).record()
-    assert not ContinualBackprop(net, util_type="random").record()
-    assert not ContinualBackprop(net, opt="adam").record()
+    assert not Backprop(net, opt="adam").capture()
+    assert not Backprop(net, callback=Nothing(net)).capture()
+    assert not ContinualBackprop(net, util_type="random").capture()
+    assert not ContinualBackprop(net, opt="adam").capture()
 
 
-def test_steps_on_the_cpu_are_not_recorded():
-    assert not Backprop(ConvNet(2), **SETTINGS).record()
+def test_steps_on_the_cpu_are_not_captured():
+    assert not Backprop(ConvNet(2), **SETTINGS).capture()
 
 
 def learner_of(method, record, learned_before=False):
@@ -79,7 +79,7 @@ def learner_of(method, record, learned_before=False):
         learner = Backprop(net, weight_decay=1e-3, to_perturb=method == "snp", perturb_scale=1e-3, **SETTINGS)
     if learned_before:
         learn(learner, [20, 20])
-    assert record == (record and learner.record())
+    assert record == (record and learner.capture())
     return learner
 
 
@@ -119,7 +119,7 @@ def test_it_computes_the_same_bits(method, replays):
 
 @needs_cuda
 @pytest.mark.parametrize("method", ["bp", "contribution"])
-def test_a_learner_that_has_already_learned_can_be_recorded(method, replays):
+def test_a_learner_that_has_already_learned_can_be_captured(method, replays):
     expected = learn(learner_of(method, record=False, learned_before=True), [20] * 6)
     found = learn(learner_of(method, record=True, learned_before=True), [20] * 6)
     assert len(replays) == 4
@@ -127,14 +127,14 @@ def test_a_learner_that_has_already_learned_can_be_recorded(method, replays):
 
 
 @needs_cuda
-def test_layers_that_replace_units_are_not_recorded():
-    assert not Backprop(ConvNet2(2).cuda(), **SETTINGS).record()
+def test_layers_that_replace_units_are_not_captured():
+    assert not Backprop(ConvNet2(2).cuda(), **SETTINGS).capture()
 
 
 @needs_cuda
 def test_another_kind_of_step_is_recorded_for_itself():
     weight = torch.ones(3, device="cuda")
-    times = Recorded(lambda x: x * weight[: len(x)])
+    times = GraphedStep(lambda x: x * weight[: len(x)])
     for size in (3, 2, 1, 3):
         for number in range(5):
             assert times(torch.full((size,), float(number), device="cuda")).tolist() == [number] * size
@@ -144,7 +144,7 @@ def test_another_kind_of_step_is_recorded_for_itself():
 @needs_cuda
 def test_a_step_that_synchronises_with_the_cpu_is_an_error():
     x = torch.ones(3, device="cuda")
-    step = Recorded(lambda x: x.sum().item())
+    step = GraphedStep(lambda x: x.sum().item())
     step(x), step(x)
     with pytest.raises(RuntimeError):
         step(x)

@@ -1,47 +1,47 @@
-"""The keys that name a method of one's own, checked against its source text."""
+"""The keys that name a callback of one's own, checked against its source text."""
 
 import pytest
 
 from lop.common import sources
 from lop.common.errors import InputError
-from lop.runs.method_parameters import MethodParameters
+from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import checked
 
 SHIPPED = "lop.algos.redo:ReDo"  # any class will do here: what it is comes out when a run makes it
 
 
 def test_without_one_nothing_more_is_run():
-    parameters = checked(MethodParameters, {}, "x.yml")
-    assert (parameters.method, parameters.method_settings, parameters.modules("cpu")) == (None, {}, ())
+    parameters = checked(CallbackParameters, {}, "x.yml")
+    assert (parameters.callback, parameters.callback_settings, parameters.modules("cpu")) == (None, {}, ())
 
 
 def test_its_module_is_part_of_the_code_of_a_run():
     settings = {"hidden_activation": "relu", "threshold": "1e-3", "reset_period": 5, "init": "lecun"}
-    parameters = checked(MethodParameters, {"method": SHIPPED, "method_settings": settings}, "x.yml")
+    parameters = checked(CallbackParameters, {"callback": SHIPPED, "callback_settings": settings}, "x.yml")
     assert parameters.modules("cpu") == ("lop.algos.redo",)
-    assert parameters.method_settings == settings | {"threshold": 0.001}
-    assert type(parameters.method_settings["reset_period"]) is int
+    assert parameters.callback_settings == settings | {"threshold": 0.001}
+    assert type(parameters.callback_settings["reset_period"]) is int
 
 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
         (
-            {"method": "torch:Tensor"},
+            {"callback": "torch:Tensor"},
             "found 'torch:Tensor', allowed: <module>:<class>, of a module below lop",
         ),
-        ({"method": "lop.algos.no:No"}, "of an existing module, which lop.algos.no is not"),
-        ({"method": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
-        ({"method": 3}, "key `method`: found 3, allowed: a valid string"),
-        ({"method": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),
-        ({"method": SHIPPED, "method_settings": {"power": 1}}, "lop.algos.redo:ReDo: clear_optimizer_state, "),
-        ({"method_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `method`"),
+        ({"callback": "lop.algos.no:No"}, "of an existing module, which lop.algos.no is not"),
+        ({"callback": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
+        ({"callback": 3}, "key `callback`: found 3, allowed: a valid string"),
+        ({"callback": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),
+        ({"callback": SHIPPED, "callback_settings": {"power": 1}}, "lop.algos.redo:ReDo: clear_optimizer_state, "),
+        ({"callback_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `callback`"),
     ],
 )
 def test_mistakes_in_one_line(values, told):
     with pytest.raises(InputError) as error:
-        checked(MethodParameters, values, "x.yml")
-    assert str(error.value).startswith("x.yml: key `method")
+        checked(CallbackParameters, values, "x.yml")
+    assert str(error.value).startswith("x.yml: key `callback")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -76,10 +76,10 @@ def test_what_a_class_takes(tmp_path, monkeypatch, kind, settings, told):
     (tmp_path / "lop").mkdir()
     (tmp_path / "lop/mine.py").write_text(CLASSES)
     monkeypatch.setattr(sources, "ROOT", tmp_path)
-    values = {"method": f"lop.mine:{kind}", "method_settings": settings}
+    values = {"callback": f"lop.mine:{kind}", "callback_settings": settings}
     if not told:
-        assert checked(MethodParameters, values, "x.yml").method_settings == settings
+        assert checked(CallbackParameters, values, "x.yml").callback_settings == settings
         return
     with pytest.raises(InputError) as error:
-        checked(MethodParameters, values, "x.yml")
+        checked(CallbackParameters, values, "x.yml")
     assert told in str(error.value)

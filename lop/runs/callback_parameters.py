@@ -1,4 +1,4 @@
-"""Parameters that select a user-defined method, without a change to existing code: see docs/extending.md."""
+"""Parameters that select a user-defined callback, without a change to existing code: see docs/extending.md."""
 
 import ast
 import re
@@ -21,17 +21,17 @@ def _scalar(value: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number  # 1 and 1.0 are the same run
 
 
-class MethodParameters(Parameters):
+class CallbackParameters(Parameters):
     """Parameters of a problem whose networks are trained with torch."""
 
-    method: str | None = Field(
-        None, description="<module>:<class> of a user-defined method, such as lop.algos.l2_init:L2Init"
+    callback: str | None = Field(
+        None, description="<module>:<class> of a user-defined callback, such as lop.algos.l2_init:L2Init"
     )
-    method_settings: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(
+    callback_settings: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(
         {}, validate_default=True, description="arguments of that class beside the network; a list is swept"
     )
 
-    @field_validator("method")
+    @field_validator("callback")
     @classmethod
     def _is_there(cls, name: str | None) -> str | None:
         if name is None:
@@ -47,14 +47,14 @@ class MethodParameters(Parameters):
             raise ValueError(f"a class of {module}: {', '.join(classes) or 'it has none'}")
         return name
 
-    @field_validator("method_settings")
+    @field_validator("callback_settings")
     @classmethod
     def _fit(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "method" not in info.data:
+        if "callback" not in info.data:
             return settings
-        name = info.data["method"]
+        name = info.data["callback"]
         if name is None and settings:
-            raise ValueError("none without `method`")
+            raise ValueError("none without `callback`")
         init = _init(name) if name else None
         if init is None:
             return settings
@@ -68,8 +68,8 @@ class MethodParameters(Parameters):
         return settings
 
     def modules(self, device: str) -> tuple[str, ...]:
-        """Return the modules that the run imports by name, including that of the method."""
-        return (*super().modules(device), *([self.method.partition(":")[0]] if self.method else []))
+        """Return the modules that the run imports by name, including that of the callback."""
+        return (*super().modules(device), *([self.callback.partition(":")[0]] if self.callback else []))
 
 
 def _init(name: str) -> ast.FunctionDef | None:

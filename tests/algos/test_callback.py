@@ -1,4 +1,4 @@
-"""User-defined methods in each learner that accepts them."""
+"""User-defined callbacks in each learner that accepts them."""
 
 from functools import partial
 
@@ -9,8 +9,8 @@ from refusals import refusal
 from torch import nn
 
 from lop.algos.bp import Backprop
+from lop.algos.callback import Callback, make
 from lop.algos.cbp import ContinualBackprop
-from lop.algos.method import Method, make
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
 from lop.nets.conv_net import ConvNet
@@ -19,7 +19,7 @@ from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 
 
-class Frozen(Method):
+class Frozen(Callback):
     """Zero all gradients after the allowed number of steps, and count the steps."""
 
     def __init__(self, net: nn.Module, allowed: int = 0):
@@ -44,7 +44,7 @@ class Frozen(Method):
         self.steps = state["steps"]
 
 
-class Unfinished(Method):
+class Unfinished(Callback):
     def state_dict(self):
         return {}
 
@@ -56,31 +56,41 @@ def weights(net):
 @pytest.mark.parametrize("learner", [Backprop, ContinualBackprop])
 def test_a_method_may_change_gradients(learner):
     net = FFNN(20, num_features=5)
-    method = Frozen(net, allowed=1)
-    learner = learner(net, step_size=0.01, method=method)
+    callback = Frozen(net, allowed=1)
+    learner = learner(net, step_size=0.01, callback=callback)
     before = weights(net)
     learner.learn(torch.randn(4, 20), torch.randn(4, 1))
     after = weights(net)
     assert not torch.equal(before, after)
     learner.learn(torch.randn(4, 20), torch.randn(4, 1))
     assert torch.equal(after, weights(net))
-    assert (method.steps, method.seen) == (2, [(4, 5)])
+    assert (callback.steps, callback.seen) == (2, [(4, 5)])
 
 
 def test_a_method_sees_all_hidden_layers_of_a_convolutional_network():
     net = ConvNet(2, 4)
-    method = Frozen(net)
-    Backprop(net, loss="nll", method=method).learn(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 0]))
-    assert len(method.seen) == 5
-    assert all(shape[0] == 3 for shape in method.seen)
+    callback = Frozen(net)
+    Backprop(net, loss="nll", callback=callback).learn(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 0]))
+    assert len(callback.seen) == 5
+    assert all(shape[0] == 3 for shape in callback.seen)
 
 
-def ppo(method):
+def ppo(callback):
     torch.manual_seed(0)
     policy, value = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4]), MLPVF(3, act_type="ReLU", h_dim=[4])
     rng = np.random.default_rng(0)
     learner = PPO(
-        policy, Buffer(3, 2, 8), 1e-2, 0.9, value, 0.9, torch.optim.Adam, n_itrs=1, n_slices=2, rng=rng, method=method
+        policy,
+        Buffer(3, 2, 8),
+        1e-2,
+        0.9,
+        value,
+        0.9,
+        torch.optim.Adam,
+        n_itrs=1,
+        n_slices=2,
+        rng=rng,
+        callback=callback,
     )
     for _ in range(8):
         o, op, a = rng.normal(size=3), rng.normal(size=3), rng.normal(size=2)
@@ -94,12 +104,12 @@ def test_both_networks_of_ppo_have_a_method():
     torch.manual_seed(0)
     untouched = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4])
     assert torch.equal(weights(learner.pol.mean_net), weights(untouched.mean_net))
-    assert [(method.steps, method.seen) for method in learner.methods] == [(2, [(4, 4)])] * 2
+    assert [(callback.steps, callback.seen) for callback in learner.callbacks] == [(2, [(4, 4)])] * 2
     other = ppo(partial(Frozen, allowed=5))
     assert not torch.equal(weights(other.pol.mean_net), weights(untouched.mean_net))
-    other.methods[0].steps = 9
+    other.callbacks[0].steps = 9
     other.load_state_dict(learner.state_dict())
-    assert other.methods[0].steps == 2
+    assert other.callbacks[0].steps == 2
 
 
 @pytest.mark.parametrize(
@@ -108,11 +118,11 @@ def test_both_networks_of_ppo_have_a_method():
         ("Frozen", {"allowed": -1}, ("allowed", -1)),
         ("Frozen", {"power": 1}, ("power",)),
         ("Unfinished", {}, ("load_state_dict",)),
-        ("weights", {}, ("lop.algos.method:Method",)),
+        ("weights", {}, ("lop.algos.callback:Callback",)),
     ],
 )
 def test_an_unusable_method_is_named(name, settings, facts):
-    with refusal("method", f"{__name__}:{name}", *facts):
+    with refusal("callback", f"{__name__}:{name}", *facts):
         make(f"{__name__}:{name}", FFNN(20), settings)
 
 

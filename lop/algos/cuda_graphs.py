@@ -1,6 +1,6 @@
 """Steps that a GPU repeats by itself.
 
-A small network's step is over before Python has told the GPU of its hundreds of kernels. Recorded once, as a CUDA
+A small network's step is over before Python has told the GPU of its hundreds of kernels. GraphedStep once, as a CUDA
 graph, the step is told in one word. It computes what it computed before, bit for bit.
 """
 
@@ -16,7 +16,7 @@ ALIKE = 2  # steps of a kind before one is recorded; the first makes the optimiz
 KINDS = 2  # that are kept: an epoch's last minibatch may be smaller than the others
 
 
-class Recorded:
+class GraphedStep:
     """A function of tensors on a CUDA device that is recorded, and then repeated as long as its inputs are of a kind.
 
     Args:
@@ -28,7 +28,7 @@ class Recorded:
 
     Example::
 
-        descend = Recorded(descend, optimizer)
+        descend = GraphedStep(descend, optimizer)
         for x, y in minibatches:
             loss = descend(x, y)
     """
