@@ -13,7 +13,8 @@ from lop.common.sources import digest
 # NaN and infinity keep their meaning; sums may be computed in another order than written, by vector instructions.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 # A function that only compiled functions call: what would let Python call it takes as long to compile as it does.
-compiled: Any = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
+INNER: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+compiled: Any = njit(**INNER)
 
 
 class Entry:

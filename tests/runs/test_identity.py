@@ -145,12 +145,12 @@ def test_differences_name_parameters_and_modules():
 def test_settings_that_would_share_a_name_are_refused(tmp_path):
     cfg = tmp_path / "std.yml"
     text = (PROBLEMS["rl"].folder / "cfg/ant/std.yml").read_text()
-    cfg.write_text(text + "\nmethod: lop.algos.callback:Callback\nmethod_settings: {mode: [a b, ab]}\n")
+    cfg.write_text(text + "\ncallback: lop.algos.callback:Callback\ncallback_settings: {mode: [a b, ab]}\n")
     with pytest.raises(InputError, match="2 settings with 1 names"):
         resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", "mode=ab", cfg)
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "1e0"])
 def test_equal_values_are_equal_runs(value):
-    adapter = TypeAdapter(CallbackParameters.model_fields["method_settings"].annotation)
+    adapter = TypeAdapter(CallbackParameters.model_fields["callback_settings"].annotation)
     assert repr(adapter.validate_python({"strength": value})) == "{'strength': 1}"

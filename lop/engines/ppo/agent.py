@@ -57,7 +57,8 @@ class Agent:
         self.settings, self.rng = settings, rng
         self.buffer = Buffer(o_dim, a_dim, settings.num_steps)
         self.activation = ACTIVATIONS.index(activation)
-        self.sizes = kernels.Sizes(o_dim, *network.hidden, a_dim)
+        first, second = network.hidden
+        self.sizes = kernels.Sizes(o_dim, first, second, a_dim)
         self.words, self.spare = generator.seeded(seed), np.zeros(2)
         self._draw_parameters(network)
         self.moments, self.squares = np.zeros_like(self.parameters), np.zeros_like(self.parameters)
