@@ -23,14 +23,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 if torch.cuda.is_available():
     OTHER_DEVICE = "cuda"
-else:  # before the first backward pass, when torch looks what devices there are
+else:  # must precede the first backward pass, in which torch enumerates the devices
     from pretended import DEVICE
 
     OTHER_DEVICE = str(DEVICE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the folders whose tests take longest, so that no worker ends up alone with them."""
+    """Run the slowest folders first, which balances the load of the workers."""
     items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
 
 
@@ -47,7 +47,7 @@ def python():
 
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the minibatches that a GPU repeats by itself."""
+    """Return a list that collects the minibatch size of every replay of a CUDA graph."""
     sizes, replay = [], Recording.replay
     monkeypatch.setattr(Recording, "replay", lambda self, inputs: sizes.append(len(inputs[0])) or replay(self, inputs))
     return sizes
@@ -60,7 +60,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory, worker_id):
-    """A folder with the built-in MNIST, made once for all workers."""
+    """Return a data folder with the built-in MNIST, prepared once for all workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "data"
     folder.mkdir(exist_ok=True)
@@ -72,18 +72,18 @@ def data(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def other_device() -> str:
-    """The name of a device that is not the CPU: a GPU where there is one, else one that is as strict about it."""
+    """Return the name of a device other than the CPU: a GPU if available, otherwise a simulated device."""
     return OTHER_DEVICE
 
 
 def golden(name: str) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays and settings of tests/golden/<name>."""
+    """Return the arrays and settings of tests/golden/<name>."""
     with np.load(GOLDEN / f"{name}.npz") as arrays:
         return dict(arrays), json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 def images(steps: int, batch: int, classes: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The random images and labels that recorded cases were recorded with."""
+    """Return the random images and labels with which the golden cases were recorded."""
     rng = np.random.RandomState(0)
     x = rng.randint(0, 256, (steps, batch, 3, 32, 32)).astype(np.uint8)
     y = rng.randint(0, classes, (steps, batch))

@@ -1,8 +1,9 @@
-"""A device that is not the CPU, without one: torch sees tensors on `pretended:0`, and their numbers are CPU tensors.
+"""A simulated device other than the CPU, for machines without a GPU.
 
-It is as strict as a GPU: an operation refuses tensors of both kinds, but for numbers (0 dimensions), copies, and
-indices from the CPU; NumPy does not get at its numbers; it has a random generator of its own, and the CPU's does not
-draw for it. What it cannot tell is what the kernels of a real device calculate, and how fast.
+Torch sees tensors on the device `pretended:0`, which wrap CPU tensors. The device is as strict as a GPU: operations
+reject a mix of its tensors and CPU tensors, except for scalars (0 dimensions), copies and indices on the CPU; NumPy
+cannot access its tensors; random numbers come from its own generator and not from that of the CPU. It does not
+reproduce the numerical results or the speed of the kernels of a real device.
 """
 
 import torch
@@ -11,7 +12,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 
 
 class Module(_DummyBackendModule):
-    """What `torch.cuda` is for CUDA."""
+    """Device module, the counterpart of `torch.cuda`."""
 
     generator = torch.Generator()
 
@@ -36,7 +37,7 @@ INDEXED = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch
 
 
 class Pretended(torch.Tensor):
-    """A tensor on the device; `numbers` is where they are."""
+    """Tensor on the simulated device; `numbers` is the CPU tensor that it wraps."""
 
     @staticmethod
     def __new__(cls, numbers):
@@ -60,7 +61,7 @@ class Pretended(torch.Tensor):
         return torch.nn.Parameter(copy, self.requires_grad) if isinstance(self, torch.nn.Parameter) else copy
 
     def __reduce_ex__(self, protocol):
-        return self.detach().cpu().__reduce_ex__(protocol)  # a checkpoint's tensors are loaded to the CPU
+        return self.detach().cpu().__reduce_ex__(protocol)  # tensors of a checkpoint are loaded to the CPU
 
     @classmethod
     def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
@@ -68,7 +69,7 @@ class Pretended(torch.Tensor):
 
 
 def executed(operation, args, kwargs):
-    """What the operation gives on the CPU, put where a device would have it."""
+    """Run an operation on the CPU, and return its results on the device where a real device would."""
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     there = any(isinstance(tensor, Pretended) for tensor in tensors)
     if there and operation not in COPIES:
@@ -86,7 +87,7 @@ def executed(operation, args, kwargs):
 
 
 def refuse_mixed(operation, args, kwargs):
-    """As a GPU does."""
+    """Raise an error if tensors or generators are on the wrong device, as a GPU does."""
     looked_at = (args[0], args[2:], kwargs) if operation in INDEXED else (args, kwargs)
     for leaf in tree_leaves(looked_at):
         if isinstance(leaf, torch.Tensor) and not isinstance(leaf, Pretended) and leaf.ndim:

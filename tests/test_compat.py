@@ -1,4 +1,4 @@
-"""The private parts of other libraries that `lop._compat` uses behave as it documents."""
+"""Private parts of other libraries that `lop._compat` and `lop.common._compat` use behave as documented there."""
 
 import copy
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def parameters():
     return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((3, 4), (3,))]
 
 
-def test_methods_without_dynamo_are_the_functions_inside_the_wrappers():
+def test_without_dynamo_returns_the_wrapped_method():
     wrapped = torch.optim.Optimizer.zero_grad
     plain = _compat.without_dynamo(wrapped)
     assert plain is not wrapped
@@ -37,7 +37,7 @@ def test_methods_without_dynamo_are_the_functions_inside_the_wrappers():
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
-def test_a_step_without_dynamo_is_torchs_to_the_bit(optimizer):
+def test_step_without_dynamo_is_bit_identical_to_torch(optimizer):
     class Plain(optimizer):
         step = _compat.step_without_dynamo(optimizer)
 
@@ -60,7 +60,7 @@ def descend(params, optimizer):
     return loss
 
 
-def test_a_registered_parameter_is_not_computed():
+def test_registered_parameter_is_none_for_computed_weights():
     layer = nn.Linear(2, 3)
     assert _compat.registered_parameter(layer, "weight") is layer.weight
     assert _compat.registered_parameter(layer, "scale") is None
@@ -81,7 +81,7 @@ class Counter(_compat.Converted, nn.Module):
         self.seen.append((buffers["count"].dtype, self.count.dtype, self.count.device.type))
 
 
-def test_after_a_conversion_the_hook_receives_the_previous_buffers():
+def test_hook_after_a_conversion_receives_the_previous_buffers():
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(Counter()))
     counter = net[1][0]
     net.to(torch.float64)
@@ -94,13 +94,13 @@ def test_after_a_conversion_the_hook_receives_the_previous_buffers():
     ]
 
 
-def test_the_network_inside_a_compiled_one():
+def test_uncompiled_returns_the_network_inside_a_compiled_one():
     net = nn.Linear(2, 3)
     assert _compat.uncompiled(torch.compile(net, backend="eager")) is net
     assert _compat.uncompiled(net) is net
 
 
-def test_functions_without_reference_counts():
+def test_without_reference_counts_removes_them_from_compiled_code():
     def last(x, y, swaps):
         for _ in range(swaps):
             x, y = y, x
@@ -112,7 +112,7 @@ def test_functions_without_reference_counts():
         assert any("incref" in code for code in function.inspect_llvm().values()) == counts
 
 
-def test_elapsed_steps_of_a_time_limit():
+def test_elapsed_steps_of_a_time_limit_can_be_read_and_set():
     env = TimeLimit(gymnasium.make("CartPole-v1").unwrapped, max_episode_steps=5)
     assert _compat.elapsed_steps(env) is None
     env.reset(seed=0)
@@ -124,8 +124,8 @@ def test_elapsed_steps_of_a_time_limit():
     assert not env.step(1)[3]
 
 
-def test_the_default_job_rate_limit_is_lifted_and_others_stay():
-    """With Snakemake's limiter; tests/workflow/test_tens.py checks a whole build."""
+def test_default_job_rate_limit_is_lifted_and_others_are_kept():
+    """This test uses Snakemake's own rate limiter."""
     for text, stays in (("100/1s", False), ("20/10s", True)):
         asked = MaxJobsPerTimespan.parse_choice(text)
         workflow = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter=JobRateLimiter(asked)))
@@ -133,8 +133,8 @@ def test_the_default_job_rate_limit_is_lifted_and_others_stay():
         assert bool(workflow.scheduler.job_rate_limiter) == stays
 
 
-def test_a_default_storage_is_recognised():
-    """With Snakemake's settings; tests/workflow/test_storage.py checks a whole build."""
+def test_default_storage_is_recognised():
+    """This test uses Snakemake's settings; tests/workflow/test_storage.py tests a whole build."""
     for provider in (None, "fs"):
         workflow = SimpleNamespace(storage_settings=StorageSettings(default_storage_provider=provider))
         assert plumbing.keeps_files_in_storage(workflow) == (provider is not None)

@@ -7,8 +7,8 @@ import sys
 from lop.common.paths import ROOT
 
 
-def test_the_page_for_ones_own_network(tmp_path):
-    """Run all of its code as one script in another folder, and compare its output with the page."""
+def test_code_of_the_page_your_network_runs_and_gives_the_documented_results(tmp_path):
+    """Run all code of the page as one script in another folder, and check its output."""
     page = (ROOT / "docs" / "your_network.md").read_text()
     script = tmp_path / "page.py"
     script.write_text(

@@ -1,3 +1,5 @@
+"""Atomic writes and leftovers of killed processes."""
+
 import os
 import time
 
@@ -6,7 +8,7 @@ import pytest
 from lop.common.files import ABANDONED, atomic_file, remove_leftovers
 
 
-def test_a_file_is_complete_or_absent(tmp_path):
+def test_file_is_complete_or_absent(tmp_path):
     path = tmp_path / "new" / "file"
     with atomic_file(path) as temporary:
         temporary.write_text("one")
@@ -17,8 +19,8 @@ def test_a_file_is_complete_or_absent(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_temporary_names_differ_between_processes_of_the_same_number(tmp_path):
-    """Two containers may use the same process numbers."""
+def test_temporary_names_differ_even_for_equal_process_ids(tmp_path):
+    """Processes in two containers may have the same process ID."""
     with atomic_file(tmp_path / "file") as first, atomic_file(tmp_path / "file") as second:
         assert first != second
         first.touch()

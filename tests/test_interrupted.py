@@ -1,4 +1,4 @@
-"""The comparison of states that the tests of exact resumption rely on."""
+"""The comparison of states on which the tests of exact resumption rely."""
 
 from collections import OrderedDict
 
@@ -22,7 +22,7 @@ NAN = float("nan")
         (torch.tensor(True), torch.tensor(True)),
     ],
 )
-def test_identical_states(a, b):
+def test_identical_states_are_the_same(a, b):
     assert same(a, b)
 
 
@@ -51,6 +51,6 @@ def test_identical_states(a, b):
         (torch.tensor([NAN, 0.0]), torch.tensor([NAN, -0.0])),
     ],
 )
-def test_different_states(a, b):
+def test_different_states_are_not_the_same(a, b):
     assert not same(a, b)
     assert not same(b, a)

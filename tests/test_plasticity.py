@@ -1,3 +1,5 @@
+"""Measures of plasticity."""
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from lop.plasticity import measure, record_activations
 ARRAYS, SETTINGS = golden("learners")
 
 
-def test_ranks_by_hand():
+def test_ranks_match_hand_computation():
     assert rank(torch.eye(4)) == approximate_rank(torch.eye(4)) == stable_rank(torch.eye(4)) == 4
     assert effective_rank(torch.eye(4)) == pytest.approx(4)
     uneven = torch.diag(torch.tensor([98.0, 1.5, 0.5]))
@@ -38,7 +40,7 @@ def test_ranks_by_hand():
     assert rank(zeros) == effective_rank(zeros) == stable_rank(zeros) == approximate_rank(zeros) == 0
 
 
-def test_rank_has_a_tolerance():
+def test_rank_ignores_singular_values_below_its_tolerance():
     torch.manual_seed(0)
     h = torch.randn(100, 30) @ torch.randn(30, 80)
     assert int(torch.count_nonzero(torch.linalg.svdvals(h))) > 30  # without a tolerance
@@ -46,10 +48,10 @@ def test_rank_has_a_tolerance():
     assert rank(torch.diag(torch.tensor([1.0, 0.1, 0.01])), tolerance=0.05) == 2
 
 
-def test_shares_by_hand():
+def test_fractions_and_magnitudes_match_hand_computation():
     h = torch.zeros(200, 4)
     h[:2, 0] = 1  # active in 1% of the samples: dormant
-    h[:3, 1] = 1  # in 1.5%: not
+    h[:3, 1] = 1  # active in 1.5%: not dormant
     h[:, 2] = -1  # never above zero: dormant
     assert dormant_fraction(h) == pytest.approx(3 / 4)
     assert dead_fraction(h) == pytest.approx(1 / 4)
@@ -58,7 +60,7 @@ def test_shares_by_hand():
 
 
 @pytest.mark.parametrize("j", [0, 1, 2])
-def test_ranks_are_the_published_ones(j):
+def test_ranks_match_published_code(j):
     h, expected = torch.tensor(ARRAYS[f"rank/{j}/matrix"]), SETTINGS[f"rank/{j}"]
     assert rank(h) == (7 if j == 1 else expected["rank"])  # the published count has no tolerance: 40 for j = 1
     assert effective_rank(h) == pytest.approx(expected["effective_rank"], rel=1e-5)
@@ -67,7 +69,7 @@ def test_ranks_are_the_published_ones(j):
 
 
 @pytest.mark.parametrize("shape", [(50, 20), (20, 50), (30, 30)])
-def test_singular_values_are_those_of_an_svd(shape):
+def test_singular_values_match_svd(shape):
     torch.manual_seed(0)
     h = torch.randn(shape)
     h[:, 3] = 0
@@ -78,7 +80,7 @@ def test_singular_values_are_those_of_an_svd(shape):
     )
 
 
-def test_measures_of_a_network():
+def test_hidden_layers_of_a_network_are_measured():
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1))
     with torch.no_grad():
         net[0].weight[0], net[0].bias[0] = 0, -1  # a dead unit
@@ -93,7 +95,7 @@ def test_measures_of_a_network():
     assert not net[1]._forward_hooks
 
 
-def test_measures_of_networks_without_activation_modules():
+def test_networks_without_activation_modules_are_measured():
     """The inputs of layers with weights are measured; every position of a feature map is a sample."""
     names = [layer.name for layer in measure(ConvNet(), torch.randn(20, 3, 32, 32))]
     assert names == ["conv2", "conv3", "fc1", "fc2", "fc3"]
@@ -101,7 +103,7 @@ def test_measures_of_networks_without_activation_modules():
     assert (first.name, first.units) == ("layer1.0.conv1", 2)
 
 
-def test_a_shared_activation_is_recorded_each_time_and_unknown_names_are_named():
+def test_shared_activation_is_recorded_each_time_and_unknown_names_are_rejected():
     relu = nn.ReLU()
     net = nn.Sequential(nn.Linear(2, 3), relu, nn.Linear(3, 4), relu)
     with record_activations(net) as found:
@@ -111,7 +113,7 @@ def test_a_shared_activation_is_recorded_each_time_and_unknown_names_are_named()
         pass
 
 
-def test_measuring_sequences_and_heads_that_come_first():
+def test_sequences_feature_maps_and_heads_defined_first_are_measured():
     net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
     assert measure(net, torch.randn(9, 5, 6))[0].units == 16
     maps = nn.Sequential(nn.Conv1d(6, 7, 3), nn.ReLU(), nn.Conv1d(7, 3, 1))
@@ -128,14 +130,14 @@ def test_measuring_sequences_and_heads_that_come_first():
     assert [(layer.name, layer.units) for layer in measure(HeadFirst(), torch.randn(9, 6))] == [("head", 16)]
 
 
-def test_measuring_leaves_the_network_as_it_was():
+def test_measuring_does_not_change_training_modes():
     net = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
     net[1].eval()
     measure(net, torch.randn(9, 6))
     assert [module.training for module in net] == [True, False, True, True]
 
 
-def test_later_in_place_changes_of_activations_are_not_measured():
+def test_activations_are_measured_before_later_in_place_changes():
     class InPlace(nn.Module):
         def __init__(self):
             super().__init__()
@@ -149,11 +151,11 @@ def test_later_in_place_changes_of_activations_are_not_measured():
     assert measure(InPlace(), torch.randn(9, 6))[0].dead == 1
 
 
-def test_a_layer_of_dead_units_has_no_rank(capfd):
+def test_ranks_of_dead_units_are_zero(capfd):
     dead = torch.zeros(50, 3)
     assert len(singular_values(dead)) == 0
     assert (rank(dead), effective_rank(dead), stable_rank(dead)) == (0, 0, 0)
-    assert capfd.readouterr() == ("", "")  # BLAS would write about a matrix without columns
+    assert capfd.readouterr() == ("", "")  # BLAS prints messages about a matrix without columns
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -1,3 +1,5 @@
+"""Whole numbers written as ranges."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from refusals import refusal
 from lop.common.ranges import numbers_of, ranges
 
 
-def test_ranges():
+def test_consecutive_numbers_are_written_as_ranges():
     assert ranges([]) == ""
     assert ranges([3]) == "3"
     assert ranges([7, 0, 1, 2, 9, 8]) == "0-2, 7-9"
@@ -14,11 +16,11 @@ def test_ranges():
 
 
 @given(st.sets(st.integers(0, 50), min_size=1))
-def test_ranges_name_every_number(numbers):
+def test_ranges_round_trip(numbers):
     assert numbers_of(ranges(numbers)) == sorted(numbers)
 
 
 @pytest.mark.parametrize("text", ["", "5-", "-5", "7-3", "1,,2", "0-9-12", "a", "²"])
-def test_text_that_is_no_list_of_numbers_is_named(text):
+def test_invalid_text_is_rejected(text):
     with refusal("numbers", repr(text), error=ValueError):
         numbers_of(text)

@@ -1,4 +1,4 @@
-"""Metrics files of runs that were never carried out."""
+"""Metrics files of runs that were never executed."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def about(spec: RunSpec, **changes: Any) -> dict[str, Any]:
 
 
 def write_run(results: Path, spec: RunSpec, rows: list[tuple], **changes: Any) -> Path:
-    """Write rows (metric, step, layer or None, value) where the run's metrics belong, with changed metadata."""
+    """Write rows (metric, step, layer or None, value) as the metrics file of a run; `changes` replace its metadata."""
     log = MetricsLog()
     for metric, step, layer, value in rows:
         log.log(metric, step, value, NO_LAYER if layer is None else layer)

@@ -1,3 +1,5 @@
+"""AdamGnT against hand-computed steps and torch.optim.Adam."""
+
 import copy
 import io
 
@@ -31,7 +33,7 @@ def train(make, steps=20, reload_at=None):
 
 
 @pytest.mark.parametrize(("name", "value"), [("lr", -1), ("betas", (0.9, 1.0)), ("weight_decay", -0.1)])
-def test_impossible_values_are_named(name, value):
+def test_invalid_values_are_rejected(name, value):
     with refusal(name, value, error=ValueError):
         AdamGnT([torch.nn.Parameter(torch.ones(1))], **{name: value})
 
@@ -42,8 +44,8 @@ def adam_gnt(shape=(3, 2), **settings):
     return p, AdamGnT([p], lr=0.1, betas=(0.9, 0.99), **settings)
 
 
-def test_published_bias_correction_by_hand():
-    """w -= lr (1 - b2^t) m / (sqrt(v) + eps): at t = 1 m = 0.1 g, v = 0.01 g^2."""
+def test_published_bias_correction_matches_hand_computation():
+    """w -= lr (1 - b2^t) m / (sqrt(v) + eps); at t = 1, m = 0.1 g and v = 0.01 g^2."""
     p, opt = adam_gnt((1,))
     p.data.fill_(1.0)
     p.grad = torch.tensor([2.0])
@@ -54,7 +56,7 @@ def test_published_bias_correction_by_hand():
 
 
 @pytest.mark.parametrize("weight_decay", [0, 0.1])
-def test_corrected_it_is_torchs_adam(weight_decay):
+def test_corrected_variant_equals_torch_adam(weight_decay):
     p, opt = adam_gnt(corrected=True, weight_decay=weight_decay, eps=0)
     q = torch.nn.Parameter(p.detach().clone())
     expected = torch.optim.Adam([q], lr=0.1, betas=(0.9, 0.99), eps=0, weight_decay=weight_decay)
@@ -65,7 +67,7 @@ def test_corrected_it_is_torchs_adam(weight_decay):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
 
 
-def test_a_copy_steps_as_the_original_does():
+def test_deep_copy_takes_the_same_step():
     p, opt = adam_gnt(corrected=True)
     p.grad = torch.ones(3, 2)
     q, copied = copy.deepcopy((p, opt))
@@ -75,7 +77,7 @@ def test_a_copy_steps_as_the_original_does():
     assert torch.equal(p, q)
 
 
-def test_a_state_of_the_published_optimizer_is_accepted():
+def test_state_of_the_published_optimizer_can_be_loaded():
     state = adam_gnt()[1].state_dict()
     del state["param_groups"][0]["corrected"]
     p, opt = adam_gnt()
@@ -85,7 +87,7 @@ def test_a_state_of_the_published_optimizer_is_accepted():
     assert opt.param_groups[0]["corrected"] is False
 
 
-def test_steps_are_counted_by_weight():
+def test_steps_are_counted_per_weight():
     """A row whose state is cleared is updated like a new parameter."""
     p, opt = adam_gnt(corrected=True)
     for _ in range(5):
@@ -104,7 +106,7 @@ def test_steps_are_counted_by_weight():
     assert opt.state[p]["step"].tolist() == [[8, 8], [3, 3], [8, 8]]
 
 
-def test_largest_second_moment_and_closure():
+def test_amsgrad_keeps_the_largest_second_moment_and_step_returns_the_closure_loss():
     p, opt = adam_gnt(amsgrad=True)
     for scale in (10.0, 0.1):
         p.grad = torch.full((3, 2), scale)
@@ -116,7 +118,7 @@ def test_largest_second_moment_and_closure():
         AdamGnT([p], eps=-1)
 
 
-def test_sixteen_bit_parameters_count_their_steps():
+def test_step_counts_of_bfloat16_parameters_are_exact():
     p = torch.nn.Parameter(torch.randn(3, 2).bfloat16())
     opt = AdamGnT([p], lr=1e-3)
     for _ in range(300):

@@ -20,7 +20,7 @@ from lop.nets.valuefs import MLPVF
 
 
 class Frozen(Callback):
-    """Zero all gradients after the allowed number of steps, and count the steps."""
+    """Callback that counts steps and zeroes all gradients after the allowed number of steps."""
 
     def __init__(self, net: nn.Module, allowed: int = 0):
         super().__init__(net)
@@ -54,7 +54,7 @@ def weights(net):
 
 
 @pytest.mark.parametrize("learner", [Backprop, ContinualBackprop])
-def test_a_method_may_change_gradients(learner):
+def test_callback_can_change_gradients(learner):
     net = FFNN(20, num_features=5)
     callback = Frozen(net, allowed=1)
     learner = learner(net, step_size=0.01, callback=callback)
@@ -67,7 +67,7 @@ def test_a_method_may_change_gradients(learner):
     assert (callback.steps, callback.seen) == (2, [(4, 5)])
 
 
-def test_a_method_sees_all_hidden_layers_of_a_convolutional_network():
+def test_callback_receives_all_hidden_layers_of_a_convolutional_network():
     net = ConvNet(2, 4)
     callback = Frozen(net)
     Backprop(net, loss="nll", callback=callback).learn(torch.randn(3, 3, 32, 32), torch.tensor([0, 1, 0]))
@@ -94,12 +94,12 @@ def ppo(callback):
     )
     for _ in range(8):
         o, op, a = rng.normal(size=3), rng.normal(size=3), rng.normal(size=2)
-        told = learner.log_update(o, a, rng.normal(), op, -1.0, None, False)
-    assert told["learned"]
+        metrics = learner.log_update(o, a, rng.normal(), op, -1.0, None, False)
+    assert metrics["learned"]
     return learner
 
 
-def test_both_networks_of_ppo_have_a_method():
+def test_ppo_has_one_callback_per_network():
     learner = ppo(Frozen)
     torch.manual_seed(0)
     untouched = MLPPolicy(3, 2, act_type="ReLU", h_dim=[4])
@@ -121,10 +121,10 @@ def test_both_networks_of_ppo_have_a_method():
         ("weights", {}, ("lop.algos.callback:Callback",)),
     ],
 )
-def test_an_unusable_method_is_named(name, settings, facts):
+def test_unusable_callback_is_rejected(name, settings, facts):
     with refusal("callback", f"{__name__}:{name}", *facts):
         make(f"{__name__}:{name}", FFNN(20), settings)
 
 
-def test_a_method_is_made_with_its_settings():
+def test_callback_receives_its_settings():
     assert make(f"{__name__}:Frozen", FFNN(20), {"allowed": 2}).allowed == 2

@@ -1,4 +1,4 @@
-"""Continual backpropagation as layers of a network."""
+"""Layers that apply continual backpropagation to a network."""
 
 from copy import deepcopy
 
@@ -44,7 +44,7 @@ def train(net, steps, seed=1):
     return losses
 
 
-def test_meets_the_published_numbers():
+def test_training_matches_published_code():
     s = SETTINGS["conv_net2"]
     torch.manual_seed(0)
     net = ConvNet2(s["classes"], s["replacement_rate"], maturity_threshold=s["maturity_threshold"])
@@ -62,7 +62,7 @@ def test_meets_the_published_numbers():
         np.testing.assert_array_equal(getattr(net, f"cbp{i}").ages, ARRAYS[f"conv_net2/ages_{i}"])
 
 
-def test_backward_alone_replaces_units_and_only_in_training():
+def test_units_are_replaced_only_by_a_backward_pass_in_training_mode():
     net = Net(replacement_rate=0.25, maturity_threshold=0)
     x = torch.randn(8, 1, 5, 5)
     net.eval()
@@ -81,15 +81,15 @@ def test_backward_alone_replaces_units_and_only_in_training():
     assert net.cbp2.ages[renewed] == 0
 
 
-def test_gradients_do_not_change():
-    """A layer passes gradients through unchanged; with rate 0 it does not even count ages."""
+def test_layers_do_not_change_gradients():
+    """The layers pass gradients through unchanged; with a replacement rate of 0, they do not count ages either."""
     plain, layered = Net(replacement_rate=0), Net(replacement_rate=1e-9, maturity_threshold=0)
     assert train(plain, 5) == train(layered, 5)
     assert plain.cbp1.ages.tolist() == [0] * 4
     assert layered.cbp1.ages.tolist() == [5] * 4
 
 
-def test_state_is_saved_with_the_network_and_restored_exactly(tmp_path):
+def test_saved_and_copied_networks_continue_exactly(tmp_path):
     settings = {"replacement_rate": 0.1, "maturity_threshold": 3, "decay_rate": 0.9}
     whole = Net(**settings)
     train(whole, 20)
@@ -107,7 +107,7 @@ def test_state_is_saved_with_the_network_and_restored_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_networks_learn_the_same(backend):
+def test_compiled_network_learns_like_an_uncompiled_one(backend):
     net, compiled = (Net(replacement_rate=0.1, maturity_threshold=2) for _ in range(2))
     expected = train(net, 12)
     torch.compiler.reset()
@@ -115,7 +115,7 @@ def test_compiled_networks_learn_the_same(backend):
     assert compiled.cbp2.ages.tolist() == net.cbp2.ages.tolist()
 
 
-def test_wrong_layers_and_settings_are_named():
+def test_invalid_layers_and_settings_are_rejected():
     conv, fc = nn.Conv2d(1, 4, 3), nn.Linear(5, 2)
     with refusal("in_layer", "Conv2d", "Linear", error=ValueError):
         CBPLinear(conv, fc)

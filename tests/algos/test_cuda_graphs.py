@@ -28,7 +28,7 @@ def deterministic_kernels():
     torch.backends.cudnn.deterministic = before
 
 
-def test_units_observed_before_generate_and_test_are_replaced_alike():
+def test_observing_units_before_gen_and_test_gives_the_same_replacements():
     def steps(observed):
         torch.manual_seed(0)
         net = FFNN(5, num_features=8, num_outputs=1)
@@ -47,7 +47,7 @@ def test_units_observed_before_generate_and_test_are_replaced_alike():
 
 
 class Nothing(Callback):
-    """A user-defined method."""
+    """Callback that does nothing."""
 
     def state_dict(self):
         return {}
@@ -57,7 +57,7 @@ class Nothing(Callback):
 
 
 @needs_cuda
-def test_steps_that_vary_are_not_captured():
+def test_steps_that_cannot_be_replayed_are_not_captured():
     net = FFNN(5).cuda()
     assert not Backprop(net, opt="adam").capture()
     assert not Backprop(net, callback=Nothing(net)).capture()
@@ -84,9 +84,9 @@ def learner_of(method, record, learned_before=False):
 
 
 def learn(learner, sizes):
-    """Return losses, outputs and weights for minibatches of these sizes.
+    """Train on minibatches of the given sizes and return losses, outputs and weights.
 
-    Every 15th step zeroes the output layer, and the last steps are smaller.
+    The output layer is zeroed every 15 steps, and the step size is halved after 41 steps.
     """
     numbers, found = torch.Generator().manual_seed(1), []
     for step, size in enumerate(sizes):
@@ -100,26 +100,26 @@ def learn(learner, sizes):
 
 @needs_cuda
 @pytest.mark.parametrize("method", ["bp", "snp", "contribution", "adaptable_contribution"])
-def test_it_computes_the_same_bits(method, replays):
+def test_replayed_steps_are_bit_identical_to_uncaptured_steps(method, replays):
     sizes = [20, 20, 7] * 8 + [20] * 10 + [7] * 10 + [20] * 10
     torch.cuda.manual_seed(5)
-    told = learner_of(method, record=False)
-    expected = learn(told, sizes)
+    uncaptured = learner_of(method, record=False)
+    expected = learn(uncaptured, sizes)
     assert not replays
     torch.cuda.manual_seed(5)
-    repeated = learner_of(method, record=True)
-    found = learn(repeated, sizes)
+    captured = learner_of(method, record=True)
+    found = learn(captured, sizes)
     assert {20, 7} == set(replays)
     assert len(replays) > len(sizes) - 15
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     if method in UTILITIES:
-        assert same(repeated.gnt.state_dict(), told.gnt.state_dict())
-        assert any(int(ages.min()) < len(sizes) for ages in told.gnt.ages)
+        assert same(captured.gnt.state_dict(), uncaptured.gnt.state_dict())
+        assert any(int(ages.min()) < len(sizes) for ages in uncaptured.gnt.ages)
 
 
 @needs_cuda
 @pytest.mark.parametrize("method", ["bp", "contribution"])
-def test_a_learner_that_has_already_learned_can_be_captured(method, replays):
+def test_learner_can_be_captured_after_training_has_begun(method, replays):
     expected = learn(learner_of(method, record=False, learned_before=True), [20] * 6)
     found = learn(learner_of(method, record=True, learned_before=True), [20] * 6)
     assert len(replays) == 4
@@ -127,12 +127,12 @@ def test_a_learner_that_has_already_learned_can_be_captured(method, replays):
 
 
 @needs_cuda
-def test_layers_that_replace_units_are_not_captured():
+def test_networks_with_unit_replacing_layers_are_not_captured():
     assert not Backprop(ConvNet2(2).cuda(), **SETTINGS).capture()
 
 
 @needs_cuda
-def test_another_kind_of_step_is_recorded_for_itself():
+def test_each_input_shape_has_its_own_graph():
     weight = torch.ones(3, device="cuda")
     times = GraphedStep(lambda x: x * weight[: len(x)])
     for size in (3, 2, 1, 3):
@@ -142,7 +142,7 @@ def test_another_kind_of_step_is_recorded_for_itself():
 
 
 @needs_cuda
-def test_a_step_that_synchronises_with_the_cpu_is_an_error():
+def test_capturing_a_step_that_synchronises_with_the_cpu_raises():
     x = torch.ones(3, device="cuda")
     step = GraphedStep(lambda x: x.sum().item())
     step(x), step(x)

@@ -1,3 +1,5 @@
+"""Optimizers without torch._dynamo against torch's own optimizers."""
+
 import subprocess
 import sys
 
@@ -16,7 +18,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_they_are_torchs_bit_for_bit(name):
+def test_optimizers_are_bit_identical_to_torch(name):
     ours, torchs = getattr(eager, name), getattr(torch.optim, name)
     expected = train(lambda p: torchs(p, **CASES[name]))
     for reload_at in (None, 10):
@@ -24,7 +26,7 @@ def test_they_are_torchs_bit_for_bit(name):
             assert torch.equal(a, b)
 
 
-def test_groups_hooks_and_closures_are_torchs():
+def test_parameter_groups_hooks_and_closures_work_as_in_torch():
     p, q = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
     optimizer = eager.SGD([p], lr=0.1)
     optimizer.add_param_group({"params": [q], "lr": 1.0})
@@ -46,7 +48,7 @@ def test_groups_hooks_and_closures_are_torchs():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_differentiable_step_is_torchs(name):
+def test_differentiable_step_matches_torch(name):
     def gradient_through_a_step(make):
         torch.manual_seed(0)
         w = torch.nn.Parameter(torch.randn(3))
@@ -58,8 +60,8 @@ def test_a_differentiable_step_is_torchs(name):
     assert torch.equal(*map(gradient_through_a_step, (getattr(eager, name), getattr(torch.optim, name))))
 
 
-def test_nothing_imports_torchs_compiler():
-    """It would delay the start of every run by two seconds."""
+def test_optimizers_do_not_import_torch_dynamo():
+    """The import would delay the start of every run by two seconds."""
     script = """if True:
         import sys, torch
         from lop.algos.adam import AdamGnT

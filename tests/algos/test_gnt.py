@@ -1,4 +1,4 @@
-"""Generate-and-test against the published code, by hand, and by its properties."""
+"""Generate-and-test: published numbers, hand-computed values and properties."""
 
 from copy import deepcopy
 
@@ -28,7 +28,7 @@ def perceptron(*sizes):
 
 
 def features(net, x):
-    """Hidden activations of a ReLU network."""
+    """Return the hidden activations and the output of a ReLU network."""
     found, h = [], x
     for module in net:
         h = module(h)
@@ -37,7 +37,7 @@ def features(net, x):
     return found, h
 
 
-def test_redo_resets_the_published_units():
+def test_redo_resets_the_same_units_as_published_code():
     h = torch.tensor(ARRAYS["redo/features"])  # (samples, layers, units)
     net = perceptron(3, 24, 24, 2)
     redo = ReDo(net, "relu", threshold=SETTINGS["redo"]["threshold"], reset_period=1)
@@ -47,7 +47,7 @@ def test_redo_resets_the_published_units():
 
 
 def one_layer():
-    """Two units; w_in = [1, -3], w_out = [[2, 0], [-4, 1]]."""
+    """Return a network of two hidden units with w_in = [1, -3] and w_out = [[2, 0], [-4, 1]]."""
     net = perceptron(1, 2, 2)
     net[0].weight.data = torch.tensor([[1.0], [-3.0]])
     net[2].weight.data = torch.tensor([[2.0, 0.0], [-4.0, 1.0]])
@@ -66,8 +66,8 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("utility", BY_HAND)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # compiled, and by torch
-def test_utilities_by_hand(utility, dtype):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the compiled and the torch implementation
+def test_utilities_match_hand_computation(utility, dtype):
     units = GnT(one_layer().to(dtype), "relu", None, util_type=utility, replacement_rate=0.01, decay_rate=0.9)
     units.gen_and_test([torch.tensor([[1.0, 2.0], [3.0, -4.0]], dtype=dtype)])
     torch.testing.assert_close(
@@ -82,7 +82,7 @@ def test_utilities_by_hand(utility, dtype):
     decay_rate=st.sampled_from([0.0, 0.5, 0.99]),
     track_mean=st.booleans(),
 )
-def test_the_compiled_update_is_torchs(n_units, batch, utility, decay_rate, track_mean):
+def test_compiled_update_matches_torch(n_units, batch, utility, decay_rate, track_mean):
     net = perceptron(3, n_units, 2)
     compiled = UnitStatistics(hidden_layers(net)[0], decay_rate, utility, 5, track_mean)
     by_torch = UnitStatistics(hidden_layers(net)[0], decay_rate, utility, 5, track_mean)
@@ -90,7 +90,7 @@ def test_the_compiled_update_is_torchs(n_units, batch, utility, decay_rate, trac
         h = torch.randn(batch, n_units)
         compiled.update(h)
         by_torch._update(h)
-        net[2].weight.data = torch.randn_like(net[2].weight)  # new memory is noticed
+        net[2].weight.data = torch.randn_like(net[2].weight)  # reallocated weights are detected
         for name, expected in by_torch.named_buffers():
             torch.testing.assert_close(compiled.get_buffer(name), expected, rtol=1e-5, atol=1e-6)
 
@@ -101,7 +101,7 @@ def test_the_compiled_update_is_torchs(n_units, batch, utility, decay_rate, trac
     decay_rate=st.sampled_from([0.0, 0.5, 0.99]),
     channels_last=st.booleans(),
 )
-def test_the_compiled_update_of_convolutions_is_torchs(channels, utility, decay_rate, channels_last):
+def test_compiled_update_of_convolutions_matches_torch(channels, utility, decay_rate, channels_last):
     layout = torch.channels_last if channels_last else torch.contiguous_format
     modules = [nn.Conv2d(2, channels, 3), nn.Conv2d(channels, 4, 2), nn.Linear(4 * 6, 3)]
     layers = hidden_layers([module.to(memory_format=layout) for module in modules])
@@ -125,8 +125,12 @@ def test_the_compiled_update_of_convolutions_is_torchs(channels, utility, decay_
     seed=st.integers(0, 1000),
 )
 @torch.no_grad()
-def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
-    """Immature units stay; a new unit is silent; others are untouched; the count is rate x mature x steps within 1."""
+def test_replacement_affects_only_mature_units_at_the_given_rate(n_units, rate, threshold, utility, seed):
+    """Check all properties of replacement.
+
+    Immature units stay, new units have no effect on the output, other units do not change, and the number of
+    replacements differs by at most 1 from the sum over steps of rate x mature units.
+    """
     net = perceptron(3, n_units, 2)
     torch.manual_seed(seed)
     units = GnT(
@@ -161,7 +165,7 @@ def test_properties_of_replacement(n_units, rate, threshold, utility, seed):
 
 @pytest.mark.parametrize("sizes", [(11, 256), (17, 256), (111, 256), (256, 64)])
 @pytest.mark.parametrize("init", ["kaiming", "lecun", "xavier", "orthogonal"])
-def test_new_weights_are_as_large_as_initial_ones(init, sizes):
+def test_new_weights_have_the_scale_of_initial_weights(init, sizes):
     net = perceptron(*sizes, 1)
     initialise(net, init, "relu")
     initial, new = net[0].weight, GnT(net, "relu", None, init=init).draws[0](sizes[1])
@@ -169,14 +173,14 @@ def test_new_weights_are_as_large_as_initial_ones(init, sizes):
     assert rms[1] == pytest.approx(rms[0], rel=0.05)
 
 
-def test_expected_number_of_probabilistic_replacements():
+def test_probabilistic_replacement_has_the_expected_rate():
     net = perceptron(2, 10, 1)
     units = GnT(net, "relu", None, replacement_rate=0.02, maturity_threshold=0)
     n = sum(len(units.gen_and_test([torch.rand(4, 10)])[0]) for _ in range(2000))
     assert 330 < n < 470  # binomial(2000, 0.2): 400, standard deviation 18
 
 
-def test_mean_moves_to_the_next_bias_when_asked():
+def test_move_mean_to_bias_preserves_the_mean_output():
     net = one_layer()
     net[2].bias.data.zero_()
     h = torch.tensor([[1.0, 2.0], [3.0, 4.0]])  # mean [2, 3]
@@ -187,7 +191,7 @@ def test_mean_moves_to_the_next_bias_when_asked():
 
 
 @pytest.mark.parametrize("make", [lambda p: torch.optim.Adam(p, 0.1), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)])
-def test_optimizer_state_of_replaced_units_is_cleared_when_asked(make):
+def test_clear_optimizer_state_clears_the_state_of_replaced_units(make):
     net = perceptron(3, 4, 2)
     opt = make(net.parameters())
     net(torch.randn(8, 3)).sum().backward()
@@ -207,7 +211,7 @@ def test_optimizer_state_of_replaced_units_is_cleared_when_asked(make):
 
 
 @pytest.mark.parametrize("clear", [False, True])
-def test_redo_clears_the_optimizers_state_of_reset_units_when_asked(clear):
+def test_redo_clears_the_optimizer_state_of_reset_units_on_request(clear):
     net = perceptron(3, 4, 2)
     opt = torch.optim.Adam(net.parameters(), 0.1)
     net(torch.ones(8, 3)).sum().backward()
@@ -222,7 +226,7 @@ def test_redo_clears_the_optimizers_state_of_reset_units_when_asked(clear):
         assert (opt.state[p]["exp_avg"] == expected).all()
 
 
-def test_state_is_restored_exactly():
+def test_resumed_replacement_equals_uninterrupted_replacement():
     histories = []
     for interrupted in (False, True):
         net = perceptron(3, 6, 2)
@@ -250,24 +254,24 @@ def test_state_is_restored_exactly():
         ("util_type", "x"),
     ],
 )
-def test_impossible_values_are_named(argument, value):
+def test_invalid_values_are_rejected(argument, value):
     with refusal(argument, value, error=ValueError):
         GnT(perceptron(2, 2, 1), "relu", None, **{argument: value})
 
 
-def test_hidden_layers_of_a_network():
+def test_network_of_three_linear_layers_has_two_hidden_layers():
     assert len(hidden_layers(perceptron(3, 4, 5, 2))) == 2
 
 
-def test_units_just_matured_are_not_preferred():
-    """Equally useful units have equal utilities at any age, although the running mean of a young one is biased."""
+def test_newly_matured_units_are_not_preferred_for_replacement():
+    """Equally useful units have equal utilities at any age, although the running mean of a young unit is biased."""
     net = perceptron(1, 2, 1)
     net[2].weight.data.fill_(1)
     units = GnT(net, "relu", None, replacement_rate=0.5, maturity_threshold=3, decay_rate=0.99, accumulate=True)
     statistics = units.statistics[0]
     statistics.ages[1], statistics.utility[1] = 500, 1 - 0.99**500  # |h| was 1 for 500 steps
     for _ in range(3):
-        assert not len(units.gen_and_test([torch.tensor([[1.01, 1.0]])])[0])  # the young one is a little better
+        assert not len(units.gen_and_test([torch.tensor([[1.01, 1.0]])])[0])  # the young unit is slightly more useful
         units.owed = [0.0]
     for _ in range(2):
         (chosen,) = units.gen_and_test([torch.tensor([[1.01, 1.0]])])
@@ -276,7 +280,7 @@ def test_units_just_matured_are_not_preferred():
     assert chosen.tolist() == [1]
 
 
-def test_all_units_and_none():
+def test_rate_1_replaces_all_units_and_rate_0_none():
     for n_units in (1, 4):
         net = perceptron(2, n_units, 1)
         everything = GnT(net, "relu", None, replacement_rate=1, maturity_threshold=0, accumulate=True)
@@ -288,14 +292,14 @@ def test_all_units_and_none():
         assert all(torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
 
 
-def test_a_rate_of_all_units_never_takes_more_than_are_mature():
+def test_rate_of_all_units_never_replaces_more_than_the_mature_units():
     net = perceptron(2, 4, 1)
     units = GnT(net, "relu", None, replacement_rate=0.5, maturity_threshold=2, accumulate=True, rate_of="all")
     counts = [len(units.gen_and_test([torch.rand(3, 4)])[0]) for _ in range(9)]
-    assert counts == [0, 0, 2, 2, 0, 2, 2, 0, 2]  # two per step, as soon as enough are mature
+    assert counts == [0, 0, 2, 2, 0, 2, 2, 0, 2]  # two per step, as soon as two are mature
 
 
-def test_copies_are_independent_and_types_can_be_changed():
+def test_copies_are_independent_and_can_be_converted_to_another_dtype():
     net = perceptron(3, 5, 2)
     units = GnT(net, "relu", None, replacement_rate=0.1, maturity_threshold=2, accumulate=True)
     h = torch.rand(4, 5)
@@ -312,7 +316,7 @@ def test_copies_are_independent_and_types_can_be_changed():
     assert units.statistics[0].ages[0] == 2
 
 
-def test_sixteen_bit_networks_count_in_thirty_two():
+def test_ages_of_bfloat16_networks_are_float32():
     net = perceptron(3, 5, 2)
     units = GnT(net, "relu", None, replacement_rate=0.01, maturity_threshold=300, accumulate=True)
     units.statistics[0].ages += 257
@@ -324,7 +328,7 @@ def test_sixteen_bit_networks_count_in_thirty_two():
     assert units.ages[0].dtype == torch.float32
 
 
-def test_redo_resets_a_layer_that_is_dead():
+def test_redo_resets_all_units_of_a_dead_layer():
     redo = ReDo(perceptron(6, 16, 3), "relu", reset_period=1)
     assert len(redo.replace_units([torch.zeros(10, 16)])[0]) == 16
     assert len(redo.replace_units([torch.cat([torch.ones(10, 8), torch.zeros(10, 8)], 1)])[0]) == 8

@@ -1,4 +1,4 @@
-"""Continual backpropagation wrapped around networks of any kind."""
+"""KeepPlastic: continual backpropagation for networks of any kind."""
 
 from copy import deepcopy
 
@@ -73,7 +73,7 @@ def train(net, opt, plastic, steps, seed=1, run=None):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adam_gnt"])
 @pytest.mark.parametrize("make", NETWORKS)
-def test_it_finds_the_layers_and_replaces_at_the_rate(make, optimizer, device):
+def test_hidden_layers_are_found_and_the_replacement_rate_is_kept(make, optimizer, device):
     net, opt, plastic = build(make, optimizer, device)
     assert plastic.names == NETWORKS[make]
     losses, replaced = train(net, opt, plastic, 40)
@@ -85,7 +85,7 @@ def test_it_finds_the_layers_and_replaces_at_the_rate(make, optimizer, device):
 
 
 @pytest.mark.parametrize("make", NETWORKS)
-def test_a_replaced_unit_is_silent_and_its_optimizer_state_is_gone(make):
+def test_replaced_units_have_no_effect_and_no_optimizer_state(make):
     net, opt, plastic = build(make, replacement_rate=0.3, maturity_threshold=0)
     _, (replaced,) = train(net, opt, plastic, 1)
     x = torch.randn(5, 3, 6, 6)
@@ -100,7 +100,7 @@ def test_a_replaced_unit_is_silent_and_its_optimizer_state_is_gone(make):
 
 
 @pytest.mark.parametrize("make", NETWORKS)
-def test_state_is_restored_exactly(make, tmp_path):
+def test_resumed_training_equals_uninterrupted_training(make, tmp_path):
     whole = build(make)
     train(*whole, 20)
     expected = train(*whole, 20, seed=2)
@@ -114,7 +114,7 @@ def test_state_is_restored_exactly(make, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_networks(backend):
+def test_compiled_networks_are_supported_if_wrapped_before_the_first_forward_pass(backend):
     expected = train(*build(mlp), 12)
     torch.compiler.reset()
     net, opt, plastic = build(mlp)
@@ -141,7 +141,7 @@ class DataDependent(nn.Module):
         return self.fc2(h) if h.sum() > 1 else self.fc2(-h)
 
 
-def test_layers_may_be_named_where_tracing_fails():
+def test_layers_can_be_given_where_tracing_fails():
     net = DataDependent()
     with refusal("torch.fx", "DataDependent.forward", "layers", error=ValueError):
         KeepPlastic(net)
@@ -155,7 +155,7 @@ def test_layers_may_be_named_where_tracing_fails():
     assert not net.fc2._forward_pre_hooks
 
 
-def test_networks_without_hidden_units_are_refused():
+def test_networks_without_hidden_units_are_rejected():
     with refusal("net", 0, "outputs", error=ValueError):
         KeepPlastic(nn.Sequential(nn.Linear(3, 2)))
 
@@ -187,8 +187,8 @@ def test_copies_of_the_network_are_not_observed():
     torch.testing.assert_close(plastic.util, expected.util)
 
 
-def test_initialisers_see_the_whole_layer():
-    """The fan-out is that of all units, not only of the replaced ones."""
+def test_initialisers_receive_the_whole_weight_matrix():
+    """The fan-out counts all units of the layer, not only the replaced ones."""
     net = nn.Sequential(nn.Linear(20, 2000), nn.ReLU(), nn.Linear(2000, 1))
     plastic = KeepPlastic(net, replacement_rate=1 / 2000, maturity_threshold=0, init=nn.init.xavier_uniform_)
     net(torch.randn(2, 20))

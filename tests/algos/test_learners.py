@@ -1,4 +1,4 @@
-"""The learners, their networks and optimizers against the published code's numbers."""
+"""Learners, networks and optimizers against numbers of the published code."""
 
 from contextlib import nullcontext
 
@@ -32,14 +32,14 @@ def network(case):
 
 
 @pytest.mark.parametrize("case", LEARNING)
-def test_a_torch_seed_gives_the_published_weights(case):
+def test_initial_weights_of_a_seed_match_published_code(case):
     for name, p in network(case).named_parameters():
         np.testing.assert_array_equal(p.detach().numpy(), ARRAYS[f"{case}/init/{name.replace('.', '/')}"])
 
 
 @pytest.mark.parametrize("case", LEARNING)
-def test_learners_meet_the_published_numbers(case):
-    """Losses, replaced units, their new weights and final weights of 400 steps, for every optimizer and utility."""
+def test_training_matches_published_code(case):
+    """Compare losses, replaced units, their new weights and the final weights of 400 steps."""
     s, net = SETTINGS[case], network(case)
     torch.manual_seed(1)
     arguments = {"step_size": s["step_size"], "loss": s["loss"], "opt": s["opt"]}
@@ -64,7 +64,7 @@ def test_learners_meet_the_published_numbers(case):
         np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_convolutional_learner_meets_the_published_numbers():
+def test_convolutional_learner_matches_published_code():
     s = CONV_SETTINGS
     torch.manual_seed(0)
     net = ConvNet()
@@ -90,7 +90,7 @@ RECORDED, RECORDED_SETTINGS = golden("recorded")
 
 
 @pytest.mark.parametrize("case", [case for case in RECORDED_SETTINGS if case.startswith("mlp")])
-def test_random_utilities_and_probabilistic_replacement_meet_the_published_numbers(case):
+def test_random_utilities_and_probabilistic_replacement_match_published_code(case):
     torch.manual_seed(0)
     net = DeepFFNN(20, 50, 3, 3)
     torch.manual_seed(1)
@@ -105,8 +105,8 @@ def test_random_utilities_and_probabilistic_replacement_meet_the_published_numbe
     np.testing.assert_array_equal(replaced, RECORDED[f"{case}/replaced"])
 
 
-def test_shrink_and_perturb_by_its_moments():
-    """With a loss of 0, a step shrinks weights by lr * weight_decay and adds noise of the given scale."""
+def test_shrink_and_perturb_scales_weights_and_adds_noise_of_the_given_scale():
+    """With a loss of 0, a step multiplies weights by 1 - lr * weight_decay and adds noise."""
     torch.manual_seed(0)
     net = MyLinear(300, 200)
     weight, bias = net.layers[0].weight, net.layers[0].bias
@@ -120,7 +120,7 @@ def test_shrink_and_perturb_by_its_moments():
     assert bias.std().item() == pytest.approx(0.01, rel=0.2)
 
 
-def test_perturbation_is_drawn_biases_first_layer_by_layer():
+def test_perturbation_is_drawn_layer_by_layer_with_biases_first():
     torch.manual_seed(0)
     net = FFNN(3, 4)
     before = [p.detach().clone() for p in (net.layers[0].bias, net.layers[0].weight, net.layers[2].bias)]
@@ -132,8 +132,8 @@ def test_perturbation_is_drawn_biases_first_layer_by_layer():
 
 
 @pytest.mark.parametrize("opt", ["sgd", "adam", "adamW"])
-def test_optimizers_are_torchs(opt):
-    """One step by hand on w = 1, gradient 2 (w^2), with weight decay 0.5."""
+def test_one_step_of_each_optimizer_matches_hand_computation(opt):
+    """The loss is w^2 at w = 1, so the gradient is 2; the weight decay is 0.5."""
     net = MyLinear(1, 1)
     net.layers[0].weight.data.fill_(1)
     net.layers[0].bias.requires_grad_(False)
@@ -143,7 +143,7 @@ def test_optimizers_are_torchs(opt):
     assert net.layers[0].weight.item() == pytest.approx(expected[opt])
 
 
-def test_momentum():
+def test_momentum_matches_hand_computation():
     net = MyLinear(1, 1)
     net.layers[0].weight.data.fill_(1)
     net.layers[0].bias.requires_grad_(False)
@@ -157,7 +157,7 @@ def test_momentum():
     ("opt", "clear", "cleared"),
     [("sgd", None, False), ("sgd", True, True), ("adam", None, True), ("adam", False, False)],
 )
-def test_whether_replaced_units_keep_their_momentum(opt, clear, cleared):
+def test_moments_of_replaced_units_are_cleared_on_request_and_by_default_with_adam(opt, clear, cleared):
     torch.manual_seed(0)
     net = FFNN(3, 8)
     settings = {"replacement_rate": 0.5, "maturity_threshold": 1, "accumulate": True, "momentum": 0.9}
@@ -172,7 +172,7 @@ def test_whether_replaced_units_keep_their_momentum(opt, clear, cleared):
 
 
 @pytest.mark.parametrize("learner", [Backprop, ContinualBackprop, ConvCBP])
-def test_impossible_settings_are_named(learner):
+def test_invalid_settings_are_rejected(learner):
     net = FFNN(2)
     with refusal("loss", "l1", "nll", "mse", error=ValueError):
         learner(net, loss="l1")
@@ -182,8 +182,8 @@ def test_impossible_settings_are_named(learner):
         learner(net, opt="adamW")
 
 
-def test_dropout_and_online_normalisation_learn_online():
-    """Errors decrease on a stream of single examples."""
+def test_networks_with_dropout_or_online_normalisation_learn_online():
+    """The error decreases on a stream of single examples."""
     for extra in ({"dropout": 0.1}, {"online_norm": (0.99, 0.9)}):
         torch.manual_seed(0)
         net = DeepFFNN(10, 30, 1, num_hidden_layers=2, **extra)

@@ -1,4 +1,4 @@
-"""PPO against the numbers of the published code, against autograd, and by hand."""
+"""PPO against numbers of the published code and hand-computed values."""
 
 from contextlib import contextmanager
 from copy import deepcopy
@@ -30,14 +30,14 @@ def networks(o_dim=6, a_dim=3, h_dim=(16, 16)):
 
 
 def record_replaced_units(learner: PPO) -> list[tuple[int, int, int, int]]:
-    """Rows (optimizer step, 0 policy / 1 value network, hidden layer, unit), filled as the learner learns."""
+    """Return a list that collects a row (optimizer step, 0 policy / 1 value, hidden layer, unit) per replaced unit."""
     rows: list[tuple[int, int, int, int]] = []
     for which, units in enumerate((learner.pol_gnt, learner.val_gnt)):
         if units is None:
             continue
         original = units.replace_units
 
-        def recorded(features, original=original, which=which, steps=count(1)):  # noqa: B008 (a counter a network)
+        def recorded(features, original=original, which=which, steps=count(1)):  # noqa: B008 (one counter per network)
             step, chosen = next(steps), original(features)
             rows.extend((step, which, layer, int(u)) for layer, us in enumerate(chosen) for u in us)
             return chosen
@@ -53,7 +53,7 @@ def close(actual, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, eager.Adam])
 @pytest.mark.parametrize("case", CASES)
-def test_meets_the_published_numbers(case, optimizer):
+def test_training_matches_published_code(case, optimizer):
     settings = {key: value for key, value in SETTINGS[case].items() if key != "rounds"}
     torch.manual_seed(0)
     policy, value = networks()
@@ -82,7 +82,7 @@ def test_meets_the_published_numbers(case, optimizer):
 
 @contextmanager
 def published_values(learner, values):
-    """Estimate advantages from these values; tests/golden/README.md explains why."""
+    """Estimate advantages from the given values; tests/golden/README.md explains why."""
     estimate = learner.returns_and_advantages
     learner.returns_and_advantages = lambda rewards, dones, _: estimate(rewards, dones, values[:, 0])
     yield
@@ -90,7 +90,7 @@ def published_values(learner, values):
 
 
 def play(learner, expected):
-    """Feed one rollout; the actions that our policy draws are the published ones."""
+    """Feed one published rollout, and check that the policy draws the same actions."""
     observations = [*expected["obs"], expected["next_obs_last"][0]]
     for t in range(64):
         action, log_probability, _ = learner.pol.action(torch.tensor(observations[t])[None])
@@ -109,28 +109,28 @@ def play(learner, expected):
 
 @torch.no_grad()
 def check_values(learner, expected, last):
-    """Compare our values with the published ones and return those; tests/golden/README.md explains the last one."""
+    """Check the values, and return the published ones; tests/golden/README.md explains the last one."""
     values = learner.vf.value(torch.tensor(np.concatenate((expected["obs"], expected["next_obs_last"]))))
     n = 65 if last else 64
     close(values[:n], expected["values"][:n])
     return torch.tensor(expected["values"])
 
 
-def test_advantages_by_hand():
+def test_advantages_match_hand_computation():
     # delta = r + g (1 - d) V' - V = [1 + 0.5 * 2 - 1, 1 - 2, 1 + 0.5 * 4 - 3] = [1, -1, 0], g lambda = 0.25
     rewards, dones, values = np.ones(3), np.array([0.0, 1.0, 0.0]), np.array([1.0, 2.0, 3.0, 4.0])
     advantages = advantage_estimates(rewards, dones, values, gamma=0.5, gae_lambda=0.5)
     assert advantages.tolist() == [1 + 0.25 * -1, -1, 0]
 
 
-def test_explained_variance_by_hand():
+def test_explained_variance_matches_hand_computation():
     targets = np.array([1.0, 2.0, 3.0, 4.0])
     assert explained_variance(targets, targets) == 1
     assert explained_variance(np.zeros(4), targets) == 0
     assert np.isnan(explained_variance(targets, np.ones(4)))
 
 
-def test_advantages_are_normalised_over_every_minibatch_when_asked(monkeypatch):
+def test_advantages_are_normalised_per_minibatch_on_request(monkeypatch):
     learner, seen, maximum = full_learner(u_adv_scl=False, adv_scl_minibatch=True, no_clipping=True), [], torch.max
     played = (torch.from_numpy(array) for array in (learner.buf.observations, learner.buf.actions))
     learner.buf.log_probabilities[:] = learner.pol.logp_dist(*played)[0].detach()[:, 0]
@@ -142,14 +142,14 @@ def test_advantages_are_normalised_over_every_minibatch_when_asked(monkeypatch):
     close(advantages.std(), 1)
 
 
-def test_equal_advantages_are_normalised_to_zeros():
+def test_equal_advantages_are_normalised_to_zero():
     assert normalised(np.ones(4, np.float32)).tolist() == [0] * 4
     assert normalised(np.ones(1, np.float32)).tolist() == [0]
     close(normalised(np.array([1, 3], np.float32)), np.array([-1, 1]) / np.sqrt(2))
 
 
-def test_a_step_by_hand():
-    """One observation, one unit, one step of SGD, from weights of 1 and biases of 0."""
+def test_one_update_matches_hand_computation():
+    """One observation, one unit, one step of SGD; all weights are 1 and all biases 0."""
     policy, value = MLPPolicy(1, 1, act_type="ReLU", h_dim=(1,)), MLPVF(1, act_type="ReLU", h_dim=(1,))
     with torch.no_grad():
         for p in (*policy.parameters(), *value.parameters()):
@@ -159,24 +159,24 @@ def test_a_step_by_hand():
         return torch.optim.SGD(parameters, lr=lr)
 
     learner = PPO(policy, Buffer(1, 1, 1), 0.1, 0.0, value, 0.0, sgd, n_itrs=1, n_slices=1, u_adv_scl=False)
-    old = -0.5 * (3 - 2) ** 2 - 0.5 * np.log(2 * np.pi)  # the action 3 has the mean 2 and the standard deviation 1
+    old = -0.5 * (3 - 2) ** 2 - 0.5 * np.log(2 * np.pi)  # action 3, mean 2, standard deviation 1
     learner.log([2.0], [3.0], 5.0, [0.0], old, None, True)
-    told = learner.learn()
+    metrics = learner.learn()
     # Return 5, value 2, advantage 3, ratio 1: d loss / d mean = -A (a - mean) = -3, d loss / d value = 2 (2 - 5) = -6.
     assert policy.mean_net[2].bias.item() == pytest.approx(0.1 * 3)
     assert policy.mean_net[2].weight.item() == pytest.approx(1 + 0.1 * 3 * 2)  # h = 2
     assert policy.mean_net[0].weight.item() == pytest.approx(1 + 0.1 * 3 * 1 * 2)  # o = 2
     assert policy.log_std.item() == pytest.approx(0.1 * 3 * ((3 - 2) ** 2 - 1), abs=1e-6)
     assert value.v_net[2].bias.item() == pytest.approx(0.1 * 6)
-    assert told["policy_loss"] == pytest.approx(-3)
-    assert told["value_loss"] == pytest.approx(9)
-    assert told["approx_kl"] == told["clip_fraction"] == 0
-    assert told["entropy"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e))
-    assert told["weight_change"] == pytest.approx(0.6 + 0.6)
+    assert metrics["policy_loss"] == pytest.approx(-3)
+    assert metrics["value_loss"] == pytest.approx(9)
+    assert metrics["approx_kl"] == metrics["clip_fraction"] == 0
+    assert metrics["entropy"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e))
+    assert metrics["weight_change"] == pytest.approx(0.6 + 0.6)
 
 
 @pytest.mark.parametrize(("advantage", "log_ratio", "clips"), [(1, 0.5, True), (1, -0.5, False), (-1, -0.5, True)])
-def test_the_policy_stands_still_where_clipping_binds(advantage, log_ratio, clips):
+def test_clipped_samples_do_not_change_the_policy(advantage, log_ratio, clips):
     torch.manual_seed(0)
     policy, value = networks()
     learner = PPO(
@@ -187,14 +187,14 @@ def test_the_policy_stands_still_where_clipping_binds(advantage, log_ratio, clip
         log_probability, reward = policy.logp_dist(o, a)[0].item(), value.value(o).item() + advantage
     learner.log(o[0], a[0], reward, o[0], log_probability - log_ratio, None, True)
     before = [p.detach().clone() for p in policy.parameters()]
-    told = learner.learn()
+    metrics = learner.learn()
     moved = any(not torch.equal(p, old) for p, old in zip(policy.parameters(), before, strict=True))
     assert moved != clips
-    assert told["clip_fraction"] == 1
+    assert metrics["clip_fraction"] == 1
 
 
 def full_learner(optimizer=torch.optim.Adam, **settings) -> PPO:
-    """A learner with a full buffer, whose last 4 of 10 observations are zero."""
+    """Return a learner with a full buffer, in which the last 4 of 10 components of each observation are zero."""
     torch.manual_seed(1)
     policy, value = networks(o_dim=10)
     settings = {"n_slices": 2, "wd": 0.1, "rng": np.random.default_rng(0)} | settings
@@ -208,7 +208,7 @@ def full_learner(optimizer=torch.optim.Adam, **settings) -> PPO:
 
 @pytest.mark.parametrize("settings", [{}, {"max_grad_norm": 0.5}, {"pgnt": True, "mt": 2, "replacement_rate": 0.2}])
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, eager.Adam])
-def test_copies_and_learners_without_gradients_learn_the_same(optimizer, settings):
+def test_copies_and_learners_with_cleared_gradients_learn_the_same(optimizer, settings):
     learner = full_learner(optimizer, **settings)
     before = [p.detach().clone() for p in learner.parameters]
     copied, without = deepcopy(learner), full_learner(optimizer, **settings)
@@ -225,7 +225,7 @@ def test_copies_and_learners_without_gradients_learn_the_same(optimizer, setting
     ("argument", "value"),
     [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1), ("move_mean_to_bias", True)],
 )
-def test_impossible_values_are_named(argument, value):
+def test_invalid_values_are_rejected(argument, value):
     policy, vf = networks()
     with refusal(argument, value, error=ValueError):
         PPO(
@@ -240,7 +240,7 @@ def test_impossible_values_are_named(argument, value):
         )
 
 
-def test_updates_at_episode_ends_only_when_asked():
+def test_u_epi_up_delays_updates_to_the_end_of_an_episode():
     policy, vf = networks()
     learner = PPO(policy, Buffer(6, 3, 4), 1e-3, 0.99, vf, 0.95, torch.optim.Adam, n_slices=2, u_epi_up=True)
     o = np.zeros(6)

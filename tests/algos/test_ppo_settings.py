@@ -1,4 +1,4 @@
-"""Impossible settings of PPO are named."""
+"""PPO rejects invalid settings."""
 
 import pytest
 from refusals import refusal
@@ -26,11 +26,11 @@ from lop.algos.rl.settings import PPOSettings, UnitReplacement
         (PPOSettings, "perturb_scale", -1),
     ],
 )
-def test_impossible_values_are_named(kind, key, value):
+def test_invalid_values_are_rejected(kind, key, value):
     with refusal(key, value, error=ValueError):
         kind(**{key: value})
 
 
-def test_redo_moves_no_means():
+def test_redo_with_move_mean_to_bias_is_rejected():
     with refusal("move_mean_to_bias", "redo", error=ValueError):
         UnitReplacement("redo", move_mean_to_bias=True)

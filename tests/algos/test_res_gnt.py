@@ -1,4 +1,4 @@
-"""Generate-and-test of residual networks."""
+"""Generate-and-test in residual networks."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ ARRAYS, SETTINGS = golden("recorded")
 
 
 @pytest.mark.parametrize("case", ["res_gnt_weight", "res_gnt_contribution"])
-def test_meets_the_published_numbers(case):
-    """Weights of a seed, losses, and replaced units of a ResNet-18."""
+def test_training_matches_published_code(case):
+    """Compare the losses and replaced units of a ResNet-18 whose weights are drawn from the same seed."""
     s = SETTINGS[case]
     torch.manual_seed(0)
     net = build_resnet18(s["classes"], nn.BatchNorm2d)
@@ -45,14 +45,14 @@ def small() -> ResNet:
     return ResNet((1, 1, 1, 1), num_classes=3, width=2)
 
 
-def test_utilities_by_hand():
-    """The sum over steps of (1 - eta) mean|h|, without decay, times the current mean |w_out|."""
+def test_utilities_match_hand_computation():
+    """The utility is the sum over steps of (1 - eta) mean|h|, without decay, times the current mean |w_out|."""
     net = small()
     units = ResGnT(net, "relu", decay_rate=0.75, util_type="contribution")
     layer = units.layers[0]
     assert layer.outgoing == [net.layer1[0].conv1]
     net.layer1[0].conv1.weight.data.zero_()
-    net.layer1[0].conv1.weight.data[0, :, 0, 0] = torch.tensor([9.0, -36.0])  # of 2 x 9 each: means 0.5 and 2
+    net.layer1[0].conv1.weight.data[0, :, 0, 0] = torch.tensor([9.0, -36.0])  # of 2 x 9 weights each: means 0.5, 2
     h = torch.zeros(1, 2, 2, 2)
     h[0, 0, 0, 0], h[0, 1] = -4, 3  # mean|h| = 1 and 3
     units.statistics[0].update(h)
@@ -60,14 +60,14 @@ def test_utilities_by_hand():
     assert units.statistics[0].utility.tolist() == [0.25 * (1 + 2), 0.25 * (3 + 6)]
     assert units.statistics[0].corrected_utility().tolist() == [0.75 * 0.5, 2.25 * 2]
     units.statistics[0].forget(torch.tensor([1]))
-    assert units.statistics[0].utility.tolist() == [0.75, 2.25]  # as published; its age is new
+    assert units.statistics[0].utility.tolist() == [0.75, 2.25]  # as published: the utility is kept, the age is reset
     assert units.statistics[0].ages.tolist() == [2, 0]
     weight = ResGnT(net, "relu", util_type="weight").statistics[0]
     weight.update(h)
     assert weight.corrected_utility().tolist() == [0.5, 2]
 
 
-def test_a_new_unit_has_new_statistics_and_no_outgoing_weights():
+def test_new_units_have_reset_statistics_and_zero_outgoing_weights():
     net = small()
     units = ResGnT(net, "relu", replacement_rate=0.5, maturity_threshold=0)
     features: list[torch.Tensor] = []
@@ -89,7 +89,7 @@ def test_a_new_unit_has_new_statistics_and_no_outgoing_weights():
     assert std.item() == pytest.approx((2 / units.layers[-1].fan_in) ** 0.5, rel=0.01)
 
 
-def test_without_normalisation_and_with_running_averages():
+def test_networks_without_normalisation_and_running_averages_are_supported():
     net = ResNet((1, 1, 1, 1), num_classes=3, width=2, norm_layer=nn.Identity)
     assert all(not layer.norms for layer in layers_in_order(net))
     with refusal("util_type", "adaptation", "weight", "contribution", error=ValueError):
@@ -100,7 +100,7 @@ def test_without_normalisation_and_with_running_averages():
     assert len(units.gen_and_test(net.predict(torch.randn(2, 3, 32, 32))[1])[0]) == 1
 
 
-def test_means_of_16_bit_activations_are_computed_in_32_bits():
+def test_means_of_bfloat16_activations_are_computed_in_float32():
     torch.manual_seed(0)
     net = small()
     features: list[torch.Tensor] = []

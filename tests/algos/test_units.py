@@ -1,4 +1,4 @@
-"""The position of units in each type of layer, and the detection of hidden layers in a network."""
+"""Units of each type of layer, and the detection of hidden layers in a network."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from lop.nets.online_norm import OnlineNorm
 from lop.nets.torchvision_modified_resnet import ResNet
 
 
-def test_columns_of_a_convolution():
+def test_units_of_a_convolution_are_its_channels():
     layer = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 3, 2))
     h = torch.randn(2, 2, 3, 3)
     assert (layer.units, layer.columns, layer.inputs, layer.fan_in) == (2, 2, 1, 1)
@@ -29,7 +29,7 @@ def test_columns_of_a_convolution():
     torch.testing.assert_close(layer.incoming_magnitude(), layer.incoming.weight.detach().abs().flatten())
 
 
-def test_columns_of_a_flattened_convolution():
+def test_units_of_a_flattened_convolution_have_several_columns():
     layer = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Linear(2 * 4, 5))
     h = torch.randn(3, 2, 2, 2)
     assert (layer.units, layer.columns, layer.inputs) == (2, 8, 4)
@@ -38,7 +38,7 @@ def test_columns_of_a_flattened_convolution():
     torch.testing.assert_close(layer.per_column(torch.tensor([1.0, 2.0])), torch.tensor([1.0] * 4 + [2.0] * 4))
 
 
-def test_sequences_and_several_heads():
+def test_sequences_and_several_heads_are_supported():
     heads = nn.Linear(3, 1), nn.Linear(3, 4)
     layer = HiddenLayer(nn.Linear(2, 3), heads)
     h = torch.randn(2, 5, 3)  # (batch, time, units)
@@ -52,7 +52,7 @@ def test_sequences_and_several_heads():
 @pytest.mark.parametrize(
     ("outgoing", "columns"), [(nn.Conv2d(2, 3, 2), [1]), (nn.Linear(2 * 4, 5), [4, 5, 6, 7]), (nn.Linear(2, 5), [1])]
 )
-def test_renewing_a_unit_touches_it_and_nothing_else(outgoing, columns):
+def test_renew_changes_only_the_given_unit(outgoing, columns):
     conv, norm = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)
     for parameter in [*norm.parameters(), norm.running_mean, norm.running_var]:
         parameter.data.fill_(3)
@@ -68,7 +68,7 @@ def test_renewing_a_unit_touches_it_and_nothing_else(outgoing, columns):
     assert outgoing.weight[:, ~silent].abs().min() > 0
 
 
-def test_normalisations_over_columns_and_of_a_stream():
+def test_renew_resets_flattened_and_online_normalisation():
     conv, flat_norm, online = nn.Conv2d(1, 2, 1), nn.BatchNorm1d(8), OnlineNorm(2)
     flat_norm.running_mean.fill_(3)
     online.output_error.fill_(3)
@@ -86,7 +86,7 @@ def test_normalisations_over_columns_and_of_a_stream():
         (nn.Linear(2, 3), nn.Linear(6, 5)),
     ],
 )
-def test_layers_that_do_not_fit_are_both_named(modules):
+def test_error_names_both_layers_that_do_not_fit(modules):
     with refusal(*modules, error=ValueError):
         HiddenLayer(*modules)
 
@@ -99,24 +99,24 @@ def test_layers_that_do_not_fit_are_both_named(modules):
         ((nn.Linear(2, 3), nn.Linear(3, 1), [nn.BatchNorm1d(4)]), (nn.BatchNorm1d(4), nn.Linear(2, 3), 3)),
     ],
 )
-def test_unusable_layers_and_normalisations_are_named(modules, facts):
+def test_unsupported_layers_and_normalisations_are_rejected(modules, facts):
     with refusal(*facts, error=ValueError):
         HiddenLayer(*modules)
 
 
-def test_a_layer_with_a_parametrized_weight_is_named():
+def test_layer_with_a_parametrised_weight_is_rejected():
     with refusal("ParametrizedLinear", error=ValueError):
         HiddenLayer(weight_norm(nn.Linear(2, 3)), nn.Linear(3, 1))
 
 
-def test_layers_in_order():
+def test_layers_of_a_sequence_include_their_normalisation():
     norm = nn.LayerNorm(4)
     layers = hidden_layers([nn.Linear(3, 4), norm, nn.ReLU(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1)])
     assert [(layer.units, layer.norms) for layer in layers] == [(4, [norm]), (5, [])]
 
 
 class Branches(nn.Module):
-    """A trunk with a residual block, two heads, a layer used twice, and attention-like mixing."""
+    """Network with a trunk, a residual block, two heads, a layer used twice, and attention-like mixing."""
 
     def __init__(self):
         super().__init__()
@@ -136,7 +136,7 @@ class Branches(nn.Module):
         return self.policy(last), self.value(last), self.after(weights)
 
 
-def test_tracing_finds_the_replaceable_layers_and_says_why_others_are_not():
+def test_tracing_finds_replaceable_layers_and_explains_the_others():
     net = Branches()
     found, left_out = find_hidden_layers(net)
     assert list(found) == ["up", "last"]
@@ -148,7 +148,7 @@ def test_tracing_finds_the_replaceable_layers_and_says_why_others_are_not():
     names(left_out["policy"], "outputs")
 
 
-def test_tracing_of_convolutions():
+def test_tracing_finds_hidden_layers_of_convolutional_networks():
     net = ConvNet()
     found, _ = find_hidden_layers(net)
     assert list(found) == ["conv1", "conv2", "conv3", "fc1", "fc2"]
@@ -161,7 +161,7 @@ def test_tracing_of_convolutions():
     names(find_hidden_layers(pooled)[1]["0"], 1, "axis")
 
 
-def test_tied_weights_are_left_alone():
+def test_layers_with_tied_weights_are_left_out():
     net = nn.Sequential(
         nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1)
     )
@@ -171,7 +171,7 @@ def test_tied_weights_are_left_alone():
     names(left_out["2"], net[4])
 
 
-def test_activations_of_another_shape_are_named():
+def test_activations_of_the_wrong_shape_are_rejected():
     flat, conv = HiddenLayer(nn.Linear(2, 3), nn.Linear(3, 1)), HiddenLayer(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 1, 1))
     with refusal("activations", (5, 6), 3, error=ValueError):
         flat.activity(torch.zeros(5, 6))
@@ -186,7 +186,7 @@ def test_activations_of_another_shape_are_named():
 
 
 class Net(nn.Module):
-    """A network of named modules, whose forward pass is a function of it and the input."""
+    """Network of named modules whose forward pass is a given function of the network and the input."""
 
     def __init__(self, forward, **modules):
         super().__init__()
@@ -212,15 +212,15 @@ def twice(net, x):
 
 
 NOT_SEPARABLE = {
-    "flattened beyond space": (lambda n, x: n.b(F.relu(n.a(x)).flatten(2)), {"a": conv(), "b": fc(64, 5)}),
+    "spatial dimensions flattened alone": (lambda n, x: n.b(F.relu(n.a(x)).flatten(2)), {"a": conv(), "b": fc(64, 5)}),
     "flattened with the batch": (lambda n, x: n.b(F.relu(n.a(x)).flatten()), {"a": conv(), "b": fc(64, 5)}),
-    "mean of channels": (lambda n, x: n.b(F.relu(n.a(x)).mean(-3)), {"a": conv(), "b": fc(8, 5)}),
-    "mean of units": (lambda n, x: n.b(n.a(x).mean(-1)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "mean over channels": (lambda n, x: n.b(F.relu(n.a(x)).mean(-3)), {"a": conv(), "b": fc(8, 5)}),
+    "mean over units": (lambda n, x: n.b(n.a(x).mean(-1)), {"a": fc(6, 8), "b": fc(8, 5)}),
     "pooled units": (lambda n, x: n.b(F.max_pool1d(n.a(x), 1)), {"a": fc(6, 8), "b": fc(8, 5)}),
     "pooled by a module": (lambda n, x: n.b(n.p(n.a(x))), {"a": fc(6, 8), "p": nn.MaxPool1d(3, 1, 1), "b": fc(8, 5)}),
-    "used transposed": (twice, {"a": fc(6, 8), "b": fc(8, 5)}),
-    "used by its weight": (lambda n, x: (n.b(n.a(x)), F.linear(x, n.a.weight)), {"a": fc(6, 8), "b": fc(8, 5)}),
-    "a norm used twice": (
+    "also used transposed": (twice, {"a": fc(6, 8), "b": fc(8, 5)}),
+    "weight also used directly": (lambda n, x: (n.b(n.a(x)), F.linear(x, n.a.weight)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "normalisation used twice": (
         lambda n, x: n.c(n.n(n.b(F.relu(n.n(n.a(x)))))),
         {"a": fc(6, 8), "n": nn.LayerNorm(8), "b": fc(8, 8), "c": fc(8, 2)},
     ),
@@ -235,7 +235,7 @@ def test_units_that_are_not_separable_are_left_out(why):
     assert left_out["a"]
 
 
-def test_tied_embeddings_frozen_layers_and_wrong_norms_are_left_out():
+def test_tied_embeddings_frozen_layers_and_unsupported_norms_are_left_out():
     tied = Net(
         lambda n, x: n.out(F.relu(n.fc(n.emb(x)))),
         emb=nn.Embedding(50, 16),
@@ -256,7 +256,7 @@ def test_tied_embeddings_frozen_layers_and_wrong_norms_are_left_out():
     assert list(find_hidden_layers(whole_map)[0]) == ["0"]
 
 
-def test_tracing_sees_the_training_pass_and_leaves_modes_alone():
+def test_tracing_uses_the_training_pass_and_restores_the_modes():
     def forward(net, x):
         h = F.relu(net.a(x))
         return (net.b(h), net.aux(h)) if net.training else net.b(h)
@@ -268,7 +268,7 @@ def test_tracing_sees_the_training_pass_and_leaves_modes_alone():
     assert [net.training, net.a.training, net.b.training] == [False, False, True]
 
 
-def test_a_layer_that_is_pruned_later_is_named():
+def test_renewing_a_pruned_layer_is_rejected():
     net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
     (layer,) = hidden_layers(net)
     prune.l1_unstructured(net[2], "weight", 0.1)

@@ -1,3 +1,5 @@
+"""Verdicts on claims of the paper, their statistics and their tables."""
+
 import json
 
 import numpy as np
@@ -25,7 +27,7 @@ END, START = [0.9, 1], [0, 0.1]
 
 
 def collected(**curves):
-    """Runs' values of curves, (seeds, 10 bins) each, over the whole of figure 4a."""
+    """Return a table of the given values of each curve, (seeds, 10 bins), over all steps of figure 4a."""
     rows = [
         (0, curve, seed, pd.NA, (place + 1) * PANEL.to // 10, value, 1)
         for curve, runs in curves.items()
@@ -36,7 +38,7 @@ def collected(**curves):
 
 
 def ends(*values):
-    """Runs whose values are 0 except in the last bin."""
+    """Return runs whose values are 0 except in the last bin."""
     return [[0.0] * 9 + [value] for value in values]
 
 
@@ -49,7 +51,7 @@ def verdict(claim, setting=PAPER, **curves):
     return judge(claim, collected(**curves), FIGURE, 0, setting)
 
 
-def test_interval_by_hand():
+def test_interval_matches_hand_computation():
     found = verdict(claim(), cbp=ends(5, 7, 9), std=ends(1, 2, 3))
     # differences 4, 5, 6: mean 5, standard error 1 / sqrt 3, t(0.975, 2) = 4.302653
     margin = 4.302653 / np.sqrt(3)
@@ -59,7 +61,7 @@ def test_interval_by_hand():
 
 
 def test_seeds_are_paired():
-    """The seeds differ far more than the methods do."""
+    """Seeds differ far more than methods."""
     found = verdict(claim(), cbp=ends(1, 101, 201), std=ends(0, 100.1, 199.9))
     assert found.verdict == REPRODUCED
     alone = verdict(claim(), cbp=ends(1, 101, 201), std=ends(0, 100.1))
@@ -80,13 +82,13 @@ def test_seeds_are_paired():
         (PAPER, (5, np.nan, 7), (1, 2, 3), None, UNDECIDED, "values of a run are not finite"),
     ],
 )
-def test_verdicts_say_no_more_than_the_data(setting, cbp, std, paper, expected, why):
+def test_verdict_follows_from_the_interval(setting, cbp, std, paper, expected, why):
     found = verdict(claim(paper=paper), setting, cbp=ends(*cbp), std=ends(*std))
     assert (found.verdict, found.why) == (expected, why)
 
 
-def test_a_diverged_run_is_not_averaged_away():
-    """Neither if all bins of the window are NaN, nor if one of two is."""
+def test_diverged_runs_leave_a_claim_undecided():
+    """This holds even if only one of two bins in the window is not finite."""
     wide = claim(higher={"curve": "cbp", "window": [0.8, 1]})
     runs = np.add.outer([5, 6, 7.5], np.arange(10.0))
     runs[1, 8] = np.nan
@@ -110,17 +112,17 @@ def test_a_diverged_run_is_not_averaged_away():
         ((1, 2), (4, 5)),
     ],
 )
-def test_an_interval_without_width_decides_nothing(setting, cbp, std):
+def test_interval_of_zero_width_is_undecided(setting, cbp, std):
     found = verdict(claim(), setting, cbp=ends(*cbp), std=ends(*std))
     assert (found.verdict, found.why) == (UNDECIDED, "all differences are equal")
 
 
-def test_a_difference_below_rounding_is_none():
+def test_differences_within_rounding_error_are_zero():
     found = verdict(claim(), cbp=ends(0.1 + 0.2, 0.3, 0.3), std=ends(0.3, 0.3, 0.3))
     assert found.difference == (0, 0, 0)
 
 
-def test_windows():
+def test_values_are_averaged_over_their_windows():
     falls = [[9.0, 8, 7, 6, 5, 4, 3, 2, 1, 0], [9.5, 8, 7, 6, 5, 4, 3, 2, 1, 0.2]]
     sides = {"higher": {"curve": "std", "window": [0, 0.2]}, "lower": {"curve": "std", "window": [0.85, 1]}}
     found = verdict(claim(**sides), std=falls)
@@ -128,7 +130,7 @@ def test_windows():
     assert found.verdict == REPRODUCED
 
 
-def test_late_claims_wait():
+def test_claim_is_undecided_before_its_required_steps():
     short = collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3))
     short = short[short["bin"] <= PANEL.to // 2]
     found = judge(claim(needs=30_000_000), short, FIGURE, 0, PAPER)
@@ -144,18 +146,18 @@ def test_late_claims_wait():
         ((0.79, 0.8, 0.81), 0.05, LAPTOP, UNDECIDED),
     ],
 )
-def test_likeness(values, within, setting, expected):
+def test_claim_can_compare_a_curve_with_a_given_value(values, within, setting, expected):
     keys = {"higher": None, "lower": None, "near": {"curve": "std", "window": END}, "to": 0.8, "within": within}
     assert verdict(claim(**keys), setting, std=ends(*values)).verdict == expected
 
 
-def test_curve_by_place():
+def test_curves_can_be_given_by_position():
     sides = {"higher": {"curve": 3, "window": END}, "lower": {"curve": 0, "window": END}}
     named = verdict(claim(), cbp=ends(5, 6, 7), std=ends(1, 2, 3))
     assert verdict(claim(**sides), cbp=ends(5, 6, 7), std=ends(1, 2, 3)) == named
 
 
-def test_statistics_by_hand():
+def test_statistics_match_hand_computation():
     values = np.array([0.0, 1, 2, 3, 4, 5, 6, 100])
     assert iqm_estimate(values).value == 3.5
     assert improvement_estimate(np.array([1.0, 2, 3]), np.array([2.0, 2.0])).value == pytest.approx(0.5)
@@ -163,13 +165,13 @@ def test_statistics_by_hand():
     assert np.isnan(mean_estimate(np.array([1.0])).low)
 
 
-def test_every_claim_is_about_its_figure():
+def test_all_claims_of_the_project_are_valid():
     claimed = claimed_figures()
     assert "fig4a" in claimed
     assert all(load_claims(name) for name in claimed)
 
 
-def test_runs_as_published():
+def test_setting_states_whether_runs_are_as_published():
     assert setting_of(load_figure("ed2b", "laptop"), 0, ImageSource()) == Setting("laptop", "", True)
     assert setting_of(load_figure("fig4a", "laptop"), 0, ImageSource()) == Setting("laptop", "", False)
     assert setting_of(load_figure("ed4a", "paper"), 0, ImageSource()) == Setting("paper", "glyphs", False)
@@ -205,39 +207,39 @@ def test_runs_as_published():
         ),
     ],
 )
-def test_mistakes_are_named(tmp_path, text, facts):
+def test_invalid_claims_are_rejected(tmp_path, text, facts):
     file = tmp_path / "claims.yaml"
     file.write_text(text)
     with refusal(file, *facts):
         [load_claims(name, file) for name in claimed_figures(file)]
 
 
-def test_both_forms_of_the_table_list_every_claim(tmp_path):
+def test_csv_and_markdown_tables_list_every_claim(tmp_path):
     table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), ImageSource())
     assert len(table) == len(load_claims("fig4a"))
-    assert set(table["verdict"]) == {UNDECIDED}  # long enough, but other curves have no values
+    assert set(table["verdict"]) == {UNDECIDED}  # the runs are long enough, but other curves have no values
     write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
     assert pd.read_csv(tmp_path / "claims.csv")["claim"].tolist() == table["claim"].tolist()
-    told = (tmp_path / "claims.md").read_text()
-    assert told == as_markdown(table)
-    assert all(f"| fig4a (laptop) | {claim} |" in told for claim in table["claim"])
+    markdown = (tmp_path / "claims.md").read_text()
+    assert markdown == as_markdown(table)
+    assert all(f"| fig4a (laptop) | {claim} |" in markdown for claim in table["claim"])
 
 
 def command(*arguments):
-    """Call `python -m lop.claims` in this process."""
+    """Run `python -m lop.claims` in this process."""
     main(list(map(str, arguments)))
 
 
-def test_by_hand_without_runs(tmp_path, capsys):
+def test_command_without_runs_suggests_snakemake(tmp_path, capsys):
     names(error_line(capsys, command, "fig4a", "--results", tmp_path), tmp_path, "snakemake claims")
 
 
-def test_by_hand_with_an_unknown_figure(tmp_path, capsys):
+def test_command_rejects_an_unknown_figure(tmp_path, capsys):
     names(error_line(capsys, command, "fig4z", "--results", tmp_path), "fig4z", *claimed_figures())
 
 
-def test_a_verdict_depends_on_more_than_the_table():
-    """Also on the claim, the unit and the order of curves, and on whether the runs are the published ones."""
+def test_verdict_inputs_include_everything_a_verdict_depends_on():
+    """These include factor, unit and order of curves, and the source of images if runs need images."""
     figure = load_figure("fig4a", "laptop")
     before = json.dumps(judged_from(figure, ImageSource()))
     (panel,) = figure.panels
@@ -252,7 +254,7 @@ def test_a_verdict_depends_on_more_than_the_table():
 
 
 def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):
-    """Missing runs are left out; a damaged one is named, and nothing is judged."""
+    """Missing runs are left out; a damaged run is an error."""
     figure, conditions = load_figure("fig4a", "smoke"), Conditions()
     assert judged_by_runs(figure, tmp_path, conditions).empty
     files = {}

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that fails on request."""
+"""A loopback HTTP server that fails on request."""
 
 import re
 import threading
@@ -12,8 +12,8 @@ class Server:
 
     def __init__(self):
         self.files: dict[str, bytes] = {}
-        self.failures: dict[str, list[int]] = {}  # statuses to answer first
-        self.cuts: dict[str, list[int]] = {}  # bytes after which the connection ends, first
+        self.failures: dict[str, list[int]] = {}  # error statuses of the first responses
+        self.cuts: dict[str, list[int]] = {}  # positions at which the first transfers are cut
         self.requests: list[tuple[str, str | None]] = []
         self.ranges = True
         self.tags = True
@@ -72,7 +72,7 @@ class Server:
 
 @pytest.fixture(name="server")
 def serving():
-    """A loopback server without files."""
+    """Yield a loopback server without files."""
     server = Server()
     yield server
     server.close()

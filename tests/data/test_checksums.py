@@ -1,4 +1,4 @@
-"""Digests of the contents of files, which are cached until a file changes, and of the code of built-in data."""
+"""Content digests and their cache, files of checksums, and the identity of image sets."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ from lop.data.checksums import Checksums, content_digest
 from lop.data.sets import DATA, ImageSource
 
 
-def test_content_counts_and_packing_does_not(tmp_path):
+def test_digest_depends_on_content_and_not_on_compression(tmp_path):
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"content", 9, mtime=1))
     one = content_digest([path])
@@ -33,7 +33,7 @@ def test_unchanged_files_are_not_read_again(tmp_path, monkeypatch):
         content_digest([path])
 
 
-def test_a_damaged_cache_is_ignored(tmp_path):
+def test_damaged_cache_is_ignored(tmp_path):
     path, cache = tmp_path / "a.bin", tmp_path / ".digests.json"
     path.write_bytes(b"content")
     digest = content_digest([path])
@@ -44,28 +44,28 @@ def test_a_damaged_cache_is_ignored(tmp_path):
     assert list(json.loads(cache.read_text())) == ["a.bin"]
 
 
-def test_a_read_only_folder_is_enough(tmp_path):
+def test_digest_needs_no_writable_folder(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"content")
     digest = content_digest([path])
     (tmp_path / ".digests.json").unlink()
-    (tmp_path / ".digests.json").mkdir()  # root may write to a read-only folder, but not to this
+    (tmp_path / ".digests.json").mkdir()  # unlike a read-only folder, root cannot write to this either
     assert content_digest([path]) == digest
     assert [found.name for found in tmp_path.iterdir() if found.name.endswith(".tmp")] == []
 
 
-def test_a_damaged_file_of_checksums_is_named(tmp_path):
+def test_damaged_file_of_checksums_is_rejected(tmp_path):
     (tmp_path / "checksums.json").write_text("{")
     with refusal("checksums.json", "JSON"):
         Checksums(tmp_path / "checksums.json").of("file")
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_error_names_the_missing_file(tmp_path):
     with refusal(tmp_path / "a.bin"):
         content_digest([tmp_path / "a.bin"])
 
 
-def test_the_identity_of_a_set():
+def test_identity_includes_the_seed_if_images_depend_on_it():
     drawn = ImageSource("glyphs", 0).identity("mnist")
     assert drawn == ImageSource("glyphs", 0).identity("mnist") == ImageSource("glyphs", "0").identity("mnist")
     assert drawn | {"seed": 1} == ImageSource("glyphs", 1).identity("mnist") != drawn
@@ -77,12 +77,12 @@ def test_the_identity_of_a_set():
     assert ImageSource("original", 1).identity("imagenet") == {"source": "original", "seed": 1}
 
 
-def test_a_negative_seed_is_refused():
+def test_negative_seed_is_rejected():
     with refusal("seed", -1):
         ImageSource("glyphs", -1)
 
 
-def test_files_of_a_set():
+def test_files_lists_the_files_of_a_set():
     folder = DATA / "original" / "cifar-100"
     assert ImageSource("original", 5).files("cifar-100") == [folder / "train.bin", folder / "test.bin"]
     assert [path.name for path in ImageSource().files("imagenet", classes=[3, 999])] == ["3.npy", "999.npy"]

@@ -1,4 +1,4 @@
-"""Downloads from a loopback server: whatever fails on the way, only the complete, correct file gets its name."""
+"""Downloads from a loopback server: only a complete and correct file gets its final name."""
 
 import errno
 import hashlib
@@ -53,16 +53,16 @@ def client(tmp_path, server):
 
 @pytest.fixture
 def unknown(tmp_path, server):
-    """A client without a known checksum."""
+    """Return a client without a known checksum."""
     return Client(tmp_path, server, known=False)
 
 
-def test_whole(client):
+def test_file_is_downloaded(client):
     assert client.get() == CONTENT
     assert client.left == ["file"]
 
 
-def test_an_existing_file_is_not_requested(client, server):
+def test_existing_file_is_requested_only_if_its_checksum_is_wrong(client, server):
     client.target.write_bytes(CONTENT)
     assert client.get() == CONTENT
     assert server.requests == []
@@ -70,13 +70,13 @@ def test_an_existing_file_is_not_requested(client, server):
     assert client.get() == CONTENT
 
 
-def test_an_interrupted_transfer_is_continued(client, server):
+def test_interrupted_transfer_is_resumed(client, server):
     server.cuts["file"] = [1000, 50_000]
     assert client.get() == CONTENT
     assert [asked for _, asked in server.requests] == [None, "bytes=1000-", "bytes=50000-"]
 
 
-def test_a_later_call_continues_where_the_first_gave_up(client, server):
+def test_later_call_resumes_a_failed_download(client, server):
     server.cuts["file"] = [1000] * 3
     client.refused(server.url + "file", "1,000", "300,000")
     assert client.left == ["file.part", "file.part.tag"]
@@ -86,18 +86,18 @@ def test_a_later_call_continues_where_the_first_gave_up(client, server):
     assert client.left == ["file"]
 
 
-def test_part_of_another_version_is_not_kept(client, server):
+def test_partial_file_of_another_version_is_discarded(client, server):
     server.tags = False
     server.files["file"] = b"old" * 100_000
     server.cuts["file"] = [1000] * 3
     client.refused()
     server.files["file"] = CONTENT
-    assert client.get() == CONTENT  # the pieces do not fit, so the whole file is requested again
+    assert client.get() == CONTENT  # the parts do not match, so the whole file is requested again
     assert [asked for _, asked in server.requests[-2:]] == ["bytes=1000-", None]
 
 
 @pytest.mark.parametrize("tags", [True, False])
-def test_another_version_without_a_known_checksum(unknown, server, tags):
+def test_partial_file_of_another_version_is_discarded_without_a_known_checksum(unknown, server, tags):
     server.tags = tags
     server.files["file"] = b"old" * 100_000
     server.cuts["file"] = [1000] * 3
@@ -106,26 +106,26 @@ def test_another_version_without_a_known_checksum(unknown, server, tags):
     assert unknown.get() == CONTENT
 
 
-def test_a_complete_part_only_gets_its_name(client, server):
+def test_complete_or_too_long_partial_file_gives_the_correct_file(client, server):
     (client.folder / "file.part").write_bytes(CONTENT)
     assert client.get() == CONTENT
     (client.folder / "file.part").write_bytes(CONTENT + b"more")
     assert client.get() == CONTENT
 
 
-def test_a_server_without_ranges_starts_again(client, server):
+def test_transfer_restarts_if_the_server_ignores_ranges(client, server):
     server.ranges = False
     server.cuts["file"] = [1000]
     assert client.get() == CONTENT
 
 
-def test_corrupted(client, server):
+def test_corrupted_file_is_rejected(client, server):
     server.files["file"] = CONTENT[:-1] + b"?"
     client.refused(sha(server.files["file"]), sha(CONTENT))
     assert client.left == []
 
 
-def test_an_html_page_instead(client, server):
+def test_html_page_is_rejected(client, server):
     server.files["file"] = b"\n<!DOCTYPE html><html>Quota exceeded</html>"
     client.refused("HTML")
     server.content_type = "text/html; charset=utf-8"
@@ -133,35 +133,35 @@ def test_an_html_page_instead(client, server):
     assert client.left == []
 
 
-def test_a_server_that_fails_twice(client, server):
+def test_server_errors_are_retried(client, server):
     server.failures["file"] = [503, 500]
     assert client.get() == CONTENT
     assert len(server.requests) == 3
 
 
-def test_a_server_that_goes_on_failing(client, server):
+def test_retries_end_after_the_given_attempts(client, server):
     server.failures["file"] = [503] * 10
     client.refused(503)
     assert len(server.requests) == QUICK.attempts
 
 
-def test_a_file_that_the_server_lacks_is_requested_once(client, server):
+def test_status_404_is_not_retried(client, server):
     del server.files["file"]
     client.refused(404)
     assert len(server.requests) == 1
 
 
-def test_the_second_address_after_a_dead_one(client, server):
+def test_second_address_is_used_if_the_first_fails(client, server):
     assert client.get(DEAD, server.url) == CONTENT
 
 
-def test_every_address_is_named_when_none_works(client, server):
+def test_error_names_every_failed_address(client, server):
     server.failures["file"] = [404]
     why = os.strerror(errno.ECONNREFUSED)
     client.refused(f"{DEAD}file", why, f"{server.url}file", 404, urls=(DEAD, server.url))
 
 
-def test_a_pinned_checksum_is_enforced(unknown, server, capsys):
+def test_pinned_checksum_is_enforced(unknown, server, capsys):
     assert unknown.get() == CONTENT
     unknown.checksums.pin(unknown.target, "file")
     assert sha(CONTENT) in capsys.readouterr().out
@@ -180,26 +180,26 @@ def test_progress_is_printed(client, capsys):
 
 @pytest.fixture
 def full_disk():
-    """No file may grow beyond 100,000 bytes."""
+    """Limit the size of files to 100,000 bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_reported_at_once(client, server, full_disk):
+def test_full_disk_is_reported_without_retries(client, server, full_disk):
     part = client.folder / "file.part"
     client.refused(part, os.strerror(errno.EFBIG), urls=(server.url, server.url))
     assert len(server.requests) == 1
 
 
-def test_an_impossible_folder_is_reported_at_once(client, server):
+def test_unusable_folder_is_reported_without_a_request(client, server):
     (client.folder / "no folder").touch()
     client.target = client.folder / "no folder" / "file"
     client.refused(client.folder / "no folder" / "file.part", urls=(server.url, server.url))
     assert server.requests == []
 
 
-def test_an_empty_file(client, server):
+def test_empty_file_is_rejected(client, server):
     server.files["file"] = b""
     client.refused(sha(b""), sha(CONTENT))

@@ -1,4 +1,4 @@
-"""The built-in images: identical bytes on every machine, independent of the chunk size, and distinct classes."""
+"""Built-in images: identical bytes on every machine and for every chunk size, and distinct classes."""
 
 import hashlib
 import itertools
@@ -26,7 +26,7 @@ def digest(array):
 
 
 @LOOKS
-def test_the_same_from_the_same_stream_and_different_from_another(look):
+def test_images_are_determined_by_their_stream(look):
     labels = np.arange(8)
     assert np.array_equal(drawn(look, labels, 1), drawn(look, labels, 1))
     assert not np.array_equal(drawn(look, labels, 1), drawn(look, labels, 2))
@@ -34,13 +34,13 @@ def test_the_same_from_the_same_stream_and_different_from_another(look):
 
 @LOOKS
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_how_many_are_drawn_at_a_time_does_not_matter(look, chunk):
+def test_images_do_not_depend_on_the_chunk_size(look, chunk):
     labels = np.arange(30) % 10
     assert np.array_equal(drawn(look, labels, 1), drawn(look, labels, 1, chunk=chunk))
 
 
 @LOOKS
-def test_pixels_use_their_range_and_background_stays_apart_from_the_character(look):
+def test_pixels_use_the_full_range_and_have_a_moderate_mean(look):
     x = drawn(look, np.arange(200) % len(look.characters), 1)
     assert x.shape == (200, look.channels, look.side, look.side)
     assert x.dtype == np.uint8
@@ -49,13 +49,13 @@ def test_pixels_use_their_range_and_background_stays_apart_from_the_character(lo
     assert (15 if look.channels == 1 else 60) < x.mean() < 140
 
 
-def test_the_ground_of_digits_is_zero_as_mnists():
-    """81% of the pixels of MNIST are zero; the online learner only touches rows of weights for the others."""
+def test_fraction_of_zero_pixels_is_similar_to_mnist():
+    """81% of MNIST pixels are zero, and the online learner skips the weights of zero inputs."""
     x = drawn(MNIST, np.arange(200) % 10, 1)
     assert 0.77 < (x == 0).mean() < 0.87
 
 
-def test_mean_images_of_classes_differ_more_than_those_of_one_class():
+def test_mean_images_differ_more_between_classes_than_within():
     labels = np.repeat(np.arange(10), 100)
     x = drawn(MNIST, labels, 1).reshape(10, 2, 50, -1).astype(float).mean(2)
     within = np.abs(x[:, 0] - x[:, 1]).mean()
@@ -63,33 +63,33 @@ def test_mean_images_of_classes_differ_more_than_those_of_one_class():
     assert between > 1.5 * within
 
 
-def test_centre_is_the_mean_of_imagenet_like_pixels():
+def test_pixels_of_imagenet_classes_are_centred():
     x = np.concatenate([built_in.class_images(number, 0) for number in range(0, 1000, 50)])
     assert np.abs(x.mean((0, 2, 3))).max() < 0.01
     assert np.abs(x).max() <= 1
 
 
-def test_a_block_holds_each_class_equally_often():
+def test_block_is_balanced_and_shuffled():
     x, y = built_in.block(CIFAR100, 0, "train", 0)
     assert x.shape == (1000, 3, 32, 32)
     assert (np.bincount(y) == 10).all()
     assert (np.diff(y.astype(int)) != 0).mean() > 0.9
 
 
-def test_blocks_and_parts_and_seeds_are_different_images():
+def test_blocks_parts_and_seeds_have_different_images():
     which = itertools.product((0, 1), ("train", "test"), (0, 1))
     firsts = [built_in.block(MNIST, *one)[0][:20] for one in which]
     assert len({digest(first) for first in firsts}) == len(firsts)
 
 
-def test_pinned_samples():
-    """If these change, every run on built-in images has other data."""
+def test_samples_match_pinned_digests():
+    """If these digests change, every run on built-in images uses other data."""
     assert digest(built_in.block(MNIST, 0, "train", 0)[0][:50]) == MNIST_50
     assert digest(built_in.block(CIFAR100, 0, "train", 0)[0][:50]) == CIFAR100_50
     assert digest(built_in.class_images(7, 0, count=50)) == IMAGENET_50
 
 
-def test_characters_are_there_and_distinct():
+def test_characters_are_distinct_and_available_in_several_fonts():
     assert len(DIGITS) == 10
     assert [len(group) for group in GROUPS] == [5] * 20
     assert len(set("".join(GROUPS))) == 100
@@ -97,14 +97,14 @@ def test_characters_are_there_and_distinct():
     assert all(len(templates(character)) >= 4 for character in "".join(GROUPS) + THOUSAND)
 
 
-def test_no_two_of_the_thousand_look_alike():
+def test_thousand_characters_are_visually_distinct():
     small = [template(character, "DejaVuSans").reshape(16, 4, 16, 4).mean((1, 3)).ravel() for character in THOUSAND]
     small = np.array(small, np.float32)
     nearest = [np.sort(np.abs(small - one).mean(1))[1] for one in small]
     assert min(nearest) > 14.7
 
 
-def test_a_template_is_centred_and_of_one_size():
+def test_templates_are_centred_and_equally_large():
     for font in FONTS:
         ink = template("E", font) > 127
         rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
@@ -114,6 +114,6 @@ def test_a_template_is_centred_and_of_one_size():
         assert abs(columns.mean() - SIDE / 2) < 2
 
 
-def test_a_font_without_the_character_has_no_template():
+def test_font_without_the_character_has_no_template():
     assert template("\N{BLACK CHESS KING}", "STIXGeneralBolIta") is None
     assert template(" ", "DejaVuSans") is None

@@ -1,4 +1,4 @@
-"""Loaders: files are read back as they were written; every kind of damage is reported with the name of the file."""
+"""Loaders read files back as written, and errors about damaged files name the file."""
 
 import gzip
 import pickle
@@ -25,7 +25,7 @@ from lop.data.formats import (
 
 @pytest.fixture
 def idx(tmp_path):
-    """Three images of 2 by 2 pixels."""
+    """Return an IDX file of three images of 2 x 2 pixels."""
     path = tmp_path / "images.gz"
     write_idx(path, np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
     return path
@@ -35,7 +35,7 @@ def regzip(path, change):
     path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()))))
 
 
-def test_idx_comes_back_and_its_bytes_do_not_depend_on_time_or_name(idx, tmp_path):
+def test_idx_files_round_trip_and_are_reproducible(idx, tmp_path):
     assert np.array_equal(read_idx(idx, (3, 2, 2)), np.arange(12).reshape(3, 2, 2))
     other = tmp_path / "other.gz"
     write_idx(other, read_idx(idx, (3, 2, 2)))
@@ -44,7 +44,7 @@ def test_idx_comes_back_and_its_bytes_do_not_depend_on_time_or_name(idx, tmp_pat
     assert not list(tmp_path.glob(".*"))
 
 
-def test_idx_by_hand(tmp_path):
+def test_idx_labels_match_handwritten_bytes(tmp_path):
     path = tmp_path / "labels.gz"
     path.write_bytes(gzip.compress(bytes.fromhex("00000801 00000003 05 00 09")))
     assert read_idx(path, (3,), 10).tolist() == [5, 0, 9]
@@ -62,7 +62,7 @@ def test_idx_by_hand(tmp_path):
         (lambda x: x[:9], (9, 16)),
     ],
 )
-def test_damaged_idx(idx, change, facts):
+def test_damaged_idx_is_rejected(idx, change, facts):
     regzip(idx, change)
     with refusal(idx, *facts):
         read_idx(idx, (3, 2, 2))
@@ -77,19 +77,19 @@ def test_damaged_idx(idx, change, facts):
         (lambda whole: b"<html>", ("gzip",)),
     ],
 )
-def test_damaged_gzip(idx, damage, facts):
+def test_damaged_gzip_is_rejected(idx, damage, facts):
     idx.write_bytes(damage(idx.read_bytes()))
     with refusal(idx, *facts):
         read_idx(idx, (3, 2, 2))
 
 
 @pytest.mark.parametrize(("read", "arguments"), [(read_idx, ((3, 2, 2),)), (read_cifar100, (2,)), (read_class, ())])
-def test_a_missing_file_is_named(read, arguments, tmp_path):
+def test_error_names_the_missing_file(read, arguments, tmp_path):
     with refusal(tmp_path / "file"):
         read(tmp_path / "file", *arguments)
 
 
-def test_mnist_from_four_files(tmp_path):
+def test_mnist_is_read_from_four_files(tmp_path):
     for name, count in (("train", 60_000), ("t10k", 10_000)):
         write_idx(tmp_path / f"{name}-images-idx3-ubyte.gz", np.full((count, 28, 28), 3, np.uint8))
         write_idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.arange(count) % 10)
@@ -109,7 +109,7 @@ def records(tmp_path):
     return path
 
 
-def test_cifar100_records_by_hand(records):
+def test_cifar100_records_match_handwritten_bytes(records):
     content = records.read_bytes()
     assert len(content) == 2 * 3074
     assert content[:5] == bytes([1, 7, 0, 1, 2])  # coarse, fine, then red, row by row
@@ -121,7 +121,7 @@ def test_cifar100_records_by_hand(records):
     assert not found.flags.writeable
 
 
-def test_damaged_cifar100(records):
+def test_damaged_cifar100_is_rejected(records):
     content = records.read_bytes()
     assert CIFAR_RECORD.itemsize == 3074
     for damaged, facts in (
@@ -134,7 +134,7 @@ def test_damaged_cifar100(records):
             read_cifar100(records, 2)
 
 
-def test_a_class_comes_back_mapped_and_split(tmp_path):
+def test_imagenet_class_is_memory_mapped_and_split(tmp_path):
     images = np.linspace(-0.5, 0.5, 700 * 3072, dtype=np.float32).reshape(CLASS_SHAPE)
     write_class(tmp_path / "classes/4.npy", images)
     train, test = load.imagenet_class(tmp_path, 4)
@@ -143,7 +143,7 @@ def test_a_class_comes_back_mapped_and_split(tmp_path):
     assert isinstance(train, np.memmap)
 
 
-def test_damaged_class(tmp_path):
+def test_damaged_class_is_rejected(tmp_path):
     path = tmp_path / "0.npy"
     good = np.zeros(CLASS_SHAPE, np.float32)
     for array, facts in (
@@ -180,7 +180,7 @@ def test_pickles_are_never_loaded(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_damage_anywhere_in_a_classs_header(tmp_path, monkeypatch):
+def test_damaged_header_of_a_class_raises_only_input_errors(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "CLASS_SHAPE", (1, 1, 2, 2))
     path, rng = tmp_path / "0.npy", random.Random(0)
     write_class(path, np.zeros((1, 1, 2, 2), np.float32))

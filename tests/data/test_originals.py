@@ -1,4 +1,4 @@
-"""The original sets, downloaded or from a user's folder, on small files; and errors of `python -m lop.data`."""
+"""Original data sets, downloaded or supplied by the user, and errors of `python -m lop.data`."""
 
 import gzip
 import hashlib
@@ -38,7 +38,7 @@ def checksums(tmp_path):
 
 @pytest.fixture
 def small_cifar(monkeypatch):
-    """CIFAR-100 with five training and two test images."""
+    """Reduce CIFAR-100 to five training and two test images, and return its files."""
     monkeypatch.setattr(originals, "CIFAR100_RECORDS", {"train.bin": 5, "test.bin": 2})
     return {"train.bin": np.zeros(5, CIFAR_RECORD).tobytes(), "test.bin": np.ones(2, CIFAR_RECORD).tobytes()}
 
@@ -52,14 +52,14 @@ def mnist_files():
     return files
 
 
-def test_mnist_by_name(tmp_path, server, checksums):
+def test_mnist_files_are_downloaded_by_name(tmp_path, server, checksums):
     server.files = mnist_files()
     checksums.known = {}
     originals.mnist(tmp_path / "mnist", Origin(checksums, mirrors=(server.url,), patience=QUICK))
     assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(server.files)
 
 
-def test_mnist_of_another_checksum_is_refused(tmp_path, server, checksums):
+def test_mnist_with_a_wrong_checksum_is_rejected(tmp_path, server, checksums):
     server.files = mnist_files()
     name = FIXED_FILES["mnist"][0]
     with refusal(name, hashlib.sha256(server.files[name]).hexdigest(), checksums.of(name)):
@@ -67,7 +67,7 @@ def test_mnist_of_another_checksum_is_refused(tmp_path, server, checksums):
     assert not list((tmp_path / "mnist").iterdir())
 
 
-def test_mnist_in_a_users_folder_is_linked_and_not_changed(tmp_path, supplied, checksums):
+def test_supplied_mnist_is_linked_and_not_modified(tmp_path, supplied, checksums):
     for name, content in mnist_files().items():
         (supplied / name).write_bytes(content)
     checksums.known = {}
@@ -78,7 +78,7 @@ def test_mnist_in_a_users_folder_is_linked_and_not_changed(tmp_path, supplied, c
     assert sorted(path.name for path in supplied.iterdir()) == sorted(mnist_files())
 
 
-def test_mnist_in_a_users_folder_that_lacks_a_file_or_is_damaged(tmp_path, supplied, checksums):
+def test_incomplete_or_damaged_supplied_mnist_is_rejected(tmp_path, supplied, checksums):
     with refusal("data.folder", supplied, *FIXED_FILES["mnist"]):
         originals.mnist(tmp_path / "mnist", Origin(checksums, supplied))
     with refusal("data.folder", supplied / "nowhere"):
@@ -100,7 +100,7 @@ def test_cifar100_is_downloaded_unpacked_and_pinned(tmp_path, server, checksums,
     assert checksums.of(originals.CIFAR100_ARCHIVE) == sha256(archive)
 
 
-def test_a_cifar100_archive_of_another_content(tmp_path, supplied, checksums, small_cifar):
+def test_cifar100_archive_with_wrong_content_is_rejected(tmp_path, supplied, checksums, small_cifar):
     archive = supplied / originals.CIFAR100_ARCHIVE
     tar_gz(archive, ("train.bin", small_cifar["train.bin"]))
     with refusal(archive, "test.bin"):
@@ -112,7 +112,7 @@ def test_a_cifar100_archive_of_another_content(tmp_path, supplied, checksums, sm
     assert not list((tmp_path / "two").iterdir())
 
 
-def test_cifar100_as_python_pickles_is_refused(tmp_path, supplied, checksums):
+def test_cifar100_as_python_pickles_is_rejected(tmp_path, supplied, checksums):
     tar_gz(supplied / "cifar-100-python.tar.gz", ("train", b"pickled"))
     with refusal("data.folder", supplied, "train.bin", "test.bin", originals.CIFAR100_ARCHIVE):
         originals.cifar100(tmp_path / "cifar", Origin(checksums, supplied))
@@ -120,15 +120,15 @@ def test_cifar100_as_python_pickles_is_refused(tmp_path, supplied, checksums):
 
 @pytest.fixture
 def small_classes(monkeypatch):
-    """Four images per class."""
+    """Reduce classes to four images."""
     for module in (formats, imagenet32):
         monkeypatch.setattr(module, "CLASS_SHAPE", (4, *CLASS_SHAPE[1:]))
 
 
-def test_supplied_files_are_pinned_and_other_contents_refused(
+def test_supplied_files_are_pinned_and_changed_content_is_rejected(
     tmp_path, supplied, checksums, small_cifar, small_classes, monkeypatch
 ):
-    """The identity of published images is only their name, so their contents must not change within a project."""
+    """Original data sets are identified only by name, so their content must not change within a project."""
     monkeypatch.setattr(originals, "IMAGENET_CLASSES", 3)
     monkeypatch.setattr(originals.load, "cifar100", lambda folder: None)
     (supplied / "classes").mkdir()
@@ -156,7 +156,7 @@ def npy(array):
     return file.getvalue()
 
 
-def test_the_papers_zip(tmp_path, small_classes):
+def test_zip_archive_of_the_paper_is_unpacked(tmp_path, small_classes):
     classes = [np.full((4, 3, 32, 32), n / 10) for n in range(3)]
     archive = zipped(tmp_path / "zip", *((f"classes/{n}.npy", npy(x)) for n, x in enumerate(classes)))
     unpack_classes(archive, tmp_path / "imagenet", classes=3)
@@ -166,7 +166,7 @@ def test_the_papers_zip(tmp_path, small_classes):
         unpack_classes(archive, tmp_path / "imagenet", classes=4)
 
 
-def test_imagenet_cannot_be_downloaded_and_the_files_to_get_are_named(tmp_path, checksums, supplied):
+def test_error_names_the_imagenet_files_to_download_by_hand(tmp_path, checksums, supplied):
     with refusal("imagenet", originals.OFFICIAL, "data.folder", "--folder"):
         originals.imagenet_by_hand(tmp_path / "imagenet")
     with refusal("data.folder", supplied, "classes/0.npy", "999.npy", originals.OFFICIAL):
@@ -183,14 +183,14 @@ def official(path, batches):
 
 @pytest.fixture
 def batches():
-    """11 batches of 3 images, 11 per class; the first two bytes identify an image."""
+    """Return 11 batches of 3 images, 11 per class; the first two bytes identify an image."""
     data = np.random.default_rng(0).integers(256, size=(33, 3072), dtype=np.uint8)
     data[:, 0], data[:, 1] = np.arange(33), 0
     labels = np.arange(33) % 3 + 1
     return [{"data": data[i : i + 3], "labels": labels[i : i + 3]} for i in range(0, 33, 3)]
 
 
-def test_classes_from_the_official_archive(tmp_path, small_classes, batches):
+def test_classes_are_built_from_the_official_archive(tmp_path, small_classes, batches):
     archive = official(tmp_path / "zip", batches)
     build_classes(archive, tmp_path / "a", seed=0, classes=3)
     found = np.stack([np.load(tmp_path / f"a/classes/{number}.npy") for number in range(3)])
@@ -209,7 +209,7 @@ def test_classes_from_the_official_archive(tmp_path, small_classes, batches):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["classes"]
 
 
-def test_the_choice_is_the_seeds(tmp_path, small_classes, batches):
+def test_seed_determines_the_chosen_images(tmp_path, small_classes, batches):
     archive = official(tmp_path / "zip", batches)
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         build_classes(archive, tmp_path / folder, seed=seed, classes=3)
@@ -221,15 +221,15 @@ def test_the_choice_is_the_seeds(tmp_path, small_classes, batches):
     ("change", "classes", "facts"),
     [
         (lambda x: None, 2, (3, 2)),  # label 3
-        (lambda x: x.__delitem__(slice(3, None)), 3, (3, 4)),  # images of a class
+        (lambda x: x.__delitem__(slice(3, None)), 3, (3, 4)),  # too few images of a class
         (lambda x: x[2].pop("labels"), 3, ("labels", "npz")),
         (lambda x: x[2].update(data=x[2]["data"][:, 1:]), 3, ("data", "uint8", (3, 3071), (3, 3072))),
-        (lambda x: x[2].update(data=x[2]["data"][1:]), 3, (2, 3)),  # images and labels
+        (lambda x: x[2].update(data=x[2]["data"][1:]), 3, (2, 3)),  # different numbers of images and labels
         (lambda x: x[2].update(labels=np.int64(1)), 3, ("labels", "int64", ())),
         (lambda x: x.clear(), 3, ("npz",)),
     ],
 )
-def test_an_official_archive_with_wrong_contents(change, classes, facts, tmp_path, small_classes, batches):
+def test_official_archive_with_wrong_content_is_rejected(change, classes, facts, tmp_path, small_classes, batches):
     change(batches)
     archive = official(tmp_path / "zip", batches)
     with refusal(archive, *facts):
@@ -237,21 +237,21 @@ def test_an_official_archive_with_wrong_contents(change, classes, facts, tmp_pat
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_an_official_archive_that_is_no_zip(tmp_path):
+def test_official_archive_that_is_not_a_zip_is_rejected(tmp_path):
     (tmp_path / "zip").write_bytes(b"no zip")
     with refusal(tmp_path / "zip"):
         build_classes(tmp_path / "zip", tmp_path / "out", 0, 3)
 
 
 def command(*arguments):
-    """Call `python -m lop.data` in this process."""
+    """Run `python -m lop.data` in this process."""
     main(list(map(str, arguments)))
 
 
-def test_classes_by_hand(tmp_path, capsys):
+def test_command_prepares_the_given_classes(tmp_path, capsys):
     classes = ImageSource().folder("imagenet", tmp_path) / "classes"
     classes.mkdir(parents=True)
-    for number in (3, 7):  # left by processes that were killed days ago
+    for number in (3, 7):  # left by processes killed days ago
         (classes / f".{number}.npy.123.tmp").touch()
         os.utime(classes / f".{number}.npy.123.tmp", (0, 0))
     command("imagenet", "--classes", "3-4,6", "--data", tmp_path)
@@ -270,12 +270,12 @@ def test_classes_by_hand(tmp_path, capsys):
         (("imagenet", "--source", "original"), ("imagenet", originals.OFFICIAL, "--folder")),
     ],
 )
-def test_mistakes_on_the_command_line(arguments, facts, tmp_path, capsys):
+def test_invalid_command_lines_are_rejected(arguments, facts, tmp_path, capsys):
     names(error_line(capsys, command, *arguments, "--data", tmp_path), *facts)
 
 
 @pytest.mark.parametrize("where", ["", "itself", "linked"])
-def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp_path, capsys):
+def test_own_folder_of_a_set_is_rejected_as_a_source_and_keeps_its_files(where, tmp_path, capsys):
     own = tmp_path / "original" / "cifar-100"
     own.mkdir(parents=True)
     (own / "train.bin").write_bytes(b"the user's")
@@ -288,7 +288,7 @@ def test_a_folder_that_is_the_sets_own_is_refused_and_keeps_its_files(where, tmp
     assert (own / "train.bin").read_bytes() == b"the user's"
 
 
-def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
+def test_file_is_not_replaced_by_a_link_to_itself(tmp_path):
     (tmp_path / "a").write_bytes(b"content")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     originals.link(tmp_path / "b", tmp_path / "a")
@@ -296,6 +296,6 @@ def test_a_file_is_not_replaced_by_a_link_to_itself(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["file", "/proc/nothing"])
-def test_an_impossible_folder_of_data_is_named(data, tmp_path, capsys):
+def test_unusable_data_folder_is_rejected(data, tmp_path, capsys):
     (tmp_path / "file").touch()
     names(error_line(capsys, command, "mnist", "--data", tmp_path / data), tmp_path / data)

@@ -6,7 +6,7 @@ from PIL import Image
 from lop.data.picture import CELL, COLUMNS, GAP, ROWS, draw
 
 
-def test_three_sets_below_one_another(tmp_path):
+def test_picture_stacks_three_sets(tmp_path):
     path = tmp_path / "glyphs.png"
     draw(path)
     assert path.stat().st_size < 200_000

@@ -1,5 +1,4 @@
-"""The folder of an image set depends on its source, seed and drawing code; an error about a missing file names the
-command that makes it."""
+"""Image sets have a folder per source, seed and drawing code; errors name the command that creates missing files."""
 
 import pytest
 from refusals import refusal
@@ -11,7 +10,7 @@ from lop.data.sets import ImageSource
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Replace drawing: every file holds only its seed."""
+    """Write only the seed to each file instead of drawing images."""
     monkeypatch.setattr(
         built_in, "write_cifar100", lambda folder, seed: put(seed, folder / "train.bin", folder / "test.bin")
     )
@@ -27,13 +26,13 @@ def put(seed, *paths):
 
 
 def refused(images, *arguments, facts=()):
-    """Check that the first missing file and the facts are named."""
+    """Check that the error names the first missing file and the facts."""
     missing = next(path for path in images.files(*arguments) if not path.exists())
     with refusal(missing, *facts):
         images.must_exist(*arguments)
 
 
-def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):
+def test_error_names_the_missing_file_and_the_command_that_creates_it(tmp_path):
     data = tmp_path / "of all"
     made = prepare("cifar-100", ImageSource(seed=3), data=data)
     ImageSource(seed=3).must_exist("cifar-100", [], data)
@@ -42,7 +41,7 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path):
     refused(ImageSource(seed=3), "cifar-100", [], data, facts=[command])
 
 
-def test_the_command_names_the_missing_classes(tmp_path):
+def test_command_in_the_error_lists_the_missing_classes(tmp_path):
     prepare("imagenet", ImageSource(), [1], data=tmp_path)
     refused(ImageSource(), "imagenet", [0, 1, 2, 3, 900], tmp_path, facts=["--classes 0,2-3,900`"])
     refused(ImageSource(), "imagenet", range(0, 1000, 2), tmp_path, facts=["--classes 0-998`"])
@@ -51,8 +50,8 @@ def test_the_command_names_the_missing_classes(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar-100", []), ("imagenet", [1, 2])])
-def test_another_seed_or_other_drawing_code_leads_to_another_folder(name, classes, tmp_path, monkeypatch):
-    """All of them can exist side by side."""
+def test_each_seed_and_drawing_code_has_its_own_folder(name, classes, tmp_path, monkeypatch):
+    """All folders can exist side by side."""
     made = {path: "0" for path in prepare(name, ImageSource(), classes, data=tmp_path)}
     refused(ImageSource(seed=7), name, classes, tmp_path)
     made |= {path: "7" for path in prepare(name, ImageSource(seed=7), classes, data=tmp_path)}
@@ -63,7 +62,7 @@ def test_another_seed_or_other_drawing_code_leads_to_another_folder(name, classe
     assert {path: path.read_text() for path in made} == made
 
 
-def test_files_that_were_copied_by_hand_are_used_unchanged(tmp_path):
+def test_manually_copied_files_are_used_unchanged(tmp_path):
     classes = [tmp_path / f"original/imagenet/classes/{number}.npy" for number in range(1000)]
     put(0, *classes)
     before = classes[0].stat()
@@ -71,7 +70,7 @@ def test_files_that_were_copied_by_hand_are_used_unchanged(tmp_path):
     assert classes[0].stat() == before
 
 
-def test_files_in_a_users_folder_are_not_modified(tmp_path, monkeypatch):
+def test_supplied_files_are_not_modified(tmp_path, monkeypatch):
     mine = [tmp_path / "mine" / name for name in ("train.bin", "test.bin")]
     put(0, *mine)
     monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
@@ -81,7 +80,7 @@ def test_files_in_a_users_folder_are_not_modified(tmp_path, monkeypatch):
     assert [path.resolve() for path in made] == mine
 
 
-def test_the_seed_chooses_from_the_official_archive(tmp_path, monkeypatch):
+def test_seed_determines_the_images_of_the_official_archive(tmp_path, monkeypatch):
     """Each seed has its own folder."""
     monkeypatch.setattr(
         "lop.data.originals.imagenet", lambda folder, origin, seed: put(seed, folder / "classes" / "0.npy")

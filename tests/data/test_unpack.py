@@ -1,4 +1,4 @@
-"""Archives: only the wanted files are unpacked, each to its own place; a hostile archive is refused."""
+"""Only the requested files of an archive are unpacked, and hostile archives are rejected."""
 
 import errno
 import gzip
@@ -18,7 +18,7 @@ from lop.data.unpack import unpack
 
 
 def tar_gz(path, *members):
-    """Write an archive of members: (name, content) or TarInfo."""
+    """Write a tar.gz archive of members, each (name, content) or TarInfo."""
     with tarfile.open(path, "w:gz") as tar:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
@@ -31,7 +31,7 @@ def tar_gz(path, *members):
 
 
 def zipped(path, *members):
-    """Write an archive of members: (name or ZipInfo, content)."""
+    """Write a zip archive of members (name or ZipInfo, content)."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members:
             archive.writestr(name, content)
@@ -47,7 +47,7 @@ def special(name, kind):
 
 @pytest.fixture
 def out(tmp_path):
-    """A folder within a folder, so that files written outside of it are noticed."""
+    """Return a folder in an otherwise empty one, so that files written outside are detected."""
     (tmp_path / "in").mkdir()
     return tmp_path / "in" / "out"
 
@@ -64,7 +64,7 @@ def refused(archive, out, *facts, **options):
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
-def test_only_what_is_wanted(pack, tmp_path, out):
+def test_only_requested_files_are_unpacked(pack, tmp_path, out):
     archive = pack(tmp_path / "archive", ("x/a.bin", b"good"), ("x/other", b"no"))
     take(archive, out)
     assert [path.name for path in out.iterdir()] == ["a.bin"]
@@ -73,7 +73,7 @@ def test_only_what_is_wanted(pack, tmp_path, out):
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
 @pytest.mark.parametrize("name", ["../a.bin", "/tmp/a.bin", "x/../../a.bin", "..\\a.bin"])
-def test_a_path_out_of_the_folder(pack, name, tmp_path, out):
+def test_paths_outside_the_folder_are_rejected(pack, name, tmp_path, out):
     archive = pack(tmp_path / "archive", (name, b"evil"), ("a.bin", b"good"))
     refused(archive, out, repr(name))
 
@@ -87,18 +87,18 @@ def test_a_path_out_of_the_folder(pack, name, tmp_path, out):
         (tarfile.FIFOTYPE, "device"),
     ],
 )
-def test_links_and_devices_in_a_tar(kind, name, tmp_path, out):
+def test_links_and_devices_in_a_tar_are_rejected(kind, name, tmp_path, out):
     refused(tar_gz(tmp_path / "archive", special("a.bin", kind)), out, "a.bin", name)
 
 
-def test_a_link_in_a_zip(tmp_path, out):
+def test_links_in_a_zip_are_rejected(tmp_path, out):
     info = zipfile.ZipInfo("a.bin")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     refused(zipped(tmp_path / "archive", (info, b"/etc/passwd")), out, "a.bin", "link")
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
-def test_bombs(pack, tmp_path, out, monkeypatch):
+def test_decompression_bombs_are_rejected(pack, tmp_path, out, monkeypatch):
     large = pack(tmp_path / "large", ("a.bin", bytes(1_000_000)))
     refused(large, out, "a.bin", 1000000, 100)
     many = pack(tmp_path / "many", ("b", bytes(1_000)), ("c", bytes(1_000)), ("d", bytes(1_000)))
@@ -109,7 +109,7 @@ def test_bombs(pack, tmp_path, out, monkeypatch):
 
 
 @pytest.mark.parametrize("pack", [tar_gz, zipped])
-def test_damaged(pack, tmp_path, out):
+def test_damaged_archives_are_rejected(pack, tmp_path, out):
     archive = pack(tmp_path / "archive", ("a.bin", bytes(range(100))))
     whole = archive.read_bytes()
     for damaged in (whole[: len(whole) // 2], whole[:60] + b"????" + whole[64:], gzip.compress(b"no tar")):
@@ -117,7 +117,7 @@ def test_damaged(pack, tmp_path, out):
         refused(archive, out)
 
 
-def test_a_file_that_fails_its_check_is_not_kept(tmp_path, out):
+def test_file_that_fails_its_check_is_not_kept(tmp_path, out):
     refused(zipped(tmp_path / "archive", ("x/a.bin", b"bad")), out, "x/a.bin", "a.bin is bad", check=bad)
 
 
@@ -136,7 +136,7 @@ def bad(file):
         ([("../b.bin", b"new")], "../b.bin"),
     ],
 )
-def test_an_archive_that_is_refused_changes_nothing(pack, members, fact, tmp_path, out):
+def test_rejected_archive_changes_nothing(pack, members, fact, tmp_path, out):
     out.mkdir()
     (out / "a.bin").write_bytes(b"good")
     archive = pack(tmp_path / "archive", ("a.bin", b"new"), *members)
@@ -151,7 +151,7 @@ def test_leftovers_of_a_killed_process_are_deleted(tmp_path, out):
     assert [path.name for path in out.iterdir()] == ["a.bin"]
 
 
-def test_the_checksum_of_gzip_is_verified(tmp_path, out):
+def test_gzip_checksum_is_verified(tmp_path, out):
     archive = tar_gz(tmp_path / "archive", ("a.bin", b"good"))
     whole = archive.read_bytes()
     archive.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
@@ -160,7 +160,7 @@ def test_the_checksum_of_gzip_is_verified(tmp_path, out):
     refused(archive, out)
 
 
-def test_too_many_bytes_after_the_last_member(tmp_path, out, monkeypatch):
+def test_too_many_bytes_after_the_last_member_are_rejected(tmp_path, out, monkeypatch):
     archive = tar_gz(tmp_path / "archive", ("a.bin", b"good"))
     archive.write_bytes(archive.read_bytes() + gzip.compress(bytes(50_000)))
     monkeypatch.setattr(module, "MOST_BYTES", 50_000)
@@ -168,7 +168,7 @@ def test_too_many_bytes_after_the_last_member(tmp_path, out, monkeypatch):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damage_anywhere_in_a_zip(method, tmp_path, out):
+def test_damaged_zip_raises_only_input_errors(method, tmp_path, out):
     archive = tmp_path / "archive"
     with zipfile.ZipFile(archive, "w", method) as packed:
         packed.writestr("a.bin", random.Random(0).randbytes(200))
@@ -180,7 +180,7 @@ def test_damage_anywhere_in_a_zip(method, tmp_path, out):
             take(archive, out, most=300)
 
 
-def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path, out):
+def test_full_disk_is_not_reported_as_a_damaged_archive(tmp_path, out):
     def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 

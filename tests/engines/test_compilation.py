@@ -1,4 +1,4 @@
-"""Compiled code on disk: shared by processes that start together, and renewed when code that it calls changes."""
+"""Compiled code on disk is shared by concurrent processes and renewed when the code that it calls changes."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ print(sum(activations.apply_activation.function.stats.cache_misses.values()))
 """
 
 
-def test_processes_that_start_together_compile_a_function_once(tmp_path):
+def test_concurrent_processes_compile_a_function_once(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", SCRIPT]
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -26,7 +26,7 @@ def test_processes_that_start_together_compile_a_function_once(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a", "b"])
-def test_a_change_of_called_code_changes_the_name(name, monkeypatch):
+def test_name_of_a_compiled_function_contains_the_digest_of_its_code(name, monkeypatch):
     monkeypatch.setattr(compilation, "digest", lambda module: name * 16)
 
     def function(x):
@@ -36,7 +36,7 @@ def test_a_change_of_called_code_changes_the_name(name, monkeypatch):
     assert entry.function.py_func.__qualname__.endswith(name * 16)
 
 
-def test_functions_are_compiled_where_there_are_no_locks(monkeypatch, tmp_path):
+def test_functions_are_compiled_on_file_systems_without_locks(monkeypatch, tmp_path):
     def unavailable(self):
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""The compiled PPO agent against the numbers of the published code, and step by step against the reference."""
+"""The compiled PPO agent against numbers of the published code and against the reference agent."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def close(actual, expected, tolerance=1e-5):
 
 
 def published(case):
-    """Settings of one of the recorded cases under our names."""
+    """Return the settings of a recorded case under this library's names, and the number of rounds."""
     keys = dict(SETTINGS[case])
     units = UnitReplacement(
         algorithm="redo" if keys.pop("redo", False) else "cbp",
@@ -59,7 +59,7 @@ def published(case):
 
 
 @pytest.mark.parametrize("case", SETTINGS)
-def test_it_meets_the_published_numbers(case, monkeypatch):
+def test_training_matches_published_code(case, monkeypatch):
     settings, rounds = published(case)
     agent = compiled.Agent(6, 3, RELU, settings, seed=0, rng=np.random.default_rng(0))
     for name, tensor in named_parameters(agent).items():
@@ -81,17 +81,17 @@ def test_it_meets_the_published_numbers(case, monkeypatch):
             agent.buffer.store(observations[t], *played, None, bool(expected["dones"][t, 0]))
         close(agent._values(np.stack(observations)[:64]), expected["values"][:64, 0])
         monkeypatch.setattr(agent, "_values", lambda _, values=expected["values"]: values[:, 0])
-        told = agent.learn()
+        metrics = agent.learn()
         monkeypatch.undo()
-        replaced += told["policy_units_replaced"], told["value_units_replaced"]
-        close(told["weight_change"], expected["weight_change"])
+        replaced += metrics["policy_units_replaced"], metrics["value_units_replaced"]
+        close(metrics["weight_change"], expected["weight_change"])
     for name, tensor in named_parameters(agent).items():
         close(tensor, ARRAYS[f"{case}/final/{name}"])
     assert replaced.tolist() == np.bincount(ARRAYS[f"{case}/replaced"][:, 1], minlength=2).tolist()
 
 
 def named_parameters(agent):
-    """Parameters under the names of the reference's state dicts."""
+    """Return the parameters under the names of the reference's state dicts."""
     found = {"log_std": agent.parameters[-agent.sizes.actions :]}
     for network, layers in zip(("mean_net", "v_net"), agent.layers(agent.parameters).values(), strict=True):
         for index, (weights, biases) in enumerate(layers):
@@ -110,12 +110,12 @@ CASES = {
     },
     "clipped gradients, unclipped surrogate": {"max_grad_norm": 0.5, "clip_coef": None},
     "redo": {"units": {"algorithm": "redo", "threshold": 0.5, "reset_period": 5}},
-    "redo, clearing moments": {
+    "redo, cleared moments": {
         "units": {"algorithm": "redo", "threshold": 0.5, "reset_period": 5, "clear_optimizer_state": True}
     },
-    "several units a step": {"activation": "tanh", "units": {"replacement_rate": 0.3, "maturity_threshold": 3}},
-    "moving means": {"activation": "tanh", "units": {**CBP, "move_mean_to_bias": True}},
-    "clearing moments": {"activation": "tanh", "units": {**CBP, "clear_optimizer_state": True}},
+    "several units per step": {"activation": "tanh", "units": {"replacement_rate": 0.3, "maturity_threshold": 3}},
+    "means moved to biases": {"activation": "tanh", "units": {**CBP, "move_mean_to_bias": True}},
+    "cleared moments": {"activation": "tanh", "units": {**CBP, "clear_optimizer_state": True}},
     **{name: {"activation": name, "init": "kaiming"} for name in ("Tanh", "sigmoid", "elu")},
     **{f"init {name}": {"init": name} for name in ("default", "xavier")},
     **{
@@ -134,7 +134,7 @@ CASES = {
 
 
 def agents(activation="ReLU", init="lecun", units=None, o_dim=7, a_dim=3, **settings):
-    """The reference agent and the compiled one with the same settings and seeds."""
+    """Return the reference agent and the compiled agent with the same settings and seeds."""
     network = NetworkSettings((16, 12), activation, init)
     replacement = UnitReplacement(**units) if units else None
     settings = PPOSettings(
@@ -154,7 +154,7 @@ def weights(agent):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_computes_what_the_reference_computes(case):
+def test_compiled_agent_matches_the_reference(case):
     both = agents(**CASES[case])
     for ours, theirs in zip(*map(weights, both), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -172,16 +172,16 @@ def test_it_computes_what_the_reference_computes(case):
             for agent in both:
                 agent.buffer.store(observation, *played)
         assert both[0].value(following) == pytest.approx(both[1].value(following), abs=2e-5)
-        told, expected = both[1].learn(), both[0].learn()
-        assert told == pytest.approx(expected, rel=2e-3, abs=1e-4)
-        replaced += told["policy_units_replaced"] + told["value_units_replaced"]
+        metrics, expected = both[1].learn(), both[0].learn()
+        assert metrics == pytest.approx(expected, rel=2e-3, abs=1e-4)
+        replaced += metrics["policy_units_replaced"] + metrics["value_units_replaced"]
         for ours, theirs in zip(*map(weights, both), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=2e-5)
     assert (replaced > 10) == ("units" in CASES[case])
 
 
-def test_weights_of_inputs_that_are_zero_for_a_while_still_move():
-    """Adam's moments of an input go on moving its weights after the input has become zero."""
+def test_weights_of_inputs_that_become_zero_still_change():
+    """Adam's moments keep changing the weights of an input after the input becomes zero."""
     both, draws = agents(), np.random.default_rng(3)
     for columns in (7, 4):
         for _ in range(64):
@@ -209,7 +209,7 @@ def test_weights_of_inputs_that_are_zero_for_a_while_still_move():
         ("a_dim", 16, {"a_dim": 16}),
     ],
 )
-def test_settings_that_are_not_supported_are_named(key, found, more):
+def test_unsupported_settings_are_rejected(key, found, more):
     network = NetworkSettings(more.get("hidden", (4, 4)), more.get("activation", "relu"), more.get("init", "lecun"))
     settings = PPOSettings(**{k: v for k, v in more.items() if k in ("perturb_scale", "num_steps", "num_minibatches")})
     with refusal(key, found, error=ValueError):

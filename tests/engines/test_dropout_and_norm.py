@@ -1,4 +1,4 @@
-"""Dropout and online normalisation in the compiled learner, against torch's layers, step by step."""
+"""Dropout and online normalisation of the compiled learner against torch's layers."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from lop.nets.online_norm import OnlineNorm
     ("activation", "opt", "weight_decay"),
     [("relu", "sgd", 0.0), ("tanh", "sgd", 0.01), ("swish", "adam", 0.0), ("elu", "adam", 0.01)],
 )
-def test_sums_are_normalised_as_torchs_layer_does(activation, opt, weight_decay):
+def test_online_normalisation_matches_the_torch_layer(activation, opt, weight_decay):
     torch.manual_seed(0)
     net = DeepFFNN(10, 11, 1, num_hidden_layers=3, act_type=activation, online_norm=(0.9, 0.8))
     settings = {"step_size": 0.003, "opt": opt, "weight_decay": weight_decay}
@@ -45,7 +45,7 @@ def test_sums_are_normalised_as_torchs_layer_does(activation, opt, weight_decay)
 
 
 def test_outliers_are_clamped_and_have_no_gradient():
-    """A sum of 100 with a mean of 0 and a variance of 1 becomes 5, without a gradient."""
+    """With mean 0 and variance 1, a pre-activation of 100 becomes 5 and has no gradient."""
     layers = [(np.full((1, 1), 100.0, np.float32), np.zeros(1, np.float32))]
     layers += [(np.ones((1, 1), np.float32), np.zeros(1, np.float32))]
     learner = OnlineLearner(layers, seeded(0), 0.1, online_norm=(0.9, 0.9))
@@ -56,7 +56,7 @@ def test_outliers_are_clamped_and_have_no_gradient():
 
 
 class Masked(nn.Module):
-    """A network whose hidden activations are multiplied by given masks."""
+    """Network whose hidden activations are multiplied by given masks."""
 
     def __init__(self, net):
         super().__init__()
@@ -72,7 +72,7 @@ class Masked(nn.Module):
 
 @pytest.mark.parametrize(("activation", "opt"), [("relu", "sgd"), ("tanh", "sgd"), ("sigmoid", "adam"), ("elu", "sgd")])
 def test_dropped_units_have_no_output_and_no_gradient(activation, opt):
-    """Torch computes the same losses and weights with the units that the compiled learner kept."""
+    """With the dropout masks of the compiled learner, torch computes the same losses and weights."""
     torch.manual_seed(0)
     net = DeepFFNN(10, 12, 4, num_hidden_layers=2, act_type=activation, dropout=0.3)
     rng = np.random.default_rng(0)
@@ -102,7 +102,7 @@ def test_dropped_units_have_no_output_and_no_gradient(activation, opt):
             np.testing.assert_allclose(found, expected.detach(), rtol=1e-3, atol=1e-3)
 
 
-def test_chunks_and_saved_states_change_nothing():
+def test_chunked_and_resumed_learning_equals_uninterrupted_learning():
     layers = network(DeepFFNN(10, 9, 3, num_hidden_layers=2))
     rng = np.random.default_rng(0)
     stream, order = examples(rng.random((50, 10)), rng.integers(0, 3, 50)), rng.integers(0, 50, 500)
@@ -128,6 +128,6 @@ def test_chunks_and_saved_states_change_nothing():
         ({"online_norm": (0.9, 0.9), "replacement_rate": 0.1}, ("replacement_rate", "online_norm")),
     ],
 )
-def test_impossible_settings_are_named(settings, facts):
+def test_invalid_settings_are_rejected(settings, facts):
     with refusal(*facts, error=ValueError):
         OnlineLearner(network(DeepFFNN(3, 2, 1)), seeded(0), 0.1, **settings)

@@ -1,4 +1,4 @@
-"""Torch's random numbers without torch."""
+"""Torch's random numbers, reproduced without torch."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from lop.nets.ffnn import FFNN
 
 
 @pytest.mark.parametrize("seed", [0, 5, 2**31 - 2])
-def test_words_uniforms_and_signs_are_torchs(seed):
+def test_uniform_numbers_and_signs_match_torch(seed):
     torch.manual_seed(seed)
     state = generator.seeded(seed)
     found = np.empty(3000, np.float32)
@@ -21,7 +21,7 @@ def test_words_uniforms_and_signs_are_torchs(seed):
     np.testing.assert_array_equal(found, torch.randint(0, 2, (50,), dtype=torch.float) * 2 - 1)
 
 
-def test_initial_weights_are_the_networks():
+def test_initial_weights_match_the_torch_network():
     torch.manual_seed(7)
     net = FFNN(20, 5)
     state = generator.seeded(7)
@@ -31,7 +31,7 @@ def test_initial_weights_are_the_networks():
     np.testing.assert_array_equal(generator.kaiming(state, 5, 1, 1.0), net.layers[2].weight.detach())
 
 
-def test_normal_numbers():
+def test_table_of_normal_numbers_has_normal_moments_and_tails():
     table = generator.normal_table().astype(float)
     assert table.mean() == pytest.approx(0, abs=1e-6)
     assert table.std() == pytest.approx(1, abs=1e-6)
@@ -39,7 +39,7 @@ def test_normal_numbers():
     assert np.mean(abs(table) > 1.959964) == pytest.approx(0.05, abs=1e-4)
 
 
-def test_normal_numbers_are_torchs():
+def test_normal_numbers_match_torch():
     torch.manual_seed(3)
     state, spare = generator.seeded(3), np.zeros(2)
     for n in (8, 3, 15, 1, 1):
@@ -48,7 +48,7 @@ def test_normal_numbers_are_torchs():
     assert generator.unit(state) == torch.rand(1).item()
 
 
-def test_a_built_linear_layer_is_torchs():
+def test_linear_layer_matches_torch():
     torch.manual_seed(4)
     layer = torch.nn.Linear(5, 3)
     weights, biases = generator.built_linear(generator.seeded(4), 5, 3)

@@ -1,4 +1,4 @@
-"""The compiled learner against the published numbers and against the torch learners, step by step."""
+"""The compiled learner against published numbers and against the torch learners."""
 
 import copy
 
@@ -38,7 +38,7 @@ def network(net):
 
 
 @pytest.mark.parametrize("case", SHALLOW)
-def test_meets_the_published_numbers(case):
+def test_training_matches_published_code(case):
     s = SETTINGS[case]
     opt = "adam_gnt" if s["opt"] == "adam" and "replacement_rate" in s else s["opt"]
     more = {name: s[name] for name in REPLACING if name in s}
@@ -65,7 +65,7 @@ def test_meets_the_published_numbers(case):
 
 
 def side_by_side(net, make, steps=300, **settings):
-    """Compare errors and networks of a torch learner and of the compiled one on the same stream."""
+    """Train a torch learner and the compiled one on the same stream, and compare their errors and networks."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(steps, net.layers[0].in_features)).astype(np.float32)
     x[rng.random(x.shape) < 0.4] = 0
@@ -91,7 +91,7 @@ def side_by_side(net, make, steps=300, **settings):
         *(("tanh", opt, decay) for opt in ("sgd", "adam") for decay in (0.0, 0.01) if (opt, decay) != ("sgd", 0.0)),
     ],
 )
-def test_deep_networks_learn_as_torchs(activation, opt, weight_decay):
+def test_deep_networks_learn_like_torch_networks(activation, opt, weight_decay):
     torch.manual_seed(0)
     net = DeepFFNN(10, 11, 1, num_hidden_layers=3, act_type=activation)
     settings = {"step_size": 0.003, "opt": opt, "weight_decay": weight_decay}
@@ -99,7 +99,7 @@ def test_deep_networks_learn_as_torchs(activation, opt, weight_decay):
 
 
 @pytest.mark.parametrize("opt", ["sgd", "adam"])
-def test_linear_networks(opt):
+def test_linear_networks_learn_like_torch_networks(opt):
     torch.manual_seed(0)
     side_by_side(MyLinear(10), lambda net: Backprop(net, step_size=0.01, opt=opt), step_size=0.01, opt=opt)
 
@@ -111,7 +111,7 @@ def test_linear_networks(opt):
         *(("adaptable_contribution", *more) for more in (("sgd", False), ("adam", True), ("adam", False))),
     ],
 )
-def test_units_are_replaced_as_torchs_learner_does(utility, opt, accumulate):
+def test_unit_replacement_matches_the_torch_learner(utility, opt, accumulate):
     torch.manual_seed(0)
     net = DeepFFNN(10, 9, 1, num_hidden_layers=2, act_type="tanh")
     settings = {"step_size": 0.003, "util_type": utility, "replacement_rate": 0.01, "decay_rate": 0.9}
@@ -128,7 +128,7 @@ def test_units_are_replaced_as_torchs_learner_does(utility, opt, accumulate):
         np.testing.assert_array_equal(compiled.ages(layer), ages)
 
 
-def test_several_units_at_once_in_the_order_of_their_utility():
+def test_several_units_are_replaced_in_the_order_of_their_utility():
     torch.manual_seed(0)
     net = FFNN(6, 12, hidden_activation="tanh")
     settings = {"step_size": 0.01, "replacement_rate": 0.3, "maturity_threshold": 5, "accumulate": True}
@@ -138,7 +138,7 @@ def test_several_units_at_once_in_the_order_of_their_utility():
     np.testing.assert_array_equal(compiled.ages(0), learner.gnt.ages[0])
 
 
-def test_chunks_and_saved_states_change_nothing():
+def test_chunked_and_resumed_learning_equals_uninterrupted_learning():
     torch.manual_seed(0)
     layers = network(DeepFFNN(10, 9, 1, num_hidden_layers=2))
     rng = np.random.default_rng(0)
@@ -178,13 +178,15 @@ def test_noise_has_the_given_scale():
 
 
 @pytest.mark.parametrize("step_size", [0.0, 0.1])
-def test_late_decay_and_noise_are_those_of_every_example(step_size):
-    """400 examples in one call and one by one: means equal, and so do variances, of rows that wait and of those that do
-    not; by hand q = 1 - step_size * weight_decay, mean q^400, variance 0.01^2 (1 - q^800) / (1 - q^2)."""
+def test_lazy_decay_and_noise_have_the_mean_and_variance_of_eager_ones(step_size):
+    """Compare 400 examples in one call (lazy) with 400 calls (eager), for rows in use and rows that wait.
+
+    With q = 1 - step_size * weight_decay, the mean is q^400 and the variance 0.01^2 (1 - q^800) / (1 - q^2).
+    """
     network = [(np.ones((200, 40), np.float32), np.zeros(200, np.float32))]
     network += [(np.zeros((1, 200), np.float32), np.zeros(1, np.float32))]
     x = np.zeros((2, 40))
-    x[0, :20] = 1e-12  # too little to learn from, but rows 0 to 19 are needed by every other example
+    x[0, :20] = 1e-12  # too small to learn from, but every other example uses rows 0 to 19
     settings = {"weight_decay": 0.01, "perturb_scale": 0.01}
     whole, single = (OnlineLearner(network, seeded(seed), step_size, **settings) for seed in (1, 2))
     assert whole.spec.late
@@ -201,7 +203,7 @@ def test_late_decay_and_noise_are_those_of_every_example(step_size):
             assert rows.var() == pytest.approx(variance, rel=0.1)
 
 
-def test_late_decay_is_that_of_every_example_to_rounding():
+def test_lazy_decay_equals_eager_decay_up_to_rounding():
     torch.manual_seed(0)
     layers, rng = network(DeepFFNN(10, 12, 3, num_hidden_layers=2)), np.random.default_rng(0)
     stream = examples(rng.random((50, 10)) * (rng.random((50, 10)) < 0.3), rng.integers(0, 3, 50))
@@ -214,7 +216,7 @@ def test_late_decay_is_that_of_every_example_to_rounding():
 
 
 def test_gradients_and_inactive_units_are_logged():
-    """One example by hand: h = relu([1 * 2, -1 * 2]), y = 3 h_0 = 6, error 5, gradients 2 * 5 * h and 2 * 5 * 3 * x."""
+    """For one example, h = relu([1 * 2, -1 * 2]), y = 3 h_0 = 6, error 5, gradients 2 * 5 * h and 2 * 5 * 3 * x."""
     layers = [(np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32))]
     layers += [(np.array([[3.0, 0.0]], np.float32), np.zeros(1, np.float32))]
     learner = OnlineLearner(layers, seeded(0), 0.0, logs=True)
@@ -225,8 +227,8 @@ def test_gradients_and_inactive_units_are_logged():
 
 
 @pytest.mark.parametrize("replaces", [False, True])
-def test_classes_are_learned_as_torchs(replaces):
-    """Ten classes with softmax, two hidden layers, sums of weights kept up to date over 1,500 examples."""
+def test_classification_matches_the_torch_learner(replaces):
+    """Ten classes with softmax, two hidden layers, 1,500 examples."""
     torch.manual_seed(0)
     net = DeepFFNN(12, 20, 10, num_hidden_layers=2, act_type="tanh")  # with relu, utilities of 0 would tie
     rng = np.random.default_rng(0)
@@ -267,7 +269,7 @@ def test_sums_of_absolute_weights_are_kept_up_to_date():
         np.testing.assert_allclose(learner.state.outgoing[here], outgoing, rtol=1e-5, atol=1e-7)
 
 
-def test_indices_beyond_the_arrays_and_wrong_arrays_are_named():
+def test_out_of_range_indices_and_invalid_arrays_are_rejected():
     learner = OnlineLearner(network(FFNN(2)), seeded(0), 0.1)
     stream = examples(np.ones((3, 2)), np.ones(3))
     with refusal("order", 3, 2, error=ValueError):
@@ -295,7 +297,7 @@ def test_indices_beyond_the_arrays_and_wrong_arrays_are_named():
 
 
 @pytest.mark.parametrize(("inputs", "targets"), [((3, 2), (2,)), ((3,), (3,)), ((3, 2), (3, 1))])
-def test_examples_whose_shapes_do_not_fit_are_named(inputs, targets):
+def test_examples_of_mismatched_shapes_are_rejected(inputs, targets):
     with refusal(inputs, targets, error=ValueError):
         examples(np.ones(inputs), np.ones(targets))
 
@@ -306,21 +308,21 @@ def test_weights_of_a_layer_are_read_only():
     assert not biases.flags.writeable
 
 
-def test_examples_without_inputs_teach_the_biases():
+def test_examples_with_zero_inputs_train_the_biases():
     learner = OnlineLearner(network(FFNN(2)), seeded(0), 0.1)
     losses, _ = learner.learn(examples(np.zeros((3, 2)), np.ones(3)), np.arange(3))
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_a_diverged_unit_stays_diverged():
+def test_nan_weight_gives_a_nan_loss():
     layers = network(FFNN(2))
     layers[0][0][0, 0] = np.nan
     losses, _ = OnlineLearner(layers, seeded(0), 0.1).learn(examples(np.ones((1, 2)), np.ones(1)), np.arange(1))
     assert np.isnan(losses[0])
 
 
-def test_each_method_has_its_own_cache():
-    """Otherwise, two processes that compile different methods at once would corrupt numba's index."""
+def test_each_kernel_has_its_own_cache():
+    """Otherwise, two processes that compile different kernels at once would corrupt numba's index."""
     names = {
         kernel(KernelSpec((2, 5, 1), activation)).function._cache._impl.filename_base for activation in ("relu", "tanh")
     }
@@ -340,17 +342,17 @@ def test_each_method_has_its_own_cache():
         ("decay_rate", 2, (1,)),
     ],
 )
-def test_impossible_settings_are_named(name, value, allowed):
+def test_invalid_settings_are_rejected(name, value, allowed):
     with refusal(name, value, *allowed, error=ValueError):
         OnlineLearner(network(FFNN(2)), seeded(0), **{"step_size": 0.1, name: value})
 
 
-def test_an_impossible_beta_is_named():
+def test_invalid_beta_is_rejected():
     with refusal("betas", 1.5, 1, error=ValueError):
         OnlineLearner(network(FFNN(2)), seeded(0), 0.1, betas=(0.9, 1.5))
 
 
-def test_the_squared_error_needs_a_single_output():
+def test_squared_error_needs_a_single_output():
     for layers, outputs in ((network(FFNN(2, num_outputs=3)), 3), (network(FFNN(2))[:1], 5)):
         with refusal("network", outputs, 1, "mse", error=ValueError):
             OnlineLearner(layers, seeded(0), 0.1)
@@ -358,7 +360,7 @@ def test_the_squared_error_needs_a_single_output():
 
 @pytest.mark.parametrize("opt", ["sgd", "adam", "adam_gnt"])
 def test_unneeded_arrays_reserve_their_memory(opt):
-    """Otherwise other arrays could lie there, and compiled loops, which check for overlaps, would not be vectorised."""
+    """Otherwise other arrays could occupy it, and compiled loops, which check for overlaps, would not be vectorised."""
     learner = OnlineLearner(network(DeepFFNN(5, 4, 3, 2)), seeded(1), 0.01, loss="nll", opt=opt)
     sizes = {"weights": ("moments", "squares", "decayed"), "z": ("kept", "norm_mean", "norm_var", "mean_error")}
     for needed, others in sizes.items():

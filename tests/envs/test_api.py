@@ -26,14 +26,14 @@ CLASSES = {
 SIZES = {"Ant-v3": (111, 8), "SlipperyAnt-v3": (111, 8), "Hopper-v3": (11, 3), "Walker2d-v3": (17, 6)}
 
 
-def test_importing_and_making_emit_no_warnings():
+def test_import_and_make_emit_no_warnings():
     program = "import gymnasium, lop.envs; [gymnasium.make(name) for name in lop.envs.ENVIRONMENTS]"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_registered(name):
+def test_environments_are_registered_and_pass_the_checker_of_gymnasium(name):
     env = gymnasium.make(name)
     assert type(env.unwrapped) is CLASSES[name]
     assert (env.observation_space.shape[0], env.action_space.shape[0]) == SIZES[name]
@@ -44,7 +44,7 @@ def test_registered(name):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_seed_draws_as_gym_did(name):
+def test_initial_state_of_a_seed_is_that_of_gym(name):
     env = gymnasium.make(name)
     env.reset(seed=7)
     u, rng = env.unwrapped, np.random.Generator(np.random.PCG64(np.random.SeedSequence(7)))
@@ -76,23 +76,23 @@ def test_positions_can_be_observed(name):
     assert np.array_equal(observation[: env.unwrapped.model.nq], env.unwrapped.data.qpos)
 
 
-def test_a_diverged_simulation_is_logged_without_a_file(tmp_path, monkeypatch, caplog):
+def test_diverged_simulation_is_logged_and_writes_no_file(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     env = gymnasium.make("Hopper-v3")
     env.reset(seed=0)
     env.step(np.full(3, np.nan))
     (logged,) = caplog.messages
-    names(logged, "Nan", "Inf")  # MuJoCo's own words
+    names(logged, "Nan", "Inf")  # MuJoCo's own message
     assert not list(tmp_path.iterdir())
 
 
-def test_control_cost_is_of_the_raw_action():
+def test_control_cost_uses_the_unclipped_action():
     env = gymnasium.make("Ant-v3", ctrl_cost_weight=2.0)
     env.reset(seed=0)
     assert env.step(np.full(8, 3.0))[4]["reward_ctrl"] == -2 * 8 * 9
 
 
-def test_unhealthy_steps_may_go_on():
+def test_episode_can_continue_when_unhealthy():
     env = AntEnv(terminate_when_unhealthy=False, healthy_z_range=(2.0, 3.0), healthy_reward=5.0)
     env.reset(seed=0)
     _, reward, terminated, _, info = env.step(np.zeros(8))
@@ -101,7 +101,7 @@ def test_unhealthy_steps_may_go_on():
     assert reward == info["x_velocity"]
 
 
-def test_contact_forces_are_zero_clipped_to_their_range():
+def test_contact_forces_are_zeros_clipped_to_their_range():
     env = AntEnv(contact_force_range=(0.5, 1.0), contact_cost_weight=0.1)
     observation, _ = env.reset(seed=0)
     assert set(observation[27:]) == {0.5}
@@ -109,7 +109,7 @@ def test_contact_forces_are_zero_clipped_to_their_range():
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_an_infinite_state_is_unhealthy():
+def test_infinite_state_is_unhealthy():
     env = AntEnv()
     env.reset(seed=0)
     assert env.is_healthy
@@ -119,7 +119,7 @@ def test_an_infinite_state_is_unhealthy():
     assert not env.is_healthy
 
 
-def test_hopper_needs_its_state_in_range():
+def test_hopper_is_unhealthy_outside_its_state_range():
     env = HopperEnv()
     env.reset(seed=0)
     assert env.is_healthy
@@ -139,7 +139,7 @@ def test_velocities_are_clipped_in_observations_only():
     assert env.data.qvel.max() > 10
 
 
-def test_changed_friction_equals_a_new_environment():
+def test_set_friction_is_equivalent_to_a_new_environment():
     actions = np.random.default_rng(0).normal(size=(300, 8))
     new, changed = SlipperyAnt(friction=0.05), SlipperyAnt(friction=2.0)
     changed.reset(seed=1)
@@ -166,13 +166,13 @@ def test_changed_friction_equals_a_new_environment():
         ("Walker2d-v3", "render_mode", "ascii"),
     ],
 )
-def test_impossible_arguments_are_named(name, argument, value):
+def test_invalid_arguments_are_rejected(name, argument, value):
     with refusal(argument, value, error=ValueError):
         CLASSES[name](**{argument: value})
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_wrong_shapes_are_named(name):
+def test_wrong_shapes_are_rejected(name):
     env = CLASSES[name]()
     with refusal("action", (2,), env.action_space.shape, error=ValueError):
         env.step(np.zeros(2))
@@ -180,14 +180,14 @@ def test_wrong_shapes_are_named(name):
         env.set_state(env.init_qpos, np.zeros(2))
 
 
-def test_another_mujoco_is_refused(monkeypatch):
+def test_other_versions_of_mujoco_are_rejected(monkeypatch):
     monkeypatch.setattr(mujoco, "__version__", "3.5.0")
     with refusal("mujoco", "3.5.0", MUJOCO, error=RuntimeError):
         AntEnv()
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_models_are_those_of_the_package(name, monkeypatch):
+def test_models_are_loaded_from_the_package(name, monkeypatch):
     loaded = []
 
     def from_xml_path(path):
@@ -200,8 +200,8 @@ def test_models_are_those_of_the_package(name, monkeypatch):
     assert [path.parent for path in loaded] == [ASSETS]
 
 
-def test_the_models_are_gymnasiums():
-    """The files are those with which the golden data were recorded."""
+def test_models_are_those_of_gymnasium():
+    """The golden data were recorded with these files."""
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in ASSETS.glob("*.xml")} == {
         "ant.xml": "cd5f83ef0ea35b0969e65d360c5bacd5b74ccaef6b27e4433b5168c605e3e2be",
         "hopper.xml": "3ce93a055ffdcd83c0c701d2400768e40d2cbb9532f3c4ae33377c27f8b39f9e",
@@ -209,7 +209,7 @@ def test_the_models_are_gymnasiums():
     }
 
 
-def test_renders_and_closes(monkeypatch):
+def test_render_returns_an_image_and_close_frees_the_renderer(monkeypatch):
     class Renderer:
         def __init__(self, model, height, width):
             assert model.vis.global_.offwidth >= width

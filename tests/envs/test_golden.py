@@ -1,4 +1,4 @@
-"""The environments against numbers recorded from gym 0.23.1, mujoco-py and MuJoCo 2.1."""
+"""Environments against numbers recorded with gym 0.23.1, mujoco-py and MuJoCo 2.1."""
 
 from pathlib import Path
 
@@ -29,20 +29,20 @@ def close(actual, expected, tolerance):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
 
 
-def test_compiled_model(case):
+def test_model_matches_the_recorded_one(case):
     env, golden = case
     for key in golden:
         if key.startswith("model_"):
             close(getattr(env.model, key.removeprefix("model_")), golden[key], 1e-12)
 
 
-def test_initial_state(case):
+def test_initial_state_matches_the_recorded_one(case):
     env, golden = case
     assert np.array_equal(env.init_qpos, golden["init_qpos"])
     assert np.array_equal(env.init_qvel, golden["init_qvel"])
 
 
-def test_single_steps(case):
+def test_single_steps_match_recorded_steps(case):
     env, golden = case
     for i, qpos in enumerate(golden["onestep_qpos_in"]):
         put(env, qpos, golden["onestep_qvel_in"][i])
@@ -51,7 +51,7 @@ def test_single_steps(case):
         close(env.data.qvel, golden["onestep_qvel_out"][i], 1e-10)
 
 
-def test_trajectory(case):
+def test_trajectory_matches_the_recorded_one(case):
     env, golden = case
     for t in range(50):
         if golden["restarted_before"][t]:

@@ -1,4 +1,4 @@
-"""Our environments against the original simulator, mujoco-py, in its own interpreter."""
+"""Environments against the original simulator, mujoco-py, which runs in its own interpreter."""
 
 import fcntl
 import io
@@ -24,14 +24,14 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FRICTION = {"SlipperyAnt-v3": {"friction": 0.05}}
 
 
-def test_without_the_old_interpreter_the_command_that_makes_it_is_named(monkeypatch, tmp_path):
+def test_error_without_the_legacy_interpreter_names_the_make_target(monkeypatch, tmp_path):
     python = tmp_path / "python"
     monkeypatch.setenv("LOP_ORIGINAL_PYTHON", str(python))
     with refusal("backend", "mujoco-py", python, "make legacy", "LOP_ORIGINAL_PYTHON"):
         make("Ant-v3", "mujoco-py")
 
 
-def test_the_last_line_of_a_failed_interpreter_is_quoted(monkeypatch, tmp_path):
+def test_error_quotes_the_last_line_of_a_failed_interpreter(monkeypatch, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'No module named gym' >&2\nexit 1\n")
     python.chmod(0o755)
@@ -46,12 +46,12 @@ def test_only_slippery_ant_has_a_friction(name):
         make(name, "mujoco-py", friction=0.5)
 
 
-def test_an_unknown_backend_is_named():
+def test_unknown_backend_is_rejected():
     with refusal("backend", "bullet", "mujoco", "mujoco-py", error=ValueError):
         make("Ant-v3", "bullet")
 
 
-def test_only_a_run_on_the_original_depends_on_its_code():
+def test_only_runs_with_mujoco_py_depend_on_the_code_of_that_backend():
     ours, theirs = (
         resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", overrides={"backend": backend}).identity["code"]
         for backend in ("mujoco", "mujoco-py")
@@ -61,7 +61,7 @@ def test_only_a_run_on_the_original_depends_on_its_code():
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """Make the interpreter with the command for users, unless LOP_ORIGINAL_PYTHON names one."""
+    """Build the interpreter with `make legacy`, unless LOP_ORIGINAL_PYTHON names one."""
     if "LOP_ORIGINAL_PYTHON" in os.environ:
         return
     with open(tmp_path_factory.getbasetemp().parent / "legacy.lock", "w") as one_at_a_time:
@@ -84,8 +84,8 @@ def both(original, request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ENVIRONMENTS, indirect=True)
-def test_trajectories_agree(both):
-    """The same initial states to the bit; one step within 1e-12, fifty within 1e-9."""
+def test_trajectories_of_both_simulators_agree(both):
+    """Initial states are bit-identical; one step agrees within 1e-12, fifty steps within 1e-9."""
     ours, theirs = both
     rng = np.random.default_rng(0)
     assert ours.action_space == theirs.action_space
@@ -101,14 +101,14 @@ def test_trajectories_agree(both):
             assert found[1] == pytest.approx(expected[1], abs=tolerance)
             assert found[2:4] == expected[2:4]
             assert found[4] == pytest.approx(expected[4], abs=tolerance)
-            if found[2]:  # the generators are in the same state
+            if found[2]:  # the random generators are in the same state
                 np.testing.assert_array_equal(ours.reset()[0], theirs.reset()[0])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ENVIRONMENTS, indirect=True)
-def test_the_original_goes_on_from_a_saved_state(both):
-    """In a new process, from a file, in the middle of an episode; later episodes start from the same states too."""
+def test_original_simulator_resumes_exactly(both):
+    """Resume in a new process, from a file, within an episode; the initial states of later episodes are equal too."""
     _, theirs = both
     actions = np.random.default_rng(0).normal(size=(160, *theirs.action_space.shape)).astype(np.float32)
 
@@ -134,7 +134,7 @@ def test_the_original_goes_on_from_a_saved_state(both):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ENVIRONMENTS, indirect=True)
-def test_the_original_meets_the_recorded_numbers(both):
+def test_original_simulator_matches_recorded_numbers(both):
     _, theirs = both
     env = theirs.unwrapped
     with np.load(GOLDEN / f"{env.name}.npz") as arrays:
@@ -144,7 +144,7 @@ def test_the_original_meets_the_recorded_numbers(both):
 
     def put(qpos, qvel):
         state = still | {"qpos": qpos.tolist(), "qvel": qvel.tolist()}
-        state["xpos"][1] = qpos[:3].tolist()  # of the torso, where the reward of Ant starts; its root is free
+        state["xpos"][1] = qpos[:3].tolist()  # position of the torso, from which Ant computes its reward
         env.load_state_dict(state)
 
     for i, action in enumerate(golden["actions"][: len(golden["onestep_qpos_in"])]):
@@ -167,7 +167,7 @@ def test_the_original_meets_the_recorded_numbers(both):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ["Hopper-v3"], indirect=True)
-def test_a_state_of_another_environment_is_refused_and_changes_nothing(both):
+def test_state_of_another_environment_is_rejected_and_changes_nothing(both):
     ours, theirs = both
     theirs.reset(seed=0)
     before = environment_state(theirs)
@@ -182,7 +182,7 @@ def test_a_state_of_another_environment_is_refused_and_changes_nothing(both):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ["SlipperyAnt-v3"], indirect=True)
-def test_changed_friction_is_that_of_the_steps(both):
+def test_set_friction_applies_to_later_steps(both):
     ours, theirs = both
     for env in both:
         env.unwrapped.set_friction(1.7)
@@ -194,7 +194,7 @@ def test_changed_friction_is_that_of_the_steps(both):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ["Ant-v3"], indirect=True)
-def test_a_wrong_action_and_a_killed_simulator_are_named(both):
+def test_wrong_action_and_killed_simulator_are_reported(both):
     _, theirs = both
     theirs.reset(seed=0)
     with refusal("action", (3,), (8,), error=ValueError):
@@ -207,7 +207,7 @@ def test_a_wrong_action_and_a_killed_simulator_are_named(both):
 @pytest.mark.slow
 @pytest.mark.parametrize("both", ["Hopper-v3"], indirect=True)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_state_can_still_be_saved_after_a_signal_to_all(both, number):
+def test_simulator_process_survives_sigint_and_sigterm(both, number):
     _, theirs = both
     theirs.reset(seed=0)
     theirs.unwrapped._process.send_signal(number)
@@ -216,8 +216,8 @@ def test_the_state_can_still_be_saved_after_a_signal_to_all(both, number):
 
 
 @pytest.mark.slow
-def test_a_run_on_the_original_begins_as_on_ours(original, tmp_path):
-    """The first episodes agree; later ones differ because of rounding."""
+def test_first_episode_of_a_run_is_the_same_with_both_simulators(original, tmp_path):
+    """Later episodes differ because of rounding."""
     returns = []
     for backend in ("mujoco", "mujoco-py"):
         arguments = ["-c", str(ROOT / "lop/rl/cfg/sant/std.yml"), "--backend", backend]

@@ -1,4 +1,4 @@
-"""Continuing from a saved state is bit-identical."""
+"""Environments resume from a saved state with bit-identical results."""
 
 import copy
 import io
@@ -42,7 +42,7 @@ def through_a_file(state):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_goes_on_in_a_new_environment(name):
+def test_new_environment_resumes_from_a_saved_state(name):
     env, actions = moved(name)
     state = through_a_file(environment_state(env))
     expected = drive(env, actions)
@@ -52,17 +52,17 @@ def test_goes_on_in_a_new_environment(name):
     assert drive(new, actions) == expected
 
 
-def test_time_limit_goes_on():
+def test_elapsed_steps_of_the_time_limit_are_restored():
     env, actions = moved("Ant-v3", scale=0.05, steps=900)
     state = environment_state(env)
     expected = drive(env, actions)
-    assert sum(len(row) > len(expected[0]) for row in expected) == 1  # the limit
+    assert sum(len(row) > len(expected[0]) for row in expected) == 1  # one episode reaches the limit
     new = ResumableEnvironment(gymnasium.make("Ant-v3"))
     new.load_state_dict(state)
     assert drive(new.env, actions) == expected
 
 
-def test_state_before_the_first_reset():
+def test_state_can_be_saved_before_the_first_reset():
     state = through_a_file(environment_state(gymnasium.make("Hopper-v3")))
     restore_environment(gymnasium.make("Hopper-v3"), state)
 
@@ -82,7 +82,7 @@ def test_copies_have_their_own_simulation():
     assert drive(twin, actions) == expected
 
 
-def test_a_state_of_another_environment_is_refused():
+def test_state_of_another_environment_is_rejected():
     state, other = (environment_state(gymnasium.make(name)) for name in ("Hopper-v3", "Walker2d-v3"))
     found, allowed = (len(one["environment"]["integration"]) for one in (state, other))
     with refusal("state", found, allowed, error=ValueError):

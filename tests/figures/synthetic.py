@@ -26,7 +26,7 @@ PANEL = {
 
 
 def figure(*panels: dict, scale: str = "laptop") -> Figure:
-    """Return a figure with the panel PANEL, or with several that differ from it."""
+    """Return a figure with the panel PANEL, or with one panel per mapping of changes to it."""
     panels = tuple(PANEL | panel for panel in panels or ({},))
     return Figure(name="fig4a", scale=scale, caption="Returns.", panels=panels, methods=METHODS)
 

@@ -1,3 +1,5 @@
+"""Scripts that draw a figure from existing runs."""
+
 import os
 import subprocess
 import sys
@@ -18,7 +20,7 @@ FILES = ["fig4a.csv", "fig4a.pdf", "fig4a.png"]
 
 @pytest.fixture
 def smoke(tmp_path, monkeypatch):
-    """A folder with all runs of figure 4a at smoke scale; the current folder is a different one."""
+    """Return a folder with all runs of figure 4a at smoke scale, and make another folder current."""
     for spec in RUNS.values():
         write_run(tmp_path / "results", spec, [("return", 1000 * i, None, float(i + spec.seed)) for i in range(1, 5)])
     (tmp_path / "here").mkdir()
@@ -30,7 +32,7 @@ def run(*argv):
     main("fig4a", ["--scale", "smoke", *map(str, argv)])
 
 
-def test_all_runs(smoke, capsys):
+def test_figure_is_drawn_from_all_runs(smoke, capsys):
     run("--results", smoke)
     output, errors = capsys.readouterr()
     assert output.splitlines() == [
@@ -42,7 +44,7 @@ def test_all_runs(smoke, capsys):
     assert sorted(os.listdir()) == FILES
 
 
-def test_some_runs(smoke, capsys):
+def test_figure_is_drawn_from_some_runs_and_missing_ones_are_listed(smoke, capsys):
     for missing in (("ant/ns", 0), ("ant/l2", 0), ("ant/l2", 1)):
         (smoke / RUNS[missing].path).unlink()
     run("--results", smoke)
@@ -61,19 +63,19 @@ def refused(capsys, arguments, *facts):
 
 
 @pytest.mark.parametrize("options", [["--results", "none"], ["--device", "cuda"], ["--scale", "laptop"]])
-def test_no_runs_at_all_names_the_command_that_makes_them(smoke, options, capsys):
+def test_error_without_runs_names_the_snakemake_command(smoke, options, capsys):
     """Runs with another device or at another scale are different runs."""
     refused(capsys, ("--results", smoke, *options), "snakemake figures/fig4a.pdf --cores all")
 
 
-def test_an_unknown_scale_and_a_damaged_file_are_named(smoke, capsys):
+def test_unknown_scale_and_damaged_file_are_rejected(smoke, capsys):
     refused(capsys, ("--scale", "smok", "--results", smoke), "scale", "smok", "smoke", "laptop", "paper")
     path = smoke / RUNS["ant/l2", 1].path
     path.write_bytes(path.read_bytes()[:100])
     refused(capsys, ("--results", smoke), path)
 
 
-def test_the_script_draws_into_the_current_folder(smoke):
+def test_script_draws_into_the_current_folder(smoke):
     script = [sys.executable, ROOT / "lop/rl/plots/fig4a.py", "--scale", "smoke", "--results", smoke]
     subprocess.run(script, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
     assert sorted(os.listdir()) == FILES

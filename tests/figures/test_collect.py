@@ -1,3 +1,5 @@
+"""The collection of a figure's metrics into one table."""
+
 import json
 import tracemalloc
 from dataclasses import replace
@@ -20,7 +22,7 @@ from lop.runs.metrics import FORMAT, SCHEMA
 
 STD = {"curves": {"std": {"runs": "rl/ant/std"}}, "seeds": [0]}
 RUN = runs_of(figure(STD))[0].spec  # the only run of a figure with that panel
-POOL = pa.proxy_memory_pool(pa.default_memory_pool())  # counts Arrow's allocations, and has to outlive them
+POOL = pa.proxy_memory_pool(pa.default_memory_pool())  # counts Arrow's allocations and must outlive them
 
 
 def rows(*values: tuple) -> pa.Table:
@@ -29,7 +31,7 @@ def rows(*values: tuple) -> pa.Table:
     return pa.table(columns, names=["step", "layer", "value"])
 
 
-def test_the_largest_value_of_a_bin():
+def test_reduction_max_keeps_the_largest_value_of_a_bin():
     largest = binned(rows((1, None, 1.0), (10, None, 3.0), (11, None, 5.0)), 10, "max")
     assert largest.select(["bin", "value", "count"]).to_pylist() == [
         {"bin": 10, "value": 3.0, "count": 2},
@@ -49,18 +51,18 @@ def test_bins_are_open_on_the_left_and_closed_on_the_right():
     }
 
 
-def test_step_0_is_a_bin_of_its_own():
+def test_step_0_has_its_own_bin():
     assert binned(rows((0, None, 4.0), (1, None, 8.0)), 1000)["bin"].to_pylist() == [0, 1000]
 
 
-def test_layers_are_kept_apart():
+def test_layers_are_binned_separately():
     means = binned(rows((5, 1, 1.0), (5, 0, 2.0), (6, 1, 3.0), (7, None, 9.0)), 10)
     assert means["layer"].to_pylist() == [0, 1, None]
     assert means["value"].to_pylist() == [2.0, 2.0, 9.0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(-1e6, 1e6)), min_size=1), st.integers(1, 10**6))
-def test_bins_hold_all_values_and_their_sum(values, width):
+def test_bins_preserve_the_number_and_the_sum_of_values(values, width):
     steps, numbers = map(np.array, zip(*values, strict=True))
     means = binned(rows(*((int(step), None, float(number)) for step, number in values)), width).to_pandas()
     assert means["count"].sum() == len(values)
@@ -70,13 +72,13 @@ def test_bins_hold_all_values_and_their_sum(values, width):
         assert ((steps > edge - width) & (steps <= edge)).sum() == count
 
 
-def test_values_that_are_not_numbers_stay_so():
+def test_nan_and_infinity_are_preserved():
     means = binned(rows((1, None, float("nan")), (2, None, 1.0), (11, None, float("inf"))), 10)
     assert np.isnan(means["value"][0].as_py())
     assert means["value"][1].as_py() == np.inf
 
 
-def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
+def test_run_is_read_up_to_the_last_step_for_the_given_layers(tmp_path):
     values = [("return", 10, None, 1.0), ("rank", 5, 0, 2.0), ("rank", 40, 1, 3.0), ("rank", 41, 1, 4.0)]
     path = write_run(tmp_path, RUN, values)
     ranks = Panel(**PANEL | {"metric": "rank"})
@@ -86,7 +88,7 @@ def test_a_run_is_read_up_to_the_last_step_in_the_layers_named(tmp_path):
     assert read_metric(path, Panel(**PANEL | {"metric": "rank", "layers": [1]}), to=40)["value"].to_pylist() == [3.0]
 
 
-def test_a_level_is_the_mean_of_a_whole_run_and_of_its_layers_apart(tmp_path):
+def test_level_is_the_mean_over_a_whole_run_per_layer(tmp_path):
     """The run continues after the panel's last step, 40."""
     values = [("return", step, layer, float(step + layer)) for layer in (0, 1) for step in (10, 40, 100)]
     write_run(tmp_path, RUN, values)
@@ -95,7 +97,7 @@ def test_a_level_is_the_mean_of_a_whole_run_and_of_its_layers_apart(tmp_path):
     assert table[["layer", "bin", "value", "count"]].to_numpy().tolist() == [[0, 40, 50.0, 3], [1, 40, 51.0, 3]]
 
 
-def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):
+def test_table_is_ordered_by_panel_and_curve(tmp_path):
     two = figure({}, {"metric": "return", "curves": {"cbp": {"runs": "rl/ant/cbp"}}, "bin": 20})
     write_runs(tmp_path, figure())
     table = collected(two, tmp_path)
@@ -108,7 +110,7 @@ def test_a_figure_is_collected_panel_by_panel_curve_by_curve(tmp_path):
     assert table["layer"].isna().all()
 
 
-def test_a_collected_table_is_read_as_it_was_written(tmp_path):
+def test_table_round_trips_and_is_reproducible(tmp_path):
     write_runs(tmp_path, figure())
     table = collected(figure(), tmp_path)
     write_collected(table, tmp_path / "a" / "fig4a.parquet")
@@ -118,7 +120,7 @@ def test_a_collected_table_is_read_as_it_was_written(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["fig4a.parquet"]
 
 
-def test_missing_runs_are_refused_or_left_out(tmp_path):
+def test_missing_runs_are_rejected_unless_left_out(tmp_path):
     write_runs(tmp_path, figure())
     runs = runs_of(figure())
     (tmp_path / runs[1].spec.path).unlink()
@@ -137,19 +139,19 @@ def test_missing_runs_are_refused_or_left_out(tmp_path):
         ({"horizon": 3}, ("n_steps", 3, RUN.horizon)),
     ],
 )
-def test_the_metrics_of_another_run_are_refused(tmp_path, changes, facts):
+def test_metrics_of_another_run_are_rejected(tmp_path, changes, facts):
     path = write_run(tmp_path, RUN, [("return", 1, None, 1.0)], **changes)
     with refusal(path, *facts):
         collected(figure(STD), tmp_path)
 
 
-def test_a_run_that_several_curves_show_is_one_file():
+def test_run_shown_by_several_panels_is_one_file():
     twice = figure({}, {"metric": "stable_rank", "seeds": 2})
     assert [(run.panel, run.spec.seed) for run in runs_of(twice)] == [(0, 0), (0, 1), (0, 2)] * 2 + [(1, 0), (1, 1)] * 2
     assert by_path(runs_of(twice)) == by_path(runs_of(figure()))
 
 
-def test_a_table_is_named_by_its_runs_and_by_how_they_are_collected():
+def test_name_of_a_table_depends_on_its_runs_and_their_collection():
     def path(shown, runs=None):
         return table_path(shown, runs_of(shown) if runs is None else runs)
 
@@ -200,7 +202,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize(("damage", "facts"), BAD_FILES.items())
-def test_a_damaged_file_is_named(tmp_path, damage, facts):
+def test_damaged_file_is_rejected(tmp_path, damage, facts):
     write_runs(tmp_path, figure(STD))
     path = tmp_path / RUN.path
     damage(path)
@@ -208,18 +210,18 @@ def test_a_damaged_file_is_named(tmp_path, damage, facts):
         collected(figure(STD), tmp_path)
 
 
-def test_a_metric_that_the_run_does_not_have_is_named(tmp_path):
+def test_metric_that_a_run_does_not_have_is_rejected(tmp_path):
     path = write_run(tmp_path, RUN, [("return", 1, None, 1.0), ("length", 1, None, 1.0)])
     with refusal(path, "metric", "length", "return", "reward"):
         collected(figure(STD | {"metric": "reward"}), tmp_path)
 
 
-def test_a_metric_without_values_in_reach_is_no_error(tmp_path):
+def test_metric_without_values_up_to_the_last_step_gives_an_empty_table(tmp_path):
     write_run(tmp_path, RUN, [("return", 1000, None, 1.0)])
     assert collected(figure(STD), tmp_path).empty
 
 
-def test_another_parquet_file_is_no_collected_table(tmp_path):
+def test_other_parquet_files_are_rejected(tmp_path):
     path = write_run(tmp_path, RUN, [("return", 1, None, 1.0)])
     with refusal(path, "metric", "step", "layer", "value", "panel", "curve"):
         read_collected(path)
@@ -227,8 +229,8 @@ def test_another_parquet_file_is_no_collected_table(tmp_path):
         read_collected(tmp_path / "none.parquet")
 
 
-def test_a_long_run_takes_little_memory(tmp_path):
-    """The rows, of 22 bytes each, are never all converted to a DataFrame."""
+def test_collecting_a_long_run_takes_little_memory(tmp_path):
+    """The rows, 22 bytes each, are never converted to a DataFrame all at once."""
     n = 2_000_000
     names = pa.DictionaryArray.from_arrays(pa.array(np.arange(n) % 20 > 0, pa.int32()), ["return", "other"])
     columns = [names, pa.array(np.arange(n)), pa.nulls(n, pa.int16()), pa.array(np.ones(n))]

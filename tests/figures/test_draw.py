@@ -1,3 +1,5 @@
+"""Drawn figures: files, numbers, legends and notes."""
+
 import os
 import re
 import subprocess
@@ -42,7 +44,7 @@ def test_three_files_are_written_and_nothing_else(drawn):
     assert {path.name for path in drawn[0].parent.iterdir()} == {"fig4a.pdf", "fig4a.png", "fig4a.csv"}
 
 
-def test_the_csv_holds_the_plotted_numbers(table, drawn):
+def test_csv_contains_the_plotted_numbers(table, drawn):
     numbers = pd.read_csv(drawn[2])
     assert list(numbers) == ["curve", "label", "step", "mean", "low", "high", "n"]
     assert numbers["curve"].tolist() == ["std"] * 4 + ["cbp"] * 4
@@ -55,7 +57,7 @@ def test_the_csv_holds_the_plotted_numbers(table, drawn):
     assert np.concatenate([line.get_ydata() for line in lines]).tolist() == numbers["mean"].tolist()
 
 
-def test_the_pdf_is_vectors_with_embedded_truetype_fonts(drawn):
+def test_pdf_has_vector_graphics_and_embedded_truetype_fonts(drawn):
     content = drawn[0].read_bytes()
     assert b"/FontFile2" in content
     assert b"/Type3" not in content
@@ -65,7 +67,7 @@ def test_the_pdf_is_vectors_with_embedded_truetype_fonts(drawn):
     assert fonts == {b"DejaVuSans"}
 
 
-def test_the_png_shows_all_colours_at_200_dots_an_inch(drawn):
+def test_png_shows_all_colours_at_200_dpi(drawn):
     image = Image.open(drawn[1])
     assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
     assert image.size == (700, 540)
@@ -73,7 +75,7 @@ def test_the_png_shows_all_colours_at_200_dots_an_inch(drawn):
     assert {"#d62728", "#1f77b4", "#ffffff"} <= pixels
 
 
-def test_the_same_table_gives_the_same_bytes_in_another_process(table, drawn, tmp_path):
+def test_files_are_byte_identical_across_processes(table, drawn, tmp_path):
     write_collected(table, tmp_path / "table.parquet")
     script = (
         "from pathlib import Path; from synthetic import figure;"
@@ -92,7 +94,7 @@ def test_the_same_table_gives_the_same_bytes_in_another_process(table, drawn, tm
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-def test_the_legend_names_each_method_once_in_its_looks(table):
+def test_legend_lists_each_method_once_in_its_style(table):
     twice = figure({}, {"title": "again"})
     both = pd.concat([table, table.assign(panel=1)])
     for shown, rows in ((figure(), table), (twice, both)):
@@ -102,7 +104,7 @@ def test_the_legend_names_each_method_once_in_its_looks(table):
         assert [line.is_dashed() for line in legend.get_lines()] == [True, False]
 
 
-def test_a_legend_is_never_wider_than_its_page(table):
+def test_legend_fits_the_page(table):
     shown = figure()
     long = shown.methods | {
         "cbp": shown.methods["cbp"].model_copy(update={"label": "PPO + CBP + L2, instantaneous utilities"})
@@ -115,7 +117,7 @@ def test_a_legend_is_never_wider_than_its_page(table):
         assert legend.get_window_extent().x1 <= sheet.bbox.width
 
 
-def test_no_texts_overlap(table):
+def test_texts_do_not_overlap(table):
     sheet = page(pd.concat([table, table.assign(panel=1)]), figure({"title": "A"}, {"title": "B"}))
     sheet.draw_without_rendering()
     texts = [[*ax.texts, ax._left_title, ax.xaxis.label, ax.yaxis.label] for ax in sheet.axes]
@@ -125,7 +127,7 @@ def test_no_texts_overlap(table):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_several_panels_have_their_own_numbers(table, tmp_path):
+def test_each_panel_has_its_own_numbers(table, tmp_path):
     shown = figure({}, {"factor": 100, "band": "standard_error"}, {})
     rows = pd.concat([table.assign(panel=index) for index in range(3)])
     numbers = pd.read_csv(draw(rows, shown, tmp_path)[2])
@@ -150,11 +152,11 @@ BANDS = "; bands: 95% bootstrap intervals"
         ("bin < 40", f"3 seeds, 30 steps{BANDS}"),
     ],
 )
-def test_the_figure_says_how_it_was_made(table, kept, note):
+def test_note_states_scale_seeds_steps_and_bands(table, kept, note):
     assert conditions(table.query(kept), "laptop", figure().panels[0]) == f"laptop scale, {note}"
 
 
-def test_curves_may_be_drawn_relative_to_one_of_them(table):
+def test_curves_can_be_drawn_relative_to_another_curve(table):
     numbers = plotted_numbers(table, figure({"relative_to": "std"}))
     values = table.set_index(["curve", "seed", "bin"])["value"]
     by_hand = (values["cbp"] - values["std"]).groupby("bin").mean()
@@ -168,7 +170,7 @@ def test_curves_may_be_drawn_relative_to_one_of_them(table):
     ("last", "text"),
     [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],
 )
-def test_steps_are_short(table, last, text):
+def test_note_abbreviates_large_numbers_of_steps(table, last, text):
     assert text in conditions(table.assign(bin=last), "laptop", figure().panels[0])
     assert "2,000 tasks" in conditions(table.assign(bin=2_000), "laptop", figure({"unit": "tasks"}).panels[0])
     noted = conditions(table, "laptop", figure({"note": "3 x 100 units"}).panels[0])
@@ -176,7 +178,7 @@ def test_steps_are_short(table, last, text):
     assert ", 1 seed," in conditions(table[table["seed"] == 0], "laptop", figure({"seeds": 1}).panels[0])
 
 
-def test_a_curve_may_be_missing(table, tmp_path):
+def test_figure_is_drawn_without_a_missing_curve(table, tmp_path):
     numbers = pd.read_csv(draw(table[table["curve"] == "cbp"], figure(), tmp_path)[2])
     assert numbers["curve"].unique().tolist() == ["cbp"]
 
@@ -188,13 +190,13 @@ def test_a_curve_may_be_missing(table, tmp_path):
         (lambda rows: rows[:0], ("return", 40)),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(table, tmp_path, change, facts):
+def test_empty_table_and_unknown_curves_are_rejected(table, tmp_path, change, facts):
     with refusal("fig4a", *facts):
         draw(change(table), figure(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_figures_load_nothing_that_trains():
+def test_drawing_does_not_import_training_code():
     script = (
         "import sys, lop.figures.by_hand;"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'lop.algos', 'lop.nets', 'lop.envs'} & set(sys.modules);"
@@ -204,11 +206,11 @@ def test_figures_load_nothing_that_trains():
 
 
 def crosses(ax):
-    """Draw in place of a picture of the library."""
+    """Draw a line in place of a picture of the library."""
     ax.plot([0, 1], [0, 1])
 
 
-def test_a_picture_needs_no_runs_and_joins_curves(table, tmp_path, monkeypatch):
+def test_picture_needs_no_runs_and_can_accompany_curves(table, tmp_path, monkeypatch):
     monkeypatch.setattr("lop.rl.pictures.ant", crosses)
     alone = Figure(name="fig3a", scale="laptop", caption="", panels=({"picture": "lop.rl.pictures:ant"},), methods={})
     assert runs_of(alone) == []

@@ -1,3 +1,5 @@
+"""Panels: lines, bands, markers and axes."""
+
 import matplotlib.figure
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ def drawn(statistics=STATISTICS, note="", title="", **panel):
     return ax
 
 
-def test_lines_have_the_numbers_and_looks_of_their_methods():
+def test_lines_show_the_means_in_the_style_of_their_method():
     ax = drawn()
     std, cbp, *_ = ax.lines
     assert std.get_xydata().tolist() == [[10, 1], [20, 2], [30, 3]]
@@ -38,12 +40,12 @@ def test_lines_have_the_numbers_and_looks_of_their_methods():
     assert [line.get_marker() for line in (std, cbp)] == ["s", "None"]
 
 
-def test_a_mean_that_is_not_finite_is_a_gap():
+def test_non_finite_mean_is_a_gap():
     stretches = [list(line.get_xdata()) for line in drawn().lines if line.get_label() == "PPO + CBP + L2"]
     assert stretches == [[10], [30]]
 
 
-def test_bands_are_between_low_and_high():
+def test_bands_range_from_low_to_high():
     band = drawn().collections[0].get_datalim(drawn().transData)
     assert (band.y0, band.y1) == (0.5, 3.5)
     assert len(drawn().collections) == 2
@@ -59,7 +61,7 @@ def test_bands_are_between_low_and_high():
         (10, "Environment steps", ["0", "2", "4", "6", "8", "10"]),
     ],
 )
-def test_steps_are_counted_in_the_unit_that_fits(last, label, ticks):
+def test_steps_are_labelled_in_a_suitable_unit(last, label, ticks):
     ax = drawn(to=last, bin=1)
     assert ax.get_xlabel() == label
     shown = [tick.get_text() for tick in ax.get_xticklabels() if tick.get_position()[0] <= last]
@@ -75,32 +77,32 @@ def test_axes_have_labels_limits_title_and_note():
     assert [text.get_text() for text in ax.texts] == ["laptop scale"]
 
 
-def test_large_numbers_have_separators_and_a_minus():
+def test_tick_labels_have_thousands_separators_and_minus_signs():
     ticks = [tick.get_text() for tick in drawn(y_limits=[-2000, 500]).get_yticklabels()]
     assert {"\N{MINUS SIGN}2,000", "0", "500"} <= set(ticks)
 
 
-def test_limits_are_automatic_without_their_key():
+def test_y_limits_are_automatic_by_default():
     low, high = drawn().get_ylim()
     assert low < 0.5
     assert 6.5 < high < 8
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 9, 200])
-def test_markers_are_on_points_of_the_curve(n):
+def test_at_most_eight_markers_lie_on_points_of_the_curve(n):
     rows = pd.DataFrame({"curve": "std", "step": np.arange(n), "mean": 0.0, "low": 0.0, "high": 0.0})
     marked = drawn(rows).lines[0].get_markevery()
     assert 1 <= len(marked) <= 8
     assert max(marked) < n
 
 
-def test_units():
+def test_step_unit_depends_on_the_last_step():
     assert step_unit(9_999) == (1, "", "")
     assert step_unit(10_000) == (1_000, "thousands", "k")
     assert step_unit(1_000_000) == (1_000_000, "millions", "M")
 
 
-def test_logarithmic_values_are_written_as_numbers():
+def test_logarithmic_tick_labels_are_plain_numbers():
     ax = drawn(y_scale="log", y_limits=[0.05, 20])
     assert ax.get_yscale() == "log"
     assert {"0.1", "1", "10"} <= {tick.get_text() for tick in ax.get_yticklabels()}
@@ -113,13 +115,13 @@ def test_logarithmic_values_are_written_as_numbers():
         ([0.0005, 200], ["0.001", "0.01", "0.1", "1", "10", "100"]),
     ],
 )
-def test_a_logarithmic_axis_has_labels_enough_and_not_too_many(limits, labels):
+def test_logarithmic_axis_has_neither_too_few_nor_too_many_labels(limits, labels):
     ax = drawn(y_scale="log", y_limits=limits)
     shown = [tick.get_text() for tick in ax.get_yticklabels() if limits[0] <= tick.get_position()[1] <= limits[1]]
     assert shown == labels
 
 
-def test_steps_have_no_slopes_and_begin_with_the_first_bin():
+def test_step_curves_are_flat_within_bins_and_start_with_the_first_bin():
     std, *_ = drawn(draw="steps").lines
     assert std.get_drawstyle() == "steps-pre"
     assert std.get_xydata().tolist() == [[0, 1], [10, 1], [20, 2], [30, 3]]

@@ -1,3 +1,5 @@
+"""Figures of config/figures.yaml and their changes at each scale."""
+
 import pytest
 import yaml
 from refusals import refusal
@@ -36,12 +38,12 @@ def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
         assert runs_of(figure) or figure.pictures
 
 
-def test_every_figure_of_a_problem_can_be_drawn_by_hand():
+def test_every_figure_has_a_plot_script():
     scripts = {path.stem for path in (ROOT / "lop").glob("*/plots/*.py")}
     assert scripts == set(figure_names())
 
 
-def test_figure_4a_is_that_of_the_paper():
+def test_figure_4a_has_the_settings_of_the_paper():
     figure = load_figure("fig4a", "paper")
     (panel,) = figure.panels
     for curve, colour in {"std": "C3", "ns": "C1", "l2": "C4", "cbp": "C0"}.items():
@@ -53,7 +55,7 @@ def test_figure_4a_is_that_of_the_paper():
     assert runs_of(figure)[31].spec.name == "rl/ant/ns seed 1"
 
 
-def test_methods_differ_without_colour_too():
+def test_methods_are_distinguishable_without_colour():
     for name in figure_names():
         methods = load_figure(name, "paper").methods.values()
         assert len({(method.line, method.marker) for method in methods}) == len(methods), name
@@ -64,7 +66,7 @@ def test_every_line_and_marker_can_be_drawn():
     assert set(MARKERS) == set(Marker.__args__)
 
 
-def test_a_scale_replaces_keys(config):
+def test_scale_overrides_keys(config):
     figure = config(changes={"fig4a": {"seeds": [4, 2], "to": 20}})
     (panel,) = figure.panels
     assert (panel.seeds, panel.to, panel.bin) == ((4, 2), 20, 10)
@@ -76,11 +78,11 @@ def test_a_scale_replaces_keys(config):
     ("changes", "limits"),
     [({}, (0, 9)), ({"to": 40}, (0, 9)), ({"to": 20}, None), ({"to": 20, "y_limits": [0, 1]}, (0, 1))],
 )
-def test_limits_of_y_hold_for_their_own_steps(config, changes, limits):
+def test_y_limits_apply_only_to_the_steps_that_they_were_given_for(config, changes, limits):
     assert config(figures=changed(y_limits=[0, 9]), changes={"fig4a": changes}).panels[0].y_limits == limits
 
 
-def test_panels_share_keys_and_the_scale_has_the_last_word(config):
+def test_panels_share_keys_and_the_scale_takes_precedence(config):
     entry = PANEL | {"panels": [{"title": "Hopper", "to": 100}, {"title": "Walker2d"}]}
     panels = config("ed5a", {"ed5a": entry}).panels
     assert [(panel.title, panel.to) for panel in panels] == [("Hopper", 100), ("Walker2d", 40)]
@@ -88,7 +90,7 @@ def test_panels_share_keys_and_the_scale_has_the_last_word(config):
     assert [panel.to for panel in panels] == [20, 20]
 
 
-def test_panels_may_be_other_figures(config):
+def test_panels_can_be_other_figures(config):
     figures = changed() | {"fig4b": PANEL | {"metric": "stable_rank"}, "fig4": {"panels": ["fig4a", "fig4b"]}}
     figure = config("fig4", figures, {"fig4b": {"seeds": 2}, "fig4": {"to": 20}})
     shown = [(panel.metric, len(panel.seeds), panel.to) for panel in figure.panels]
@@ -109,7 +111,7 @@ MIXED = {"fig3a": PICTURE, "fig3b": PANEL, "fig3": {"panels": ["fig3a", "fig3b"]
         (MIXED | {"fig3": {"panels": ["fig3a", {**PANEL, "seeds": 1}], "metric": "return"}}, {}),
     ],
 )
-def test_a_picture_beside_curves_does_without_their_keys(config, figures, changes):
+def test_picture_ignores_the_keys_of_curves_beside_it(config, figures, changes):
     picture, panel = config("fig3", figures, changes).panels
     assert picture.picture == PICTURE["picture"]
     assert panel.seeds == (0,)
@@ -124,12 +126,12 @@ def test_a_picture_beside_curves_does_without_their_keys(config, figures, change
         (MIXED | {"fig3": {"sedes": 1, **MIXED["fig3"]}}, {}, ("figures.yaml", "fig3", "sedes", "seeds")),
     ],
 )
-def test_a_key_that_no_panel_has_is_refused(config, figures, changes, facts):
+def test_key_that_no_panel_has_is_rejected(config, figures, changes, facts):
     with refusal(*facts):
         config("fig3", figures, changes)
 
 
-def test_a_point_of_a_sweep(config):
+def test_curve_can_show_one_setting_of_a_sweep(config):
     curves = {"std": {"runs": "slowly_changing_regression/flip_one/relu", "setting": "step_size=0.01"}}
     figure = config(figures=changed(curves=curves, seeds=[7]))
     (run,) = runs_of(figure)
@@ -137,26 +139,26 @@ def test_a_point_of_a_sweep(config):
 
 
 BAD_ENTRIES = {
-    "no problem": ({"curves": {"std": "rll/ant/std"}}, ("curves.std", "rll/ant/std", *PROBLEMS)),
+    "unknown problem": ({"curves": {"std": "rll/ant/std"}}, ("curves.std", "rll/ant/std", *PROBLEMS)),
     "unknown key": ({"bins": 10}, ("bins", "bin", "curves", "seeds")),
-    "missing": ({"metric": None}, ("metric",)),
-    "no divisor": ({"bin": 7}, ("bin", 7, "to", 40)),
-    "zero": ({"bin": 0}, ("bin", 0, 1)),
+    "missing metric": ({"metric": None}, ("metric",)),
+    "bin that does not divide the steps": ({"bin": 7}, ("bin", 7, "to", 40)),
+    "bin of zero": ({"bin": 0}, ("bin", 0, 1)),
     "log of 0": ({"y_limits": [0, 1], "y_scale": "log"}, ("y_scale", "log", "linear", "y_limits", 0)),
-    "text": ({"to": "many"}, ("to", "many")),
+    "text instead of a number": ({"to": "many"}, ("to", "many")),
     "no seeds": ({"seeds": 0}, ("seeds", 0)),
-    "less than no seeds": ({"seeds": -3}, ("seeds", -3)),
-    "true": ({"seeds": True}, ("seeds", True)),
-    "seed twice": ({"seeds": [1, 1]}, ("seeds", [1, 1])),
+    "negative number of seeds": ({"seeds": -3}, ("seeds", -3)),
+    "boolean instead of seeds": ({"seeds": True}, ("seeds", True)),
+    "duplicate seed": ({"seeds": [1, 1]}, ("seeds", [1, 1])),
     "negative seed": ({"seeds": [-1]}, ("seeds", [-1])),
-    "band": ({"band": "range"}, ("band", "range", "bootstrap", "standard_error")),
-    "limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
-    "runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),
+    "unknown band": ({"band": "range"}, ("band", "range", "bootstrap", "standard_error")),
+    "reversed limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
+    "invalid runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),
     "no curves": ({"curves": {}}, ("curves", {})),
-    "method": ({"curves": {"stb": "rl/ant/std"}}, ("stb", "std", "cbp")),
+    "unknown method": ({"curves": {"stb": "rl/ant/std"}}, ("stb", "std", "cbp")),
     "picture and curves": (PICTURE, ("picture", "curves")),
-    "panels": ({"panels": "fig4b"}, ("panels", "fig4b")),
-    "panel": ({"panels": ["fig4b"]}, ("panels", "fig4b")),
+    "panels that are no list": ({"panels": "fig4b"}, ("panels", "fig4b")),
+    "unknown panel": ({"panels": ["fig4b"]}, ("panels", "fig4b")),
     "panels of panels": ({"panels": ["fig4a"]}, ("panels",)),
 }
 
@@ -171,18 +173,18 @@ BAD_ENTRIES = {
         (3, ()),
     ],
 )
-def test_an_unknown_picture_is_named_before_anything_is_drawn(config, picture, facts):
+def test_unknown_picture_is_rejected_before_drawing(config, picture, facts):
     with refusal("figures.yaml", "fig3a", "picture", picture, *facts):
         config("fig3a", {"fig3a": {"picture": picture}})
 
 
 @pytest.mark.parametrize(("values", "facts"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)
-def test_a_bad_entry_is_named(config, values, facts):
+def test_invalid_entry_is_rejected(config, values, facts):
     with refusal("figures.yaml", "fig4a", *facts):
         config(figures=changed(**values))
 
 
-def test_a_bad_change_names_the_scale_file(config):
+def test_error_in_a_change_names_the_file_of_the_scale(config):
     with refusal("tiny.yaml", "fig4a", "bin", 3):
         config(changes={"fig4a": {"bin": 3}})
     with refusal("tiny.yaml", "figures", "fig4c", "fig4a"):
@@ -190,16 +192,16 @@ def test_a_bad_change_names_the_scale_file(config):
 
 
 @pytest.mark.parametrize("colour", ["C10", "blue", "#12345", 3])
-def test_a_bad_colour_is_named(config, colour):
+def test_invalid_colour_is_rejected(config, colour):
     with refusal("figures.yaml", "std.colour", colour, "C0", "C9", "#rrggbb"):
         config(methods=METHODS | {"std": METHODS["std"] | {"colour": colour}})
 
 
-def test_an_unknown_figure_is_named_beside_the_known_ones():
+def test_error_for_an_unknown_figure_lists_the_known_ones():
     with refusal("figures.yaml", "fig44", *figure_names()):
         load_figure("fig44", "laptop")
 
 
-def test_an_unknown_scale_is_named_beside_the_known_ones():
+def test_error_for_an_unknown_scale_lists_the_known_ones():
     with refusal("scale", "lap", "laptop", "paper", "smoke"):
         load_figure("fig4a", "lap")

@@ -1,3 +1,5 @@
+"""Means and intervals over seeds."""
+
 import warnings
 
 import numpy as np
@@ -22,7 +24,7 @@ def direct(values, method="BCa"):
     return tuple(interval)
 
 
-def test_means_over_seeds_by_hand():
+def test_means_over_seeds_match_hand_computation():
     table = collected(
         ("std", 0, None, 10, 1), ("std", 1, None, 10, 2), ("std", 2, None, 10, 6), ("std", 1, None, 20, 4),
         ("cbp", 0, None, 10, 7),
@@ -42,7 +44,7 @@ def test_layers_are_averaged_before_seeds():
     assert summarise(table, "standard_error").loc[0, ["mean", "n"]].tolist() == [6, 2]
 
 
-def test_standard_error_by_hand():
+def test_standard_error_matches_hand_computation():
     table = collected(*(("a", seed, None, 10, value) for seed, value in enumerate([1, 2, 3, 6])))
     error = np.sqrt(14 / 3) / 2
     assert summarise(table, "standard_error").loc[0, ["low", "mean", "high"]].tolist() == pytest.approx(
@@ -51,7 +53,7 @@ def test_standard_error_by_hand():
     assert np.isnan(standard_error_interval(np.ones((2, 1)))).all()
 
 
-def test_relative_to_the_run_of_the_same_seed():
+def test_relative_values_are_paired_by_seed():
     table = collected(
         ("base", 0, None, 5, 70), ("base", 1, None, 5, 90), ("base", 2, None, 5, 80), ("base", 0, None, 10, 60),
         ("retrained", 1, None, 5, 95), ("retrained", 0, None, 5, 72), ("retrained", 0, None, 10, 66),
@@ -63,21 +65,21 @@ def test_relative_to_the_run_of_the_same_seed():
     assert result.loc[0, ["mean", "low", "high"]].tolist() == [-3.5, -5, -2]  # of -2 and -5, not of 70 and 90
 
 
-def test_relative_values_are_paired_by_layer_and_stay_not_a_number():
+def test_relative_values_are_paired_by_layer_and_preserve_nan():
     table = collected(
         ("a", 0, 0, 5, 1), ("a", 0, 1, 5, 2), ("b", 0, 0, 5, 10), ("b", 0, 1, 5, np.nan)
     )  # fmt: skip
     assert relative(table, "b")["value"].tolist() == pytest.approx([-9, np.nan, 0, np.nan], nan_ok=True)
 
 
-def test_the_interval_is_that_of_scipy_bin_by_bin():
+def test_interval_of_each_bin_is_that_of_scipy():
     values = np.random.default_rng(1).exponential(size=(200, 30))
     low, high = bootstrap_interval(values)
     for i, row in list(enumerate(values))[::20]:
         assert (low[i], high[i]) == direct(row)
 
 
-def test_the_interval_does_not_depend_on_the_order_of_rows_or_on_other_curves():
+def test_interval_does_not_depend_on_row_order_or_other_curves():
     values = np.random.default_rng(2).normal(size=5)
     rows = [("a", seed, None, 10, value) for seed, value in enumerate(values)]
     others = [("b", 0, None, 10, 1.0), ("b", 1, None, 10, 2.0)]
@@ -95,12 +97,12 @@ def test_bins_with_fewer_seeds_have_their_own_interval():
     assert result.loc[0, ["mean", "low", "high"]].tolist() == result.loc[2, ["mean", "low", "high"]].tolist()
 
 
-def test_one_run_has_no_interval_and_equal_runs_one_of_no_width():
+def test_single_run_has_no_interval_and_equal_runs_have_one_of_zero_width():
     assert np.isnan(bootstrap_interval(np.array([[1.0]]))).all()
     assert np.array(bootstrap_interval(np.full((2, 4), 0.1))).tolist() == [[0.1, 0.1], [0.1, 0.1]]
 
 
-def test_an_undefined_bca_gives_way_to_percentiles(monkeypatch):
+def test_percentile_interval_replaces_an_undefined_bca_interval(monkeypatch):
     bootstrap = stats.bootstrap
 
     def undefined(*args, method, **more):
@@ -117,7 +119,7 @@ def test_an_undefined_bca_gives_way_to_percentiles(monkeypatch):
     assert (low[1], high[1]) == direct(values[1])
 
 
-def test_a_diverged_run_is_not_averaged_away():
+def test_diverged_run_makes_the_mean_non_finite():
     table = collected(
         ("a", 0, None, 10, 1), ("a", 1, None, 10, np.nan), ("a", 0, None, 20, 1), ("a", 1, None, 20, np.inf)
     )
@@ -131,7 +133,7 @@ def test_a_diverged_run_is_not_averaged_away():
         assert result["n"].tolist() == [2, 2]
 
 
-def test_nothing_collected_is_an_empty_table():
+def test_empty_input_gives_an_empty_table():
     assert list(summarise(collected())) == ["curve", "step", "mean", "low", "high", "n"]
 
 
@@ -139,7 +141,7 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 
 
 @given(st.lists(numbers, min_size=2, max_size=12))
-def test_intervals_lie_within_the_runs_around_their_mean(values):
+def test_intervals_lie_within_the_values_or_around_their_mean(values):
     row = np.array([values])
     (low,), (high,) = bootstrap_interval(row)
     slack = 1e-9 * max(1, np.abs(row).max())
@@ -149,7 +151,7 @@ def test_intervals_lie_within_the_runs_around_their_mean(values):
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8, unique=True), st.integers(1, 50))
-def test_intervals_move_and_stretch_with_the_values(values, factor):
+def test_intervals_shift_and_scale_with_the_values(values, factor):
     row = np.array([values], float)
     low, high = bootstrap_interval(row)
     moved = bootstrap_interval(row * factor + 7)

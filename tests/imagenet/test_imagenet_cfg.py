@@ -1,4 +1,4 @@
-"""The configurations of Continual ImageNet: the published values, and impossible ones."""
+"""Configs of Continual ImageNet: published values and invalid parameters."""
 
 import pytest
 from refusals import refusal
@@ -37,20 +37,20 @@ OURS = {
 
 
 @pytest.mark.parametrize(("config", "expected"), [*PUBLISHED.items(), *OURS.items()])
-def test_configurations_say_what_the_published_ones_do(config, expected):
+def test_configs_have_the_published_values(config, expected):
     for setting in settings(PROBLEM, config, "paper"):
         found = resolve(PROBLEM, config, 0, "paper", setting).parameters.model_dump()
         assert {key: found[key] for key in COMMON | expected} == COMMON | expected
 
 
-def test_these_are_all_and_the_step_sizes_are_swept():
+def test_all_configs_are_tested_and_step_sizes_are_swept():
     assert set(PROBLEM.configs()) == set(PUBLISHED) | set(OURS)
     for config in ("bp", "linear"):
         assert set(settings(PROBLEM, config, "paper")) == {f"step_size={size}" for size in ("0.01", "0.001", "0.0001")}
         assert read_mapping(PROBLEM.cfg_path(config))["step_size"] == [0.01, 0.001, 0.0001]
 
 
-def test_a_run_names_the_classes_it_learns_from():
+def test_run_lists_the_classes_of_its_tasks():
     p = ImagenetParameters(num_tasks=3, total_classes=10, step_size=0.1)
     classes = p.classes(seed=4)
     assert classes == sorted(set(classes))
@@ -73,6 +73,6 @@ def test_a_run_names_the_classes_it_learns_from():
         ("cbp", {"num_epochs": 3}, ("num_epochs", "num_tasks")),
     ],
 )
-def test_impossible_parameters_are_named(config, overrides, facts):
+def test_invalid_parameters_are_rejected(config, overrides, facts):
     with refusal(*facts):
         resolve(PROBLEM, config, 0, "paper", overrides=overrides)

@@ -1,3 +1,5 @@
+"""Pictures of Continual ImageNet."""
+
 import matplotlib.figure
 import numpy as np
 
@@ -7,7 +9,7 @@ from lop.imagenet.pictures import IMAGES, TASKS, pairs
 from lop.imagenet.problem import classes_until
 
 
-def test_the_pairs_are_those_of_the_first_tasks(tmp_path):
+def test_picture_shows_the_class_pairs_of_the_first_tasks(tmp_path):
     classes = classes_until(0, 1000, 2 * TASKS)
     rng = np.random.default_rng(0)
     stored = {number: rng.uniform(-0.5, 0.5, (700, 3, 32, 32)) for number in classes}
@@ -24,6 +26,6 @@ def test_the_pairs_are_those_of_the_first_tasks(tmp_path):
         assert np.corrcoef(image.ravel(), expected.ravel())[0, 1] > 0.999
 
 
-def test_the_figure_needs_the_files_of_those_classes():
+def test_figure_requires_the_files_of_these_classes():
     (picture,) = load_figure("fig1a", "laptop").pictures
     assert list(picture.classes) == classes_until(0, 1000, 2 * TASKS)

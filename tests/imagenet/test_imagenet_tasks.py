@@ -1,4 +1,4 @@
-"""Continual ImageNet: the classes and images of each task, by hand."""
+"""Classes and images of the tasks of Continual ImageNet."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from lop.imagenet.problem import Tasks, classes_until
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three classes; every pixel of image i of class c is (100 c + i) / 1000, modulo 1."""
+    """Return three classes in which every pixel of image i of class c is (100 c + i) / 1000, modulo 1."""
     folder = tmp_path_factory.mktemp("imagenet")
     for number in range(3):
         values = (100 * number + np.arange(700)) % 1000 / 1000
@@ -24,7 +24,7 @@ def tasks(folder=None, seed=0, total_classes=3, num_classes=2, train_images=5, t
     return Tasks(seed, folder, total_classes, num_classes, train_images, test_images)
 
 
-def test_classes_come_in_a_random_order_and_then_in_the_same_again():
+def test_random_order_of_classes_repeats():
     used = classes_until(0, 5, 12)
     assert sorted(used[:5]) == [0, 1, 2, 3, 4]
     assert used == [*used[:5], *used[:5], *used[:2]]
@@ -32,7 +32,7 @@ def test_classes_come_in_a_random_order_and_then_in_the_same_again():
     assert len({tuple(classes_until(seed, 5, 5)) for seed in range(20)}) > 10
 
 
-def test_a_task_takes_the_next_classes_and_may_begin_the_order_again_in_the_middle():
+def test_task_takes_the_next_classes_and_wraps_around():
     used = classes_until(0, 3, 3)
     assert [tasks().classes(number) for number in range(4)] == [
         used[:2],
@@ -43,7 +43,7 @@ def test_a_task_takes_the_next_classes_and_may_begin_the_order_again_in_the_midd
     assert tasks(num_classes=3).classes(5) == used
 
 
-def test_a_task_has_the_first_images_of_each_class_to_learn_from_and_those_behind_the_600th_to_test_on(folder):
+def test_training_images_are_the_first_of_a_class_and_test_images_start_at_600(folder):
     first, second = tasks().classes(1)
     (x, y), (test_x, test_y) = tasks(folder).task(1)
     assert (x.shape, x.dtype, test_x.shape) == ((10, 3, 32, 32), np.float32, (8, 3, 32, 32))
@@ -53,13 +53,13 @@ def test_a_task_has_the_first_images_of_each_class_to_learn_from_and_those_behin
         assert labels.tolist() == [0] * n + [1] * n
 
 
-def test_a_missing_class_is_named(folder):
+def test_error_names_the_missing_class(folder):
     missing = next(number for number in classes_until(0, 6, 6) if number > 2)
     with refusal(folder / f"classes/{missing}.npy"):
         [tasks(folder, total_classes=6).task(number) for number in range(3)]
 
 
-def test_every_epoch_has_an_order_of_its_own_which_follows_from_the_seed():
+def test_order_of_images_depends_on_epoch_and_seed():
     orders = [tuple(tasks().order(epoch)) for epoch in range(50)]
     assert all(sorted(order) == list(range(10)) for order in orders)
     assert len(set(orders)) == 50

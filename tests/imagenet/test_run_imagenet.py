@@ -1,4 +1,4 @@
-"""Whole runs of Continual ImageNet: against a straightforward loop, with interruptions, and without images."""
+"""Whole runs of Continual ImageNet: a plain training loop, resumption, other devices and missing images."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -31,12 +31,12 @@ METHODS = {
     "bp": ("l2", {}),
     "snp": ("snp", {"perturb_scale": 0.01}),
     "cbp": ("cbp", REPLACING),
-    "cbp with its momentum cleared": ("cbp", {**REPLACING, "clear_optimizer_state": True}),
+    "cbp with cleared momentum": ("cbp", {**REPLACING, "clear_optimizer_state": True}),
     "cbp with Adam": ("cbp", {**REPLACING, "opt": "adam", "step_size": 0.001}),
     "cbp with random utilities": ("cbp", {**REPLACING, "util_type": "random"}),
     "cbp2": ("cbp2", REPLACING),
-    "a narrow network": ("cbp", {**REPLACING, "channels": 3}),
-    "cbp2, a narrow network": ("cbp2", {**REPLACING, "channels": 3}),
+    "cbp, narrow network": ("cbp", {**REPLACING, "channels": 3}),
+    "cbp2, narrow network": ("cbp2", {**REPLACING, "channels": 3}),
     "bfloat16": ("cbp", {**REPLACING, "precision": "bfloat16"}),
     "linear": ("bp_5000", {"agent": "linear"}),
 }
@@ -44,7 +44,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Four classes: noise around one pattern per class."""
+    """Return the folder of four classes: noise around one pattern per class."""
     folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
     for number in range(4):
         noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
@@ -59,12 +59,12 @@ def run_of(results, images, config="cbp", device="cpu", **overrides):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
+def test_resumed_run_equals_uninterrupted_run(method, images, tmp_path):
     config, overrides = METHODS[method]
     table, state = finished(train, run_of(tmp_path / "whole", images, config, **overrides))
     assert table["metric"].to_pylist() == ["train_accuracy", "test_accuracy"] * 3
     assert table["step"].to_pylist() == [1, 1, 2, 2, 3, 3]
-    for saved_at in (1, 3, 5):  # within a task, and between two
+    for saved_at in (1, 3, 5):  # within a task and between two tasks
         run = run_of(tmp_path / "interrupted", images, config, **overrides)
         run.saved_at = saved_at
         with pytest.raises(PowerCut):
@@ -77,7 +77,7 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 
 
 @pytest.mark.parametrize("method", ["snp", "cbp", "cbp with Adam", "cbp with random utilities", "cbp2", "linear"])
-def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, replays, tmp_path):
+def test_run_on_another_device_matches_the_cpu_and_resumes_exactly(method, images, other_device, replays, tmp_path):
     config, overrides = METHODS[method]
     table, state = goes_on_after_a_cut(
         train, lambda name: run_of(tmp_path / name, images, config, other_device, **overrides), saved_at=4
@@ -86,13 +86,13 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
     on_cpu, its_state = finished(train, run_of(tmp_path / "cpu", images, config, **overrides))
     assert on_cpu.drop("value").equals(table.drop("value"))
     if method.startswith("cbp") and other_device == "cuda" and "util_type" not in overrides:
-        return  # among dead units, all of utility 0, a GPU replaces a different one
+        return  # all dead units have utility 0, and a GPU chooses a different one
     for name, weight in its_state["net"].items():
         torch.testing.assert_close(state["net"][name], weight, rtol=1e-2, atol=1 if method == "snp" else 1e-2)
 
 
 @pytest.mark.parametrize("method", ["bp", "cbp"])
-def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
+def test_network_is_freed_at_the_end_of_a_run(method, images, monkeypatch, tmp_path):
     config, overrides = METHODS[method]
 
     def run_in(name, device):
@@ -101,10 +101,10 @@ def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
     assert not left_behind(train, run_imagenet, run_in, monkeypatch)
 
 
-def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_path):
+def test_longer_run_continues_and_shorter_run_is_its_beginning(images, tmp_path):
     finished(train, run_of(tmp_path / "a", images, num_tasks=1))
     run = run_of(tmp_path / "a", images, num_tasks=2)
-    run.saved_at = 0  # a cut, if it started from the beginning
+    run.saved_at = 0  # raises PowerCut if the run starts from the beginning
     longer, state = finished(train, run)
     whole, its_state = finished(train, run_of(tmp_path / "b", images, num_tasks=2))
     assert longer.equals(whole)
@@ -115,8 +115,8 @@ def test_a_longer_run_goes_on_and_a_shorter_one_is_its_beginning(images, tmp_pat
     assert pq.read_table(run.output).equals(whole.slice(0, 2))
 
 
-def straightforward(images, weight_decay):
-    """Return test accuracies and weights of the simplest training loop."""
+def plain_training_loop(images, weight_decay):
+    """Return the test accuracies and weights of the simplest training loop."""
     torch.manual_seed(int(np.random.SeedSequence(0).spawn(1)[0].generate_state(1)[0]))
     net, tasks, accuracies = ConvNet(), Tasks(0, images, 4, 2, 20, 10), []
     optimizer = torch.optim.SGD(net.parameters(), lr=0.03, momentum=0.9, weight_decay=weight_decay)
@@ -141,9 +141,9 @@ def straightforward(images, weight_decay):
     return accuracies, net.state_dict()
 
 
-def test_a_run_is_the_straightforward_loop(images, tmp_path):
+def test_run_matches_a_plain_training_loop(images, tmp_path):
     table, state = finished(train, run_of(tmp_path, images, "l2", weight_decay=0.1))
-    accuracies, weights = straightforward(images, weight_decay=0.1)
+    accuracies, weights = plain_training_loop(images, weight_decay=0.1)
     found = table.to_pandas().query("metric == 'test_accuracy'")["value"]
     np.testing.assert_allclose(found, accuracies, atol=0.051)  # one of 20 images
     for name, weight in state["net"].items():
@@ -152,7 +152,7 @@ def test_a_run_is_the_straightforward_loop(images, tmp_path):
 
 @pytest.mark.parametrize("new_heads", [True, False])
 @pytest.mark.parametrize("config", ["l2", "cbp", "cbp2"])
-def test_the_head_is_zero_at_each_new_task(config, new_heads, images, tmp_path, monkeypatch):
+def test_new_heads_zeroes_the_head_at_each_new_task(config, new_heads, images, tmp_path, monkeypatch):
     zero = []
 
     def learn(self, x, y, learn=Backprop.learn):
@@ -164,7 +164,7 @@ def test_the_head_is_zero_at_each_new_task(config, new_heads, images, tmp_path, 
     assert zero == [new_heads and i % 9 == 0 for i in range(27)]  # 3 tasks of 3 epochs of 3 minibatches
 
 
-def test_accuracy_by_hand():
+def test_accuracy_matches_hand_computation():
     class Net:
         def predict(self, x):
             return torch.stack([x, 1 - x], 1), []  # class 0 from 0.5 on
@@ -173,7 +173,7 @@ def test_accuracy_by_hand():
     assert accuracy(Net(), x, torch.tensor([0, 1, 1, 1, 1]), batch=2) == 0.6
 
 
-def test_bfloat16_learns_about_the_same(images, tmp_path):
+def test_bfloat16_gives_similar_weights(images, tmp_path):
     _, expected = finished(train, run_of(tmp_path / "a", images, "l2", num_tasks=1, num_showings=1))
     _, found = finished(train, run_of(tmp_path / "b", images, "l2", num_tasks=1, num_showings=1, precision="bfloat16"))
     for name, weight in found["net"].items():
@@ -182,14 +182,14 @@ def test_bfloat16_learns_about_the_same(images, tmp_path):
         torch.testing.assert_close(weight, expected["net"][name], rtol=0.02, atol=2e-3)
 
 
-def test_missing_images_are_named_with_the_command_that_makes_them(images, tmp_path):
+def test_error_names_missing_images_and_the_command_that_creates_them(images, tmp_path):
     command = f"python -m lop.data imagenet --source original --data {images.parents[1]}"
     with refusal(images / "classes/4.npy", command):
         run_of(tmp_path, images, total_classes=6).execute(train)
     assert not list(tmp_path.glob("**/*.parquet"))
 
 
-def test_a_network_that_replaces_its_own_units_learns_by_backpropagation(images, tmp_path):
+def test_network_with_unit_replacing_layers_learns_by_backpropagation(images, tmp_path):
     run = run_of(tmp_path, images, "cbp2")
     net = run_imagenet.make_network(run.spec.parameters)
     learner = run_imagenet.make_learner(run.spec.parameters, net)

@@ -1,4 +1,4 @@
-"""Incremental CIFAR-100: classes, augmentation, and whole runs with interruptions, resets and measurements."""
+"""Incremental CIFAR-100: classes, augmentation, resumption, resets and measurements."""
 
 import matplotlib.figure
 import numpy as np
@@ -36,15 +36,15 @@ METHODS = {
     "head": ("head_resetting", {}),
     "retrained": ("retrained_network", {}),
     "noise": ("shrink_and_perturb", {"noise_std": 0.01}),
-    "without restoring": ("base_deep_learning_system", {"early_stopping": False, "use_data_augmentation": False}),
-    "a stem of stride 2": ("base_deep_learning_system", {"stem_stride": 2}),
+    "no early stopping": ("base_deep_learning_system", {"early_stopping": False, "use_data_augmentation": False}),
+    "stem of stride 2": ("base_deep_learning_system", {"stem_stride": 2}),
     "bfloat16": ("continual_backpropagation", {"precision": "bfloat16", "replacement_rate": 0.1}),
 }
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """All 60,000 records: noise around one colour per class."""
+    """Return the folder of all 60,000 records: noise around one colour per class."""
     folder, rng = tmp_path_factory.mktemp("data") / "original" / "cifar-100", np.random.default_rng(0)
     folder.mkdir(parents=True)
     colours = rng.integers(60, 196, (100, 3, 1, 1))
@@ -71,7 +71,7 @@ def values(table, metric):
     return rows[rows["metric"] == metric].set_index("step")["value"]
 
 
-def test_configurations_say_what_the_published_ones_do():
+def test_configs_have_the_published_values():
     published = {"stepsize": 0.1, "weight_decay": 0.0005, "momentum": 0.9, "early_stopping": True}
     published |= {"noise_std": 0.0, "use_cbp": False, "reset_head": False, "reset_network": False}
     cbp = {"use_cbp": True, "replacement_rate": 1e-5, "utility_function": "contribution", "maturity_threshold": 1000}
@@ -98,12 +98,12 @@ def test_configurations_say_what_the_published_ones_do():
         ({"train_images_per_class": 451}, ("train_images_per_class", 451, 450)),
     ],
 )
-def test_impossible_parameters_are_named(overrides, facts):
+def test_invalid_parameters_are_rejected(overrides, facts):
     with refusal(*facts):
         spec_of(**overrides)
 
 
-def test_classes_are_added_and_their_images_are_apart(images):
+def test_classes_accumulate_and_their_images_are_split(images):
     p = spec_of(train_images_per_class=450, validation_images_per_class=50, test_images_per_class=100).parameters
     increments = Increments(0, images, p)
     assert sorted(increments.order) == list(range(100))
@@ -118,7 +118,7 @@ def test_classes_are_added_and_their_images_are_apart(images):
     assert len(parts.test.labels) == 4 * 100
 
 
-def test_images_are_cropped_from_their_reflection():
+def test_images_are_cropped_with_reflection_padding():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (30, 3, 32, 32), np.uint8)
     flip, corners = rng.random(30) < 0.5, rng.integers(0, 9, (2, 30))
@@ -129,7 +129,7 @@ def test_images_are_cropped_from_their_reflection():
         np.testing.assert_array_equal(result, padded[:, row : row + 32, column : column + 32])
 
 
-def test_images_are_turned_about_their_middle():
+def test_images_are_rotated_about_their_centre():
     images = torch.randn(3, 3, 32, 32)
     quarter = torch.tensor([0.0, np.pi / 2, -np.pi / 2])
     found = turned(images, quarter)
@@ -137,11 +137,11 @@ def test_images_are_turned_about_their_middle():
     assert torch.equal(found[1], torch.rot90(images[1], 1, (1, 2)))
     assert torch.equal(found[2], torch.rot90(images[2], -1, (1, 2)))
     by_15 = turned(torch.ones(1, 3, 32, 32), torch.tensor([np.pi / 12]))
-    assert by_15[0, 0, 0, 0] == 0  # from beyond a corner
+    assert by_15[0, 0, 0, 0] == 0  # outside the original image
     assert by_15[0, 0, 16, 16] == 1
 
 
-def test_augmentation_follows_from_its_generator():
+def test_augmentation_is_determined_by_its_generator():
     images = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
     first, again, other = (augmented(images, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -151,7 +151,7 @@ def test_augmentation_follows_from_its_generator():
     np.testing.assert_allclose(mean, expected, rtol=1e-5)
 
 
-def test_step_sizes_fall_in_each_increment():
+def test_step_size_decays_within_each_increment():
     p = resolve(PROBLEMS["incremental_cifar"], "base_deep_learning_system", 0, "paper").parameters
     assert [step_size(p, epoch) for epoch in (0, 59, 60, 119, 120, 159, 160, 199)] == [
         *(0.1, 0.1, 0.02, 0.02),
@@ -159,7 +159,7 @@ def test_step_sizes_fall_in_each_increment():
     ]
 
 
-def test_small_step_sizes_and_short_increments():
+def test_step_size_schedule_scales_with_the_length_of_increments():
     p = spec_of(stepsize=4e-6, class_increase_frequency=10).parameters
     assert [step_size(p, epoch) for epoch in (0, 2, 3, 6, 8)] == [4e-6, 4e-6, 8e-7, 1.6e-7, 3.2e-8]
     for epochs, wanted in ((1, [0.1]), (2, [0.1, 0.02]), (3, [0.1, 0.02, 0.004])):
@@ -168,10 +168,10 @@ def test_small_step_sizes_and_short_increments():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, tmp_path):
+def test_resumed_run_equals_uninterrupted_run(method, images, tmp_path):
     config, overrides = METHODS[method]
     table, state = finished(train, run_of(tmp_path / "whole", images, config, **overrides))
-    for saved_at in (3, 4):  # before an increment's last epoch, and at the border
+    for saved_at in (3, 4):  # before the last epoch of an increment and between two increments
         run = run_of(tmp_path / f"{saved_at}", images, config, **overrides)
         run.saved_at = saved_at
         with pytest.raises(PowerCut):
@@ -183,7 +183,7 @@ def test_interrupted_at_any_epoch_it_ends_with_the_same_weights(method, images, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["cbp", "retrained", "noise"])
-def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, other_device, tmp_path):
+def test_run_on_another_device_matches_the_cpu_and_resumes_exactly(method, images, other_device, tmp_path):
     config, overrides = METHODS[method]
     overrides = {**overrides, "total_classes": 4, "class_increase_frequency": 2, "stepsize": 0.01}
     table, _ = goes_on_after_a_cut(
@@ -195,7 +195,7 @@ def test_on_another_device_it_learns_and_goes_on_after_a_cut(method, images, oth
 
 
 @pytest.mark.parametrize("method", ["cbp", "noise"])
-def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
+def test_network_is_freed_at_the_end_of_a_run(method, images, monkeypatch, tmp_path):
     config, overrides = METHODS[method]
 
     def run_in(name, device):
@@ -206,20 +206,20 @@ def test_its_network_does_not_outlive_it(method, images, monkeypatch, tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("method", ["base", "cbp", "noise", "retrained", "bfloat16"])
-def test_a_gpu_repeats_updates_to_the_same_bits(method, images, replays, monkeypatch, tmp_path):
+def test_replayed_updates_are_bit_identical_to_uncaptured_updates(method, images, replays, monkeypatch, tmp_path):
     config, overrides = METHODS[method]
     overrides = {**overrides, "total_classes": 4, "mini_batch_size": 4, "train_images_per_class": 13}
-    table, state = finished(train, run_of(tmp_path / "repeated", images, config, "cuda", **overrides))
+    table, state = finished(train, run_of(tmp_path / "captured", images, config, "cuda", **overrides))
     assert {4, 2} == set(replays)
     replays.clear()
     monkeypatch.setattr(cuda_graphs, "ALIKE", 10**9)
-    expected, its_state = finished(train, run_of(tmp_path / "told", images, config, "cuda", **overrides))
+    expected, its_state = finished(train, run_of(tmp_path / "uncaptured", images, config, "cuda", **overrides))
     assert not replays
     assert table.equals(expected)
     assert same(state, its_state)
 
 
-def test_the_network_is_as_the_parameters_say():
+def test_network_has_the_given_width_and_stride():
     for width, stride in ((2, 1), (3, 2)):
         convolution = make_network(spec_of(width=width, stem_stride=stride).parameters).conv1
         assert (convolution.out_channels, convolution.stride) == (width, (stride, stride))
@@ -234,7 +234,7 @@ def test_metrics_are_logged_at_the_end_of_increments(images, tmp_path):
     assert (values(table, "test_accuracy") >= values(table, "last_test_accuracy")).all()
 
 
-def test_each_class_has_a_metric(images, tmp_path):
+def test_each_class_has_an_accuracy_metric(images, tmp_path):
     table, _ = finished(train, run_of(tmp_path, images))
     rows = table.to_pandas().query("metric.str.startswith('class_accuracy_') and step == 6")
     assert list(rows["metric"]) == [
@@ -243,8 +243,8 @@ def test_each_class_has_a_metric(images, tmp_path):
     assert rows["value"].mean() == pytest.approx(values(table, "last_test_accuracy")[6])
 
 
-def test_the_head_or_the_network_is_re_initialised(images, tmp_path, monkeypatch):
-    """Compare the network before an increment with that at the start of its first epoch."""
+def test_head_or_network_is_reinitialised_on_request(images, tmp_path, monkeypatch):
+    """Compare the network before an increment with the network at the start of its first epoch."""
     before, after = [], []
     log = run_cifar.log_plasticity
     monkeypatch.setattr(
@@ -271,25 +271,25 @@ def copy(net):
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
-def test_the_best_epoch_comes_back(images, tmp_path, monkeypatch):
-    """The weights of the first epoch with the highest of the given validation accuracies are restored."""
+def test_weights_of_the_best_epoch_are_restored(images, tmp_path, monkeypatch):
+    """Among epochs with the same highest validation accuracy, the first one counts."""
     kept, see = [], run_cifar.Best.see
-    shares = iter([0.1, 0.9, 0.5, 0.9] * 3)
+    accuracies = iter([0.1, 0.9, 0.5, 0.9] * 3)
 
-    def told(best, test, validation, net):
-        see(best, test, next(shares), net)
+    def recorded(best, test, validation, net):
+        see(best, test, next(accuracies), net)
         kept.append(copy(net))
 
-    monkeypatch.setattr(run_cifar.Best, "see", told)
+    monkeypatch.setattr(run_cifar.Best, "see", recorded)
     _, state = finished(train, run_of(tmp_path, images))
     assert same(dict(state["net"]), kept[9])
     assert not same(dict(state["net"]), kept[11])
 
 
-def test_hidden_units_by_hand():
+def test_dormant_units_are_counted_over_all_layers():
     net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2).eval()
     with torch.no_grad():
-        net.bn1.weight.zero_()  # the units of the first layer are equal to their biases
+        net.bn1.weight.zero_()  # the activations of the first layer are ReLUs of these biases
         net.bn1.bias.copy_(torch.tensor([-1.0, 1.0]))
         dormant, last = run_cifar.hidden(net, torch.randn(20, 3, 32, 32))
         _, features = net.predict(torch.randn(20, 3, 32, 32))
@@ -299,7 +299,7 @@ def test_hidden_units_by_hand():
     assert dormant * units == pytest.approx(round(dormant * units), abs=1e-4)
 
 
-def test_units_of_a_diverged_network_are_not_called_alive():
+def test_dormant_fraction_of_a_diverged_network_is_nan():
     net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2)
     torch.nn.init.constant_(net.conv1.weight, np.nan)
     dormant, _ = run_cifar.hidden(net, torch.randn(20, 3, 32, 32))
@@ -307,7 +307,7 @@ def test_units_of_a_diverged_network_are_not_called_alive():
 
 
 @pytest.mark.parametrize("training_mode", [True, False])
-def test_networks_are_measured_in_the_published_mode_and_left_as_they_are(images, tmp_path, monkeypatch, training_mode):
+def test_networks_are_measured_in_the_given_mode_and_not_changed(images, tmp_path, monkeypatch, training_mode):
     modes, hidden = [], run_cifar.hidden
     monkeypatch.setattr(run_cifar, "hidden", lambda net, x: (modes.append(net.training), hidden(net, x))[1])
     run = run_of(tmp_path, images, measure_training_mode=training_mode)
@@ -318,7 +318,7 @@ def test_networks_are_measured_in_the_published_mode_and_left_as_they_are(images
     assert same(copy(net), before)
 
 
-def test_validation_accuracy_of_zero_is_better_than_none():
+def test_first_epoch_is_the_best_even_with_an_accuracy_of_zero():
     net = torch.nn.Linear(2, 2)
     best = run_cifar.Best(net)
     torch.nn.init.zeros_(net.weight)
@@ -326,7 +326,7 @@ def test_validation_accuracy_of_zero_is_better_than_none():
     assert same(best.parameters, copy(net))
 
 
-def test_a_column_shows_the_classes_that_an_increment_adds(images):
+def test_each_column_shows_the_classes_of_one_increment(images):
     ax = matplotlib.figure.Figure().subplots()
     increments(ax, images)
     train, _ = load.cifar100(images)

@@ -1,3 +1,5 @@
+"""The wrapper that runs a network in bfloat16."""
+
 import copy
 import pickle
 
@@ -32,7 +34,7 @@ def test_hidden_activations_are_bfloat16_and_outputs_float32():
     assert {h.dtype for h in features} == {torch.bfloat16}
 
 
-def test_other_attributes_are_those_of_the_network():
+def test_other_attributes_are_forwarded_to_the_network():
     net = FFNN(input_size=4, num_features=8, num_outputs=3)
     assert Bfloat16(net).layers is net.layers
     with refusal("FFNN", "no_such_name", error=AttributeError):

@@ -1,3 +1,5 @@
+"""Networks: initialisation, shapes and activations."""
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from lop.nets.torchvision_modified_resnet import BasicBlock, ResNet, build_resne
 from lop.nets.valuefs import MLPVF
 
 
-def test_bounds_by_hand():
+def test_bounds_match_hand_computation():
     assert uniform_bound(4, 12, "default") == 0.5
     assert uniform_bound(3, 9, "lecun", gain("relu")) == 1
     assert uniform_bound(12, 3, "kaiming", gain("ReLU")) == pytest.approx(2**0.5 / 2)
@@ -28,7 +30,7 @@ def test_bounds_by_hand():
         uniform_bound(1, 1, "he")
 
 
-def test_orthogonal_weights_are_orthogonal_with_their_gain():
+def test_singular_values_of_orthogonal_weights_equal_the_gain():
     torch.manual_seed(0)
     policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 8), init="orthogonal")
     value = MLPVF(6, act_type="ReLU", h_dim=(8, 8), init="orthogonal")
@@ -54,7 +56,7 @@ def test_initial_weights_fill_their_bound_and_biases_are_zero(init):
     assert (layers[0].bias.abs().sum() == 0) == (init != "default")
 
 
-def test_activations_are_kept_when_asked():
+def test_activations_are_recorded_on_request():
     policy, value = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7)), MLPVF(6, act_type="ReLU", h_dim=(8, 7))
     x = torch.randn(5, 6)
     policy.dist(x, to_log_features=True)
@@ -65,16 +67,16 @@ def test_activations_are_kept_when_asked():
         torch.testing.assert_close(activations, [net[:2](x), net[:4](x)])
 
 
-def test_unknown_activation_is_named():
+def test_unknown_activation_is_rejected():
     with refusal("activation", "Swoosh", "relu", error=ValueError):
         MLPVF(3, act_type="Swoosh")
 
 
-def test_values_have_the_shape_of_a_column():
+def test_value_network_returns_a_column():
     assert MLPVF(3, act_type="Tanh", h_dim=()).value(torch.zeros(5, 3)).shape == (5, 1)
 
 
-def test_target_network_is_the_published_one():
+def test_target_network_matches_published_code():
     arrays, _ = golden("learners")
     net = FixLTUNet(20, 100, beta=0.7)
     state = {"0.weight": "w1", "0.bias": "b1", "1.weight": "w2", "1.bias": "b2"}
@@ -83,8 +85,8 @@ def test_target_network_is_the_published_one():
     np.testing.assert_array_equal(net(torch.tensor(arrays["ltu_target/x"])), arrays["ltu_target/y"])
 
 
-def test_thresholds_by_hand():
-    """m = 3 inputs, beta = 0.5: tau = 2 - S, with S the number of -1; the published S counts a bias the wrong way."""
+def test_thresholds_match_hand_computation():
+    """For m = 3 inputs and beta = 0.5, tau = 2 - S, where S is the number of -1; the published S miscounts biases."""
     for corrected in (False, True):
         torch.manual_seed(0)
         net = FixLTUNet(3, 50, beta=0.5, corrected_threshold=corrected)
@@ -95,7 +97,7 @@ def test_thresholds_by_hand():
         assert not any(p.requires_grad for p in net.parameters())
 
 
-def test_a_target_units_state_is_a_strict_threshold():
+def test_target_unit_is_active_only_above_its_threshold():
     net = FixLTUNet(2, 1)
     net.layers.load_state_dict(
         {"0.weight": torch.ones(1, 2), "0.bias": torch.ones(1), "1.weight": torch.ones(1, 1), "1.bias": torch.zeros(1)}
@@ -105,7 +107,7 @@ def test_a_target_units_state_is_a_strict_threshold():
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_fully_connected_networks(activation):
+def test_fully_connected_networks_return_outputs_and_hidden_activations(activation):
     x = torch.randn(6, 10)
     out, hidden = FFNN(10, 4, 2, activation).predict(x)
     assert (out.shape, [h.shape for h in hidden]) == ((6, 2), [(6, 4)])
@@ -116,7 +118,7 @@ def test_fully_connected_networks(activation):
     assert MyLinear(10, 2)(x).shape == (6, 2)
 
 
-def test_dropout_and_online_normalisation_lie_where_they_should():
+def test_online_normalisation_precedes_the_activation_and_dropout_follows_it():
     net = DeepFFNN(10, 7, 3, num_hidden_layers=2, dropout=0.5, online_norm=(0.99, 0.9))
     kinds = [type(module).__name__ for module in net.layers]
     assert kinds == ["Linear", "OnlineNorm", "ReLU", "Dropout"] * 2 + ["Linear"]
@@ -130,7 +132,7 @@ def test_dropout_and_online_normalisation_lie_where_they_should():
 
 
 @pytest.mark.parametrize("make", [ConvNet, ConvNet2])
-def test_convolutional_networks(make):
+def test_convolutional_networks_return_outputs_and_hidden_activations(make):
     torch.manual_seed(0)
     net = make(num_classes=4)
     x = torch.randn(2, 3, 32, 32)
@@ -141,7 +143,7 @@ def test_convolutional_networks(make):
     assert [type(module).__name__ for module in net.layers[:3]] == ["Conv2d", "ReLU", "Conv2d"]
 
 
-def test_residual_network():
+def test_resnet_has_the_expected_shapes_and_parameters():
     net = build_resnet18(5, torch.nn.BatchNorm2d)
     net.apply(kaiming_init_resnet_module)
     out, hidden = net.predict(torch.randn(2, 3, 32, 32))
@@ -153,20 +155,20 @@ def test_residual_network():
     assert all(m.bias.abs().sum() == 0 for m in net.modules() if isinstance(m, torch.nn.Conv2d))
 
 
-def test_a_narrow_convolutional_network_is_in_proportion():
+def test_channels_scales_all_layers_of_a_convolutional_network():
     shapes = [tuple(one.shape) for one in ConvNet(3, channels=2).parameters() if one.ndim > 1]
     assert shapes == [(2, 3, 5, 5), (4, 2, 3, 3), (8, 4, 3, 3), (8, 32), (8, 8), (3, 8)]
 
 
 @pytest.mark.parametrize(("stride", "sizes"), [(1, [32, 16, 8, 4]), (2, [16, 8, 4, 2])])
-def test_the_stem_of_a_resnet_leaves_as_many_pixels_as_its_stride_says(stride, sizes):
+def test_stem_stride_determines_the_resolution_of_a_resnet(stride, sizes):
     _, features = ResNet((1, 1, 1, 1), num_classes=3, width=2, stem_stride=stride).predict(torch.randn(2, 3, 32, 32))
     assert [h.shape[2] for h in features[1::2]] == sizes  # of the first convolution in each stage
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
 def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
-    """With a 1x1 convolution of stride 2 on the shortcut, the process crashes here now and then."""
+    """With a 1x1 convolution of stride 2 on the shortcut, the process occasionally crashes here."""
     x, gradients = torch.randn(6, 3, 32, 32), []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
@@ -179,7 +181,7 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
         torch.testing.assert_close(last, plain, rtol=1e-2, atol=1e-2 * float(plain.abs().max()) + 1e-4)
 
 
-def test_what_goes_around_a_block_is_a_convolution_with_its_stride():
+def test_shortcut_of_a_block_is_a_convolution_with_its_stride():
     block = BasicBlock(4, 6, 2, nn.Identity)
     x = torch.randn(2, 4, 8, 8)
     block.conv2.weight.data.zero_()

@@ -1,3 +1,5 @@
+"""Online normalisation."""
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from lop.nets.online_norm import OnlineNorm
 
 
 def by_definition(x, gradient, a_f, a_b, eps):
-    """Equations of lop/nets/online_norm.py for x, gradient (batch, units, space), sample by sample in NumPy."""
+    """Evaluate the equations of lop/nets/online_norm.py for x and gradient (batch, units, space), sample by sample."""
     units = x.shape[1]
     mean, var, e_y, e_1 = np.zeros(units), np.ones(units), np.zeros(units), np.zeros(units)
     outputs, gradients, scales = [], [], []
@@ -26,7 +28,7 @@ def by_definition(x, gradient, a_f, a_b, eps):
     return np.stack(outputs), np.stack(gradients), mean, var
 
 
-def test_two_steps_by_hand():
+def test_two_steps_match_hand_computation():
     norm = OnlineNorm(1, alpha_forward=0.5, alpha_backward=0.5, eps=0.0, affine=False, clamp=None)
     x = torch.tensor([[2.0]], requires_grad=True)
     y = norm(x)  # mean 0, variance 1
@@ -43,7 +45,7 @@ def test_two_steps_by_hand():
 
 
 @pytest.mark.parametrize("space", [(), (3,), (2, 3)])
-def test_batches_are_samples_one_after_the_other(space):
+def test_batch_is_normalised_like_consecutive_samples(space):
     rng = np.random.default_rng(0)
     x, gradient = rng.normal(2, 3, (6, 4, *space)), rng.normal(size=(6, 4, *space))
     norm = OnlineNorm(4, 0.9, 0.8, affine=False, clamp=None).double()
@@ -58,7 +60,7 @@ def test_batches_are_samples_one_after_the_other(space):
     np.testing.assert_allclose(norm.running_var, var)
 
 
-def test_it_normalises_a_stream_and_evaluation_changes_nothing():
+def test_stream_is_normalised_and_evaluation_does_not_change_the_state():
     torch.manual_seed(0)
     norm = OnlineNorm(2, 0.99)
     outputs = [norm(torch.randn(1, 2) * torch.tensor([5.0, 0.1]) + torch.tensor([3.0, -7.0])) for _ in range(3000)]
@@ -72,7 +74,7 @@ def test_it_normalises_a_stream_and_evaluation_changes_nothing():
     assert norm(torch.tensor([[1e6, -1e6]])).tolist() == [[5, -5]]  # clamped
 
 
-def test_scale_and_bias_are_learned_and_settings_checked():
+def test_scale_and_bias_are_learned_and_invalid_settings_are_rejected():
     norm = OnlineNorm(3)
     nn.Sequential(norm, nn.Linear(3, 1))(torch.randn(4, 3)).sum().backward()
     assert norm.weight.grad.abs().sum() > 0

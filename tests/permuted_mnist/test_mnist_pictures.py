@@ -1,3 +1,5 @@
+"""Pictures of online permuted MNIST."""
+
 import matplotlib.figure
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from lop.figures.registry import load_figure
 from lop.permuted_mnist.pictures import DIGITS, TASKS, permutations
 
 
-def test_digits_and_their_permutations(data):
+def test_picture_shows_digits_and_their_permutations(data):
     ax = matplotlib.figure.Figure().subplots()
     folder = ImageSource().folder("mnist", data)
     permutations(ax, folder)
@@ -22,7 +24,7 @@ def test_digits_and_their_permutations(data):
     assert len({row.tobytes() for row in shown}) == TASKS + 1
 
 
-def test_the_figure_is_drawn_from_the_folder_of_the_source(data, tmp_path):
+def test_figure_is_drawn_from_the_images_of_the_source(data, tmp_path):
     figure = load_figure("ed3a", "laptop")
     pdf, png, _ = draw(pd.DataFrame(columns=["panel", "curve"]), figure, tmp_path, data=data)
     assert pdf.stat().st_size > 5000

@@ -23,7 +23,7 @@ def dense(examples, order):
     return x, examples.targets[order]
 
 
-def test_a_task_permutes_all_pixels_alike_and_shows_each_image_once():
+def test_task_permutes_all_images_alike_and_shows_each_once():
     problem = stream(change_after=50)
     flat = problem.images / np.float32(255)
     x, y = dense(*problem.examples(50, 50))  # the second task
@@ -35,7 +35,7 @@ def test_a_task_permutes_all_pixels_alike_and_shows_each_image_once():
     np.testing.assert_array_equal(problem.inputs(50, 20), x[:20])
 
 
-def test_chunks_are_the_parts_of_a_task_in_any_order():
+def test_chunks_of_a_task_can_be_read_in_any_order():
     whole, parts = stream(), stream()
     x, y = dense(*whole.examples(40, 40))
     for first in (30, 0, 20, 10):
@@ -44,7 +44,7 @@ def test_chunks_are_the_parts_of_a_task_in_any_order():
         np.testing.assert_array_equal(part_y, y[first : first + 10])
 
 
-def test_a_task_longer_than_the_set_begins_again():
+def test_task_longer_than_the_set_repeats_it():
     problem = stream(n=50, change_after=120)
     x, _ = dense(*problem.examples(0, 120))
     np.testing.assert_array_equal(x[:20], x[100:])
@@ -53,7 +53,7 @@ def test_a_task_longer_than_the_set_begins_again():
     np.testing.assert_array_equal(problem.inputs(40, 20), x[40:60])
 
 
-def test_tasks_and_seeds_differ_and_the_same_ones_do_not():
+def test_tasks_are_determined_by_number_and_seed():
     tasks = [stream().task(0), stream().task(1), stream(seed=1).task(0)]
     assert len({tuple(task.pixels) for task in tasks}) == len({tuple(task.order) for task in tasks}) == 3
     again = stream().task(0)
@@ -62,7 +62,7 @@ def test_tasks_and_seeds_differ_and_the_same_ones_do_not():
 
 
 @pytest.mark.parametrize("change_after", [10, 50])
-def test_images_that_are_all_zero_are_examples_too(change_after):
+def test_all_zero_images_are_examples(change_after):
     problem = stream(change_after=change_after)
     problem.images[problem.task(0).order[3]] = 0
     x, _ = dense(*problem.examples(0, change_after))

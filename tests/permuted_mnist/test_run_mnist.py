@@ -1,4 +1,4 @@
-"""Whole runs of online permuted MNIST: against torch's learners, resumed, and from the command line."""
+"""Whole runs of online permuted MNIST: torch's learners, resumption and the command line."""
 
 import re
 
@@ -29,7 +29,7 @@ from lop.runs.spec import resolve, settings
 
 PROBLEM = PROBLEMS["permuted_mnist"]
 SMALL = ["--num_features", "30", "--num_examples", "4000", "--change_after", "2000"]
-PUBLISHED = {  # published values that differ between the files
+PUBLISHED = {  # published values that differ between configs
     "bp/std_net": {"step_size": [0.01, 0.003, 0.001]},
     "bp/small_net": {"step_size": [0.01, 0.003, 0.001], "num_features": 100},
     "bp/width": {"num_features": [100, 1000, 10000], "num_examples": 150 * 60_000},
@@ -68,7 +68,7 @@ def table_of(results, data, *more, **which):
     return pq.read_table(metrics_file(results))
 
 
-def test_the_script_trains(tmp_path, data):
+def test_script_trains(tmp_path, data):
     with started(run_mnist, *arguments(tmp_path, data)) as process:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
@@ -82,14 +82,14 @@ def test_every_cfg_file_is_valid(config):
 
 
 @pytest.mark.parametrize("config", PUBLISHED)
-def test_configurations_are_the_published_ones(config):
+def test_configs_have_the_published_values(config):
     text = PROBLEM.cfg_path(config).read_text()
-    with_points = re.sub(r"(\d)e-", r"\1.0e-", text)  # without one, YAML reads 1e-3 as text
+    with_points = re.sub(r"(\d)e-", r"\1.0e-", text)  # without a decimal point, YAML reads 1e-3 as text
     assert yaml.safe_load(with_points) == SHARED | PUBLISHED[config]
 
 
 @pytest.mark.parametrize("agent", ["bp", "cbp", "linear"])
-def test_answers_and_measures_are_those_of_torchs_learners(agent, tmp_path, data):
+def test_accuracies_and_measures_match_the_torch_learners(agent, tmp_path, data):
     more = ["--agent", agent, "--hidden_activation", "tanh", "--replacement_rate", "0.001"]
     more += ["--num_examples", 2000, "--change_after", 1000]
     found = table_of(tmp_path, data, *more, setting="default").to_pandas()
@@ -119,12 +119,12 @@ def test_answers_and_measures_are_those_of_torchs_learners(agent, tmp_path, data
             (magnitude,) = at_start[at_start.metric == "weight_magnitude"]["value"]
             assert magnitude == pytest.approx(weights.mean().item(), rel=1e-4)
         right = [learner.learn(x[t : t + 1], y[t : t + 1])[1].argmax().item() == y[t] for t in range(1000)]
-        (share,) = found[(found.metric == "online_accuracy") & (found.step == step + 1000)]["value"]
-        assert share == pytest.approx(np.mean(right), abs=0.0021)
+        (accuracy,) = found[(found.metric == "online_accuracy") & (found.step == step + 1000)]["value"]
+        assert accuracy == pytest.approx(np.mean(right), abs=0.0021)
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
-def test_initial_weights_are_the_networks(activation):
+def test_initial_weights_match_the_torch_network(activation):
     p = resolve(PROBLEM, "bp/small_net", 0, "paper", "step_size=0.01").parameters
     p = p.model_copy(update={"hidden_activation": activation, "num_features": 9})
     torch.manual_seed(5)
@@ -143,10 +143,10 @@ def test_initial_weights_are_the_networks(activation):
     ],
     ids=["replacement, Adam, noise", "dropout, online normalisation"],
 )
-def test_a_run_that_is_cut_within_a_task_and_between_two_continues_exactly(
+def test_run_interrupted_within_a_task_and_between_tasks_resumes_exactly(
     config, setting, more, tmp_path, data, monkeypatch
 ):
-    monkeypatch.setattr(run_mnist, "WIDE", 30)  # wide networks may be saved within the examples of one accuracy
+    monkeypatch.setattr(run_mnist, "WIDE", 30)  # wide networks can be saved between two logged accuracies
     small = {"num_features": 30, "num_examples": 2000, "change_after": 1000}
     spec = resolve(PROBLEM, config, 0, "paper", setting, overrides=small | more)
     table, state = goes_on_after_a_cut(
@@ -156,10 +156,10 @@ def test_a_run_that_is_cut_within_a_task_and_between_two_continues_exactly(
     assert list(rows[rows["metric"] == "online_accuracy"]["step"]) == [1000, 2000]
     if spec.parameters.agent == "cbp":
         ages = state["learner"]["ages"]
-        assert ((ages > 0) & (ages < 1000)).any()  # units were replaced after the last cut
+        assert ((ages > 0) & (ages < 1000)).any()  # units were replaced after the last interruption
 
 
-def test_a_metrics_file_names_the_images_that_its_run_read(tmp_path, data):
+def test_metrics_file_identifies_the_images_of_its_run(tmp_path, data):
     run(run_mnist, *arguments(tmp_path, data))
     about = read_about(metrics_file(tmp_path))
     assert about["origin"]["images"] == ImageSource().identity("mnist")
@@ -179,12 +179,12 @@ def test_a_metrics_file_names_the_images_that_its_run_read(tmp_path, data):
         (["--data-seed", "-1"], ["seed", -1, 0]),
     ],
 )
-def test_bad_input_is_named_in_one_line_and_ends_with_status_2(more, facts, tmp_path, data, capsys):
+def test_invalid_input_gives_a_one_line_error_and_exit_status_2(more, facts, tmp_path, data, capsys):
     names(error_line(capsys, run, run_mnist, *arguments(tmp_path, data, *more)), *facts)
 
 
 @pytest.mark.slow
-def test_plasticity_is_lost_and_continual_backpropagation_keeps_it(tmp_path, data):
+def test_backpropagation_loses_plasticity_and_continual_backpropagation_keeps_it(tmp_path, data):
     """40 tasks of 10,000 examples with three layers of 100 units."""
 
     def accuracies(config, setting):

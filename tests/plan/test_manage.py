@@ -16,7 +16,7 @@ from lop.runs.spec import Conditions, resolve
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """Call the command and return the lines of its output."""
+    """Return a function that runs the command and returns the lines of its output."""
 
     def lines(*arguments):
         main(["--results", str(tmp_path), *arguments])
@@ -25,7 +25,7 @@ def run(tmp_path, capsys):
     return lines
 
 
-def test_runs_are_listed_with_state_and_who_wants_them(tmp_path, run):
+def test_runs_are_listed_with_their_states_and_figures(tmp_path, run):
     made(tmp_path, spec())
     made(tmp_path, spec(seed=1), versions={"torch": "0.1"})
     made(tmp_path, spec(n_steps=100))
@@ -44,7 +44,7 @@ def test_runs_are_listed_with_state_and_who_wants_them(tmp_path, run):
     assert all(state in unwanted for state in ("1 finished", "1 interrupted", "1 running"))
 
 
-def test_one_is_shown_by_its_key_or_a_file(tmp_path, run):
+def test_show_accepts_a_key_or_a_file(tmp_path, run):
     path = made(tmp_path, spec(), versions={"torch": "0.1"})
     for name in (spec().key, spec().key[:5], str(path)):
         lines = run("show", name)
@@ -52,7 +52,7 @@ def test_one_is_shown_by_its_key_or_a_file(tmp_path, run):
         names(next(line for line in lines if "seed-0" in line), "4,096", "torch", "0.1", torch.__version__)
 
 
-def test_two_are_compared(tmp_path, run):
+def test_compare_lists_the_differences_of_two_runs(tmp_path, run):
     made(tmp_path, spec(), versions={"torch": "0.1"})
     made(tmp_path, spec(lr=0.5), versions={"torch": "0.2"})
     lr, torchs = run("compare", spec().key, spec(lr=0.5).key)
@@ -87,13 +87,13 @@ def test_only_unused_runs_and_tables_are_removed_and_only_on_request(tmp_path, r
     ("arguments", "facts"),
     [(("show", "0123"), ("'0123'",)), (("compare", "", "9"), ("''", spec().key, spec(lr=0.5).key))],
 )
-def test_an_unknown_or_ambiguous_name_is_named(tmp_path, arguments, facts, capsys):
+def test_unknown_or_ambiguous_key_is_rejected(tmp_path, arguments, facts, capsys):
     made(tmp_path, spec())
     made(tmp_path, spec(lr=0.5))
     names(error_line(capsys, main, ["--results", str(tmp_path), *arguments]), *facts)
 
 
-def test_a_run_that_begins_meanwhile_is_kept(tmp_path):
+def test_run_that_starts_before_its_removal_is_kept(tmp_path):
     made(tmp_path, spec(lr=0.5))
     paths = unwanted(tmp_path)
     assert paths == [tmp_path / spec(lr=0.5).group]
@@ -111,7 +111,7 @@ def test_runs_on_images_of_another_seed_are_kept(tmp_path):
     assert unwanted(tmp_path) == []
 
 
-def test_a_damaged_or_missing_identity_is_named_and_the_others_are_listed(tmp_path, run):
+def test_damaged_or_missing_identity_is_reported_and_other_runs_are_listed(tmp_path, run):
     for other in (spec(), spec(lr=0.5), spec(lr=0.25)):
         made(tmp_path, other)
     (tmp_path / spec(lr=0.5).group / "identity.json").write_text("{}")

@@ -1,3 +1,5 @@
+"""`python -m lop.plan`: states of runs, estimates of their cost, and the printed plan."""
+
 import json
 import platform
 import subprocess
@@ -37,7 +39,7 @@ def why(spec, results, *others):
     return states([spec, *others], results)[spec.path].why
 
 
-def test_a_run_as_it_is_wanted_exists(tmp_path):
+def test_existing_run_is_not_executed_again(tmp_path):
     assert why(spec(), tmp_path) == "missing"
     made(tmp_path, spec())
     assert why(spec(), tmp_path) == ""
@@ -68,17 +70,17 @@ def changed_code(**overrides):
         (spec(lr=1.0), "missing"),
     ],
 )
-def test_why_a_run_has_to_be_executed(other, reason, tmp_path):
+def test_reason_for_execution_is_the_difference_to_an_existing_run(other, reason, tmp_path):
     made(tmp_path, other).with_name("checkpoint.pt").touch()
     assert why(spec(), tmp_path) == reason
 
 
-def test_other_wanted_runs_are_no_reason(tmp_path):
+def test_other_wanted_runs_are_not_reasons(tmp_path):
     made(tmp_path, edited(lr=1.0))
     assert why(spec(), tmp_path, edited(lr=1.0)) == "missing"
 
 
-def test_interrupted_and_damaged_runs(tmp_path):
+def test_interrupted_and_damaged_runs_are_executed(tmp_path):
     folder = tmp_path / spec().folder
     folder.mkdir(parents=True)
     (folder / "checkpoint.pt").touch()
@@ -88,7 +90,7 @@ def test_interrupted_and_damaged_runs(tmp_path):
     assert why(spec(), tmp_path) == "damaged"
 
 
-def test_estimates_are_by_the_records_most_like_the_run(tmp_path):
+def test_estimate_uses_the_records_most_similar_to_the_run(tmp_path):
     model = {config: model_seconds("rl", spec(config=config).parameters) for config in ("ant/std", "hopper/std")}
     assert estimate(spec(), []) == Estimate(model["ant/std"], "model")
     made(tmp_path, spec(config="hopper/std"), seconds=3 * model["hopper/std"])
@@ -103,7 +105,7 @@ def test_estimates_are_by_the_records_most_like_the_run(tmp_path):
     assert found.seconds == pytest.approx(5 * model_seconds("rl", spec(scale="laptop").parameters))
 
 
-def test_runs_of_other_machines_are_no_records(tmp_path):
+def test_runs_of_other_machines_are_not_records(tmp_path):
     made(tmp_path, spec(), node="elsewhere")
     made(tmp_path, spec(seed=1, conditions=Conditions(device="cuda")))
     unknown = spec(seed=2, lr=0.5)
@@ -112,7 +114,7 @@ def test_runs_of_other_machines_are_no_records(tmp_path):
     assert read_records(tmp_path) == []
 
 
-def test_every_problem_has_a_model():
+def test_every_problem_has_a_cost_model():
     assert set(MODELS) == set(PROBLEMS)
 
 
@@ -128,7 +130,7 @@ def test_every_problem_has_a_model():
         ("slowly_changing_regression", "flip_one/relu", "step_size=0.01", "paper", 0.2),
     ],
 )
-def test_models_say_what_was_measured(problem, config, setting, scale, seconds):
+def test_cost_models_match_measured_times(problem, config, setting, scale, seconds):
     found = model_seconds(problem, resolve(PROBLEMS[problem], config, 0, scale, setting).parameters)
     assert found == pytest.approx(seconds, rel=0.35)
 
@@ -145,16 +147,16 @@ def test_shared_runs_count_once():
     assert lines[2].endswith("1")
 
 
-def test_hours():
+def test_hours_have_two_significant_digits():
     assert [hours_text(one) for one in (0.0123, 4.56, 1234.5, float("nan"))] == ["0.012", "4.6", "1,200", "unknown"]
 
 
 def command(*arguments):
-    """Call `python -m lop.plan` in this process."""
+    """Run `python -m lop.plan` in this process."""
     main(list(map(str, arguments)))
 
 
-def test_by_hand(tmp_path, capsys):
+def test_command_prints_the_plan_and_changes_nothing(tmp_path, capsys):
     made(tmp_path, spec())
     before = set(tmp_path.rglob("*"))
     command("fig4a", "--scale", "smoke", "--results", tmp_path)
@@ -164,17 +166,17 @@ def test_by_hand(tmp_path, capsys):
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_by_hand_with_an_unknown_figure(capsys):
+def test_command_rejects_an_unknown_figure(capsys):
     names(error_line(capsys, command, "fig4z"), "fig4z", *figure_names())
 
 
-def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path):
+def test_closed_output_pipe_is_not_an_error(tmp_path):
     unread = f"{sys.executable} -m lop.plan ed2b fig4a --results {tmp_path} | true"
     ended = subprocess.run(unread, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     assert not ended.stderr
 
 
-def test_other_versions_are_named(tmp_path, capsys):
+def test_other_versions_of_existing_runs_are_listed(tmp_path, capsys):
     for path, run in by_path(shown_runs(load_figure("fig4a", "smoke"), Conditions())).items():
         assert path == made(tmp_path, run, versions={"torch": "0.1"}).relative_to(tmp_path)
     command("fig4a", "--scale", "smoke", "--results", tmp_path)
@@ -182,7 +184,7 @@ def test_other_versions_are_named(tmp_path, capsys):
     names(line, 8, "torch", "0.1", torch.__version__)
 
 
-def test_the_runs_of_a_figure_are_those_that_each_resolves_to():
+def test_runs_of_a_figure_equal_runs_resolved_one_by_one():
     for figure in ("fig3b", "fig4a", "ed2b", "fig1c"):
         for path, spec in by_path(shown_runs(load_figure(figure, "smoke"), Conditions())).items():
             assert spec == resolve(spec.problem, spec.config, spec.seed, "smoke", spec.setting)

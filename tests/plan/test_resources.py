@@ -1,4 +1,4 @@
-"""Resources requested from a scheduler: config/resources.yaml and the model of how long runs take."""
+"""Resources requested from a scheduler: config/resources.yaml and the cost models."""
 
 import pytest
 from refusals import refusal
@@ -31,19 +31,19 @@ def table(tmp_path):
     return path
 
 
-def test_a_problem_has_its_memory_and_slack(table):
+def test_memory_and_slack_are_set_per_problem(table):
     spec = spec_of(n_steps=1_000_000)
     assert resources(spec, path=table) == (700, round(5 * model_seconds("rl", spec.parameters) / 60), 0)
     cifar = spec_of("base_deep_learning_system", "laptop", "incremental_cifar")
     assert resources(cifar, path=table).mem_mb == 1100
 
 
-def test_minutes_keep_to_their_limits(table):
+def test_runtime_stays_within_its_limits(table):
     assert resources(spec_of("ant/std", "smoke"), path=table).runtime == 10
     assert resources(spec_of("ant/std", n_steps=10**9), path=table).runtime == 1440
 
 
-def test_a_problem_without_a_model_may_take_the_longest_time(table, monkeypatch):
+def test_problem_without_a_cost_model_gets_the_longest_runtime(table, monkeypatch):
     monkeypatch.delitem(MODELS, "rl")
     assert resources(spec_of("ant/std", "smoke"), path=table).runtime == 1440
 
@@ -56,12 +56,12 @@ def test_ten_seeds_in_a_job_take_ten_times_as_long(table):
     assert resources(spec, path=table).runtime == pytest.approx(10 * one.runtime, abs=10)
 
 
-def test_a_gpu_is_asked_for_where_networks_are_on_one(table):
+def test_gpu_is_requested_for_runs_on_cuda(table):
     assert resources(spec_of(), "cuda:1", path=table).gpu == 1
 
 
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
-def test_the_table_of_the_project_fits_every_problem(scale):
+def test_project_table_covers_every_problem(scale):
     table = read_resources()
     for problem, config in {
         "rl": "ant/cbp",
@@ -82,7 +82,7 @@ def test_the_table_of_the_project_fits_every_problem(scale):
         ("  imagenet: {mem_mb: 1000}\n", "", ("runs", *PROBLEMS)),
     ],
 )
-def test_a_bad_table_is_refused(table, old, new, facts):
+def test_invalid_table_is_rejected(table, old, new, facts):
     table.write_text(TABLE.replace(old, new))
     with refusal(table, *facts):
         read_resources(table)

@@ -1,4 +1,4 @@
-"""The research object of a figure: all files and their provenance."""
+"""The research object (RO-Crate) of a figure: all files and their provenance."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ RUNS = shown_runs(FIGURE, CONDITIONS)
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """Folders of results and figures, with the runs, the table and the files of figure 4a; do not change them."""
+    """Return the folders of results and figures with all files of figure 4a, which tests must not change."""
     results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
     for spec in (run.spec for run in RUNS):
         rows = [("return", step, None, step / 100 + spec.seed) for step in range(2_048, 10_241, 2_048)]
@@ -91,17 +91,17 @@ def refused(results, figures, folder, *facts):
     assert not list(folder.glob("crates/*"))
 
 
-def test_a_missing_figure_is_named(drawn, tmp_path):
+def test_missing_figure_is_rejected(drawn, tmp_path):
     refused(drawn[0], tmp_path, tmp_path, tmp_path / "fig4a.pdf")
 
 
-def test_metrics_of_another_run_are_named(drawn, tmp_path):
+def test_metrics_of_another_run_are_rejected(drawn, tmp_path):
     results, spec = shutil.copytree(drawn[0], tmp_path / "results"), RUNS[0].spec
     path = write_run(results, spec, [], origin=spec.origin | {"code": {}})
     refused(results, drawn[1], tmp_path, path, "code")
 
 
-def test_a_missing_table_is_named(drawn, tmp_path):
+def test_missing_table_is_rejected(drawn, tmp_path):
     results = shutil.copytree(drawn[0], tmp_path / "results")
     table = results / table_path(FIGURE, RUNS)
     table.unlink()

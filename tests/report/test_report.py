@@ -1,4 +1,4 @@
-"""The HTML page of figures and runs: its contents, and how a browser shows it."""
+"""The HTML report of figures and runs: its content and its display in a browser."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def write_returns(results, spec, **changes):
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
-    """Two of eight runs, and one of other code, in the folder of that code; one of three figures drawn."""
+    """Gather two of eight runs, one run of other code in the folder of that code, and one of three figures."""
     results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
     for run in CBP:
         write_returns(results, run.spec)
@@ -82,7 +82,7 @@ def test_figures_and_runs_are_gathered(contents):
     assert contents.jobs == {"rl": 8}
 
 
-def test_the_page_is_self_contained(contents):
+def test_page_is_self_contained(contents):
     text = page(contents)
     found = Page(text)
     (picture,) = found.all("img", "src")
@@ -97,14 +97,14 @@ def test_the_page_is_self_contained(contents):
     assert {one[1:] for one in found.all("a", "href") if one.startswith("#")} <= places
 
 
-def test_text_stays_text(contents):
+def test_text_is_escaped(contents):
     text = page(contents)
     assert "a &lt;b&gt;processor&lt;/b&gt;" in text
     assert "<b>" not in text
     assert "&lt;i&gt;" in workflow({"<i>": 1})
 
 
-def test_changed_code_and_missing_figures_stand_out(contents):
+def test_page_reports_changed_code_and_missing_figures(contents):
     text = page(contents)
     assert "1 of other code" in text
     assert torch.__version__ in text
@@ -114,7 +114,7 @@ def test_changed_code_and_missing_figures_stand_out(contents):
 
 
 @pytest.mark.parametrize("changes", [{"format": 0}, {"origin": {}}, {"horizon": 3}])
-def test_a_file_of_another_format_or_run_is_damaged(tmp_path, changes):
+def test_file_of_another_format_or_run_counts_as_damaged(tmp_path, changes):
     write_returns(tmp_path, RUNS[0].spec, **changes)
     contents = gather("smoke", tmp_path, tmp_path, CONDITIONS, ["fig4a"])
     assert contents.figures[0].waits == {"damaged": 1, "missing": 7}
@@ -122,7 +122,7 @@ def test_a_file_of_another_format_or_run_is_damaged(tmp_path, changes):
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_a_picture_of_earlier_runs_is_marked(tmp_path, changed):
+def test_picture_of_earlier_runs_is_marked(tmp_path, changed):
     for run in RUNS:
         write_returns(tmp_path, run.spec)
     draw(collect(FIGURE, RUNS, tmp_path), FIGURE, tmp_path, table=table_key(FIGURE, CBP if changed else RUNS))
@@ -132,7 +132,7 @@ def test_a_picture_of_earlier_runs_is_marked(tmp_path, changed):
     assert ('<span class="not">' in page(contents)) == changed
 
 
-def test_an_unknown_figure_is_named(tmp_path, capsys):
+def test_unknown_figure_is_rejected(tmp_path, capsys):
     names(error_line(capsys, main, ["fig9", "--output", str(tmp_path / "report.html")]), "fig9", *figure_names())
     assert not list(tmp_path.iterdir())
 
@@ -142,7 +142,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium")
-def test_a_browser_shows_it(contents, tmp_path):
+def test_browser_shows_enlarged_figures_and_filtered_claims(contents, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(page(contents))
 

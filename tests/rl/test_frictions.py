@@ -1,4 +1,4 @@
-"""The friction of Slippery Ant, by hand and in whole runs."""
+"""Friction of Slippery Ant: the schedule, the file of frictions and whole runs."""
 
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,8 @@ from lop.runs.spec import resolve
 SMALL = {"bs": 64, "n_itrs": 2, "n_slices": 2, "h_dim": [16, 16]}
 
 
-def test_it_changes_with_the_first_episode_that_ends_late_enough():
-    """With change_time 10, an end at step 10 is too early and one at 11 is not; the next change counts from there."""
+def test_friction_changes_at_the_first_episode_end_after_change_time():
+    """With change_time 10, an end at step 10 is too early and one at step 11 is not; the next interval starts there."""
     frictions = Frictions([0.5, 1.0, 2.0], 10)
     changes = {step: frictions.episode_ended(step) for step in (3, 10, 11, 15, 21, 22)}
     assert changes == {3: False, 10: False, 11: True, 15: False, 21: False, 22: True}
@@ -29,13 +29,13 @@ def test_it_changes_with_the_first_episode_that_ends_late_enough():
 
 
 @pytest.mark.parametrize(("n_steps", "change_time"), [(1, 1), (10, 3), (12, 3), (13, 3), (20_000_000, 2_000_000)])
-def test_the_frictions_suffice_if_every_step_ends_an_episode(n_steps, change_time):
+def test_enough_frictions_are_drawn_even_if_every_step_ends_an_episode(n_steps, change_time):
     frictions = Frictions(drawn(0, Frictions.most(n_steps, change_time)), change_time)
     changes = range(n_steps) if n_steps < 100 else [change_time * k + k for k in range(1, 10)]
     assert all(isinstance(frictions.episode_ended(step), bool) and frictions.current > 0 for step in changes)
 
 
-def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
+def test_frictions_are_log_uniform_and_shorter_sequences_are_prefixes():
     sequence = drawn(0, 20_000)
     assert min(sequence) >= 0.02
     assert max(sequence) <= 2
@@ -45,7 +45,7 @@ def test_frictions_are_log_uniform_and_a_longer_sequence_begins_alike():
     assert drawn(1, 5) != sequence[:5]
 
 
-def test_a_file_has_one_line_per_seed(tmp_path):
+def test_file_of_frictions_has_one_line_per_seed(tmp_path):
     (tmp_path / "f.txt").write_text("0.1 0.2,0.3\n\n4\n")
     assert read(tmp_path / "f.txt", 0, 2) == [0.1, 0.2, 0.3]
     assert read(tmp_path / "f.txt", 1, 0) == []
@@ -57,7 +57,7 @@ def test_a_file_has_one_line_per_seed(tmp_path):
     [("7\n1,2,3\n9 9 9\n", True), ("0.1 0.2 0.3\n1 2 3 4\n", False), ("0.1 0.2 0.3\n1 2 4\n", False)],
 )
 def test_only_the_line_of_the_seed_identifies_a_run(content, same, tmp_path):
-    """Runs of the same parameters share a group; each line, as a whole, has its own folder there."""
+    """Runs with the same parameters share a group, in which each distinct line has its own folder."""
 
     def run_with(text):
         (tmp_path / "f.txt").write_text(text)
@@ -70,7 +70,7 @@ def test_only_the_line_of_the_seed_identifies_a_run(content, same, tmp_path):
     assert (after.group, after.identity) == (before.group, before.identity)
 
 
-def test_a_path_is_relative_to_the_folder_of_the_file_that_names_it(tmp_path, monkeypatch):
+def test_path_is_relative_to_the_file_that_contains_it(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "here/given.txt").write_text("1 1")
     (tmp_path / "there").mkdir()
@@ -93,12 +93,12 @@ def test_a_path_is_relative_to_the_folder_of_the_file_that_names_it(tmp_path, mo
     ("overrides", "facts"),
     [({"change_time": 9}, ["change_time", 9]), ({"frictions_file": "f"}, ["frictions_file", "f"])],
 )
-def test_only_slippery_ant_has_them(overrides, facts):
+def test_only_slippery_ant_accepts_the_keys_of_friction(overrides, facts):
     with refusal("command line", "SlipperyAnt-v3", *facts):
         resolve(PROBLEMS["rl"], "ant/std", 0, "paper", overrides=overrides)
 
 
-def test_a_longer_run_continues_only_with_the_same_frictions(tmp_path):
+def test_longer_run_continues_only_with_the_same_frictions(tmp_path):
     """Runs of 60 and of 63 steps need 3 and 4 frictions."""
     path = tmp_path / "f.txt"
 
@@ -129,7 +129,7 @@ def test_a_longer_run_continues_only_with_the_same_frictions(tmp_path):
         (b"0.1 0.2 0.3\n0.1\n", ["seed 1", 1, 3, "n_steps", "change_time"]),
     ],
 )
-def test_a_bad_file_is_refused(content, facts, tmp_path):
+def test_invalid_file_is_rejected(content, facts, tmp_path):
     path = tmp_path / "f.txt"
     if content is not None:
         path.write_bytes(content)
@@ -138,14 +138,14 @@ def test_a_bad_file_is_refused(content, facts, tmp_path):
         parameters.inputs(1)
 
 
-def test_a_bad_file_ends_the_command(tmp_path, capsys):
+def test_command_rejects_a_missing_file(tmp_path, capsys):
     bad = ["-c", "cfg/sant/std.yml", "--frictions_file", "nowhere.txt", "--results", tmp_path]
     names(error_line(capsys, run, run_ppo, *bad), "nowhere.txt", "frictions_file")
 
 
 @pytest.fixture
 def short_episodes(monkeypatch):
-    """Let a time limit end episodes after 40 steps."""
+    """Limit episodes to 40 steps."""
     make = run_ppo.make
     monkeypatch.setattr(
         run_ppo, "make", lambda *which, **more: gymnasium.wrappers.TimeLimit(make(*which, **more).unwrapped, 40)
@@ -153,7 +153,7 @@ def short_episodes(monkeypatch):
 
 
 @pytest.mark.usefixtures("short_episodes")
-def test_a_run_that_is_cut_between_changes_of_friction_and_at_one_continues_exactly(tmp_path, monkeypatch):
+def test_run_interrupted_between_changes_of_friction_and_at_one_resumes_exactly(tmp_path, monkeypatch):
     monkeypatch.setattr(run_ppo, "WINDOW", 10)  # steps between two logged frictions
     spec = resolve(PROBLEMS["rl"], "sant/std", 1, "paper", overrides=SMALL | {"n_steps": 600, "change_time": 90})
     changes = []

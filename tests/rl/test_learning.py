@@ -1,7 +1,7 @@
-"""PPO learns to hop, with continual backpropagation too, and only by its updates.
+"""PPO learns on Hopper, with and without continual backpropagation, and only through its updates.
 
-Over the seeds 0 to 9 and both configurations, the mean return rises by 57 to 143 within STEPS; with a step size of
-almost zero, it changes by less than 3.
+Over seeds 0 to 9 and both configs, the mean return increases by 57 to 143 within STEPS; with a step size near zero, it
+changes by less than 3.
 """
 
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ STEPS = 12_000
 
 
 def rise(results, config, step_size):
-    """Return by how much the mean return on Hopper of the last quarter of a run exceeds that of the first."""
+    """Return the increase of the mean return on Hopper from the first to the last quarter of a run."""
     options = ["--results", results, "--env_name", "Hopper-v3", "--n_steps", STEPS, "--lr", step_size]
     run(run_ppo, "-c", f"cfg/ant/{config}.yml", *options)
     returns = pq.read_table(metrics_file(results)).to_pandas().query("metric == 'return'").set_index("step")["value"]
@@ -22,10 +22,10 @@ def rise(results, config, step_size):
 
 
 @pytest.mark.parametrize("config", ["std", "cbp"])
-def test_the_return_rises(config, tmp_path):
+def test_return_increases(config, tmp_path):
     assert rise(tmp_path, config, 3e-4) > 30
 
 
 @pytest.mark.slow
-def test_the_return_does_not_rise_with_a_step_size_of_almost_zero(tmp_path):
+def test_return_does_not_increase_with_a_step_size_near_zero(tmp_path):
     assert abs(rise(tmp_path, "std", 1e-12)) < 15

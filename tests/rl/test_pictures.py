@@ -1,4 +1,4 @@
-"""The rendered ant, and the errors where nothing can render."""
+"""Rendering of the ant, and errors without a renderer."""
 
 import os
 import subprocess
@@ -23,31 +23,31 @@ assert len({tuple(pixel) for pixel in image[300:420, 400:560].reshape(-1, 3)}) >
 """
 
 
-@pytest.mark.skipif(not (find_library("EGL") or find_library("OSMesa")), reason="no library that renders here")
-def test_the_ant_is_rendered():
+@pytest.mark.skipif(not (find_library("EGL") or find_library("OSMesa")), reason="requires EGL or OSMesa")
+def test_ant_is_rendered():
     environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
     subprocess.run([sys.executable, "-c", DRAW], env=environment, check=True)
 
 
-def test_an_unknown_renderer_is_named():
+def test_unknown_renderer_is_rejected():
     done = subprocess.run([sys.executable, "-c", DRAW], env=os.environ | {"MUJOCO_GL": "crayon"}, capture_output=True)
     last = done.stderr.decode().strip().splitlines()[-1]
     names(last, "InputError", "MUJOCO_GL", "crayon")
 
 
-def test_without_a_renderer_the_package_to_install_is_named(monkeypatch):
+def test_error_without_a_renderer_names_the_package_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(pictures, "find_library", lambda name: None)
     with refusal("libEGL", "libOSMesa", "libosmesa6"):
         pictures.ant(matplotlib.figure.Figure().subplots())
 
 
-def test_the_users_choice_is_kept(monkeypatch):
+def test_renderer_chosen_by_the_user_is_kept(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "glfw")
     assert pictures.renderer() == "glfw"
 
 
-def test_macos_renders_without_a_library(monkeypatch):
+def test_macos_needs_no_rendering_library(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "")
     monkeypatch.setattr(pictures, "find_library", lambda name: None)
     monkeypatch.setattr(sys, "platform", "darwin")

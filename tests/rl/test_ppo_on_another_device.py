@@ -1,4 +1,4 @@
-"""PPO on a device other than the CPU learns the same, and continues exactly after a cut."""
+"""PPO on a device other than the CPU gives the same results and resumes exactly."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def run_of(results, config, device):
 
 
 @pytest.mark.parametrize("config", METHODS)
-def test_it_learns_what_the_cpu_learns_and_continues_exactly_after_a_cut(config, other_device, tmp_path, monkeypatch):
+def test_run_matches_the_cpu_and_resumes_exactly(config, other_device, tmp_path, monkeypatch):
     monkeypatch.setattr(run_ppo, "WINDOW", 100)  # steps between two measurements of activity
     replaced, renew = [], HiddenLayer.renew
     monkeypatch.setattr(HiddenLayer, "renew", lambda *layer: replaced.append(layer) or renew(*layer))

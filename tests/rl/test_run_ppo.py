@@ -1,4 +1,4 @@
-"""Whole PPO runs: resumed, measured, and from the command line. tests/runs/test_killing.py kills them."""
+"""Whole PPO runs: resumption, metrics and the command line. tests/runs/test_killing.py kills runs."""
 
 import importlib
 
@@ -28,7 +28,7 @@ def table_of(results, *more, **which):
     return pq.read_table(metrics_file(results, which.get("seed", 1)))
 
 
-def test_the_script_trains(tmp_path):
+def test_script_trains(tmp_path):
     with started(run_ppo, *arguments(tmp_path, "--n_steps", "1")) as process:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
@@ -41,7 +41,7 @@ METHODS = {
     "standard, Hopper": ("std", {"env_name": "Hopper-v3"}),
     "reference, Ant": ("ns", {"engine": "reference"}),
     "non-stationary Adam, Walker2d": ("ns", {"env_name": "Walker2d-v3", "act_type": "Tanh"}),
-    "L2, updates at ends of episodes": ("l2", {"h_dim": [256, 256], "u_epi_ups": True, "bs": 32}),
+    "L2, updates at episode ends": ("l2", {"h_dim": [256, 256], "u_epi_ups": True, "bs": 32}),
     "continual backpropagation": ("cbp", REPLACING),
     "random utility": ("cbp", REPLACING | {"util_type_pol": "random"}),
     "bootstrapped time limits": ("cbp", REPLACING | {"bootstrap_time_limit": True, "move_mean_to_bias": True}),
@@ -51,11 +51,11 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_run_that_is_cut_within_an_episode_and_at_its_end_continues_exactly(method, tmp_path, monkeypatch):
+def test_run_interrupted_within_an_episode_and_at_its_end_resumes_exactly(method, tmp_path, monkeypatch):
     config, overrides = METHODS[method]
     spec = resolve(PROBLEMS["rl"], f"ant/{config}", 1, "paper", overrides=CUT | overrides)
     p = spec.parameters
-    limit = 50 if p.bootstrap_time_limit else 100  # steps of an episode
+    limit = 50 if p.bootstrap_time_limit else 100  # steps per episode
     limit_episodes(monkeypatch, limit)
     monkeypatch.setattr(run_ppo, "RANK_EVERY", run_ppo.WINDOW)
     runs, replaced_at = [], []
@@ -63,9 +63,9 @@ def test_a_run_that_is_cut_within_an_episode_and_at_its_end_continues_exactly(me
     learn = agent.learn
 
     def noted(self):
-        told = learn(self)
-        replaced_at.extend([runs[-1].step] * bool(told["policy_units_replaced"] and told["value_units_replaced"]))
-        return told
+        metrics = learn(self)
+        replaced_at.extend([runs[-1].step] * bool(metrics["policy_units_replaced"] and metrics["value_units_replaced"]))
+        return metrics
 
     monkeypatch.setattr(agent, "learn", noted)
 
@@ -80,7 +80,8 @@ def test_a_run_that_is_cut_within_an_episode_and_at_its_end_continues_exactly(me
         end, length = int(within.idxmax()), int(within.max())
         middle = end - length // 2
         assert length >= 4
-        assert length // 2 > p.bs if p.u_epi_ups else middle % p.bs  # a full buffer waits; one is half full
+        # With u_epi_ups, a full buffer waits for the end of the episode; otherwise it is partly full.
+        assert length // 2 > p.bs if p.u_epi_ups else middle % p.bs
         assert not p.bootstrap_time_limit or length == limit
         if p.replaces_policy_units:
             assert replaced_at[0] < middle < end < replaced_at[-1]
@@ -96,7 +97,7 @@ def limit_episodes(monkeypatch, steps):
     )
 
 
-def test_what_a_run_logs(tmp_path):
+def test_run_logs_its_metrics_at_the_expected_steps(tmp_path):
     rows = table_of(tmp_path, "--n_steps", "10000", "--n_itrs", "1", "--env_name", "Hopper-v3").to_pandas()
     by_metric = rows.groupby("metric", observed=True)
     assert {metric: sorted(set(layers.dropna())) for metric, layers in by_metric["layer"]} == {
@@ -118,7 +119,7 @@ def test_what_a_run_logs(tmp_path):
     assert (wide["policy_weight_magnitude"].dropna() > 0).all()
 
 
-def test_a_seed_fixes_a_run_and_seeds_differ(tmp_path):
+def test_run_is_determined_by_its_seed(tmp_path):
     first, again, other = (
         table_of(tmp_path / name, "--n_steps", "600", seed=seed) for name, seed in [("a", 1), ("b", 1), ("c", 2)]
     )
@@ -126,7 +127,7 @@ def test_a_seed_fixes_a_run_and_seeds_differ(tmp_path):
     assert not first.equals(other)
 
 
-def test_a_metrics_file_contains_the_origin_of_its_run(tmp_path):
+def test_metrics_file_contains_the_origin_of_its_run(tmp_path):
     run(run_ppo, *arguments(tmp_path, "--n_steps", "600", "--label", "mine"))
     about = read_about(metrics_file(tmp_path, 1))
     origin = about["origin"]
@@ -162,16 +163,16 @@ def test_a_metrics_file_contains_the_origin_of_its_run(tmp_path):
         (["--setting", "lr=1"], ["setting", "lr=1", "default"]),
     ],
 )
-def test_bad_input_is_named_in_one_line_and_ends_with_status_2(more, facts, tmp_path, capsys):
+def test_invalid_input_gives_a_one_line_error_and_exit_status_2(more, facts, tmp_path, capsys):
     names(error_line(capsys, run, run_ppo, *arguments(tmp_path, *more)), *facts)
 
 
-def test_a_misspelt_key_in_a_cfg_file_of_ones_own_is_named(tmp_path, capsys):
+def test_misspelt_key_in_a_user_cfg_file_is_rejected(tmp_path, capsys):
     (tmp_path / "mine.yml").write_text("env_name: Ant-v3\nn_steps: 10\nlerning_rate: 1\n")
     names(error_line(capsys, run, run_ppo, "-c", tmp_path / "mine.yml"), "mine.yml", "lerning_rate")
 
 
-def test_an_edited_cfg_file_starts_a_run_of_its_own(tmp_path):
+def test_edited_cfg_file_starts_a_new_run(tmp_path):
     cfg, results = tmp_path / "mine.yml", tmp_path / "results"
     text = (ROOT / "lop/rl/cfg/ant/std.yml").read_text()
     for steps, content in ((60, text), (70, text.replace("lr: 0.0001", "lr: 0.001"))):
@@ -199,7 +200,7 @@ class Fall(gymnasium.Wrapper):
 
 
 @pytest.mark.parametrize("falls", [True, False])
-def test_only_states_cut_off_by_a_time_limit_are_bootstrapped(falls, tmp_path, monkeypatch):
+def test_only_states_truncated_by_a_time_limit_are_bootstrapped(falls, tmp_path, monkeypatch):
     make = run_ppo.make
     monkeypatch.setattr(run_ppo, "make", lambda *which: Fall(make(*which)))
     monkeypatch.setattr(Fall, "falls", falls)

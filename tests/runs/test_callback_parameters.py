@@ -1,4 +1,4 @@
-"""The keys that name a callback of one's own, checked against its source text."""
+"""Keys that select a callback are checked against the source of its class."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from lop.common.errors import InputError
 from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import checked
 
-SHIPPED = "lop.algos.redo:ReDo"  # any class will do here: what it is comes out when a run makes it
+SHIPPED = "lop.algos.redo:ReDo"  # any class: its type is only checked when a run creates it
 
 
-def test_without_one_nothing_more_is_run():
+def test_no_callback_adds_no_code():
     parameters = checked(CallbackParameters, {}, "x.yml")
     assert (parameters.callback, parameters.callback_settings, parameters.modules("cpu")) == (None, {}, ())
 
 
-def test_its_module_is_part_of_the_code_of_a_run():
+def test_module_of_a_callback_is_part_of_the_code_of_a_run():
     settings = {"hidden_activation": "relu", "threshold": "1e-3", "reset_period": 5, "init": "lecun"}
     parameters = checked(CallbackParameters, {"callback": SHIPPED, "callback_settings": settings}, "x.yml")
     assert parameters.modules("cpu") == ("lop.algos.redo",)
@@ -24,7 +24,7 @@ def test_its_module_is_part_of_the_code_of_a_run():
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         (
             {"callback": "torch:Tensor"},
@@ -38,11 +38,11 @@ def test_its_module_is_part_of_the_code_of_a_run():
         ({"callback_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `callback`"),
     ],
 )
-def test_mistakes_in_one_line(values, told):
+def test_invalid_values_give_a_one_line_error(values, expected):
     with pytest.raises(InputError) as error:
         checked(CallbackParameters, values, "x.yml")
     assert str(error.value).startswith("x.yml: key `callback")
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -61,10 +61,10 @@ class Anything:
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "told"),
+    ("kind", "settings", "expected"),
     [
         ("Inherits", {"strength": 1}, ""),
-        ("Inherits", {"length": 1}, ""),  # told when it is made
+        ("Inherits", {"length": 1}, ""),  # reported when the callback is created
         ("PositionalOnly", {"strength": 1}, ""),
         ("PositionalOnly", {}, "with strength, which lop.mine:PositionalOnly needs"),
         ("PositionalOnly", {"net": 1}, "settings of lop.mine:PositionalOnly: strength"),
@@ -72,14 +72,14 @@ class Anything:
         ("Anything", {"power": 2}, "with strength, which lop.mine:Anything needs"),
     ],
 )
-def test_what_a_class_takes(tmp_path, monkeypatch, kind, settings, told):
+def test_settings_are_checked_against_the_constructor(tmp_path, monkeypatch, kind, settings, expected):
     (tmp_path / "lop").mkdir()
     (tmp_path / "lop/mine.py").write_text(CLASSES)
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     values = {"callback": f"lop.mine:{kind}", "callback_settings": settings}
-    if not told:
+    if not expected:
         assert checked(CallbackParameters, values, "x.yml").callback_settings == settings
         return
     with pytest.raises(InputError) as error:
         checked(CallbackParameters, values, "x.yml")
-    assert told in str(error.value)
+    assert expected in str(error.value)

@@ -1,4 +1,4 @@
-"""Runs differ by scientific code, parameters, images and kind of device, and by nothing else."""
+"""The identity of a run depends only on scientific code, parameters, images and type of device."""
 
 import shutil
 from pathlib import Path
@@ -41,7 +41,7 @@ def copy(tmp_path_factory):
 
 @pytest.fixture
 def changed(copy, monkeypatch):
-    """The problems whose runs are others when text is appended to files."""
+    """Return a function that names the problems whose identities change when text is appended to files."""
     monkeypatch.setattr(sources, "ROOT", copy)
 
     def problems(paths, text):
@@ -57,12 +57,12 @@ def changed(copy, monkeypatch):
     return problems
 
 
-def test_plumbing_identifies_nothing(changed):
+def test_plumbing_does_not_change_identities(changed):
     assert len(PLUMBING) > 40
     assert changed(PLUMBING, "\nEXTRA = 1\n") == set()
 
 
-def test_comments_identify_nothing_anywhere(changed, copy):
+def test_comments_do_not_change_identities(changed, copy):
     everywhere = [path.relative_to(copy) for path in copy.rglob("*.py")]
     assert len(everywhere) > 150
     assert changed(everywhere, "\n# a comment\n") == set()
@@ -84,11 +84,11 @@ def test_comments_identify_nothing_anywhere(changed, copy):
         ("lop/__init__.py", ALL),
     ],
 )
-def test_scientific_code_identifies_the_runs_that_import_it(changed, path, problems):
+def test_scientific_code_changes_the_identity_of_runs_that_import_it(changed, path, problems):
     assert changed([Path(path)], "\nEXTRA = 1\n") == problems
 
 
-def test_the_models_of_the_simulator_identify_runs(changed):
+def test_models_of_the_simulator_change_the_identity_of_runs(changed):
     assert changed([Path("lop/envs/assets/ant.xml")], "\n") == {"rl"}
 
 
@@ -98,7 +98,7 @@ def spec(
     return resolve(PROBLEMS[problem], config, 0, "smoke", setting, overrides=overrides, conditions=conditions)
 
 
-def test_images_identify_runs_that_learn_from_them():
+def test_images_change_the_identity_of_runs_that_learn_from_them():
     paths = {
         spec(conditions=Conditions(images)).path
         for images in (ImageSource(), ImageSource(seed=1), ImageSource("original"))
@@ -108,7 +108,7 @@ def test_images_identify_runs_that_learn_from_them():
     assert spec("rl", "ant/std", "default", other).path == spec("rl", "ant/std", "default").path
 
 
-def test_drawing_code_identifies_images(monkeypatch):
+def test_drawing_code_determines_the_folder_of_built_in_images(monkeypatch):
     before = ImageSource().folder("mnist")
     monkeypatch.setattr("lop.data.sets._drawing_code", lambda: "other")
     assert ImageSource().folder("mnist") != before
@@ -116,14 +116,14 @@ def test_drawing_code_identifies_images(monkeypatch):
     assert ImageSource("original").folder("imagenet") != ImageSource("original", 1).folder("imagenet")
 
 
-def test_the_length_is_in_the_files_name_alone():
+def test_length_is_only_part_of_the_file_name():
     short, long = spec(num_examples=4_000), spec(num_examples=8_000)
     assert (short.folder, short.origin) == (long.folder, long.origin)
     assert (short.path.name, long.path.name) == ("metrics-4000.parquet", "metrics-8000.parquet")
 
 
-def test_whatever_asks_for_the_same_run_shares_it():
-    """Extended Data figure 3b: the same trajectory under three names."""
+def test_configs_share_equal_runs():
+    """Three configs describe the same run of Extended Data Figure 3b."""
     names = [
         ("bp/std_net", "step_size=0.003"),
         ("bp/width", "num_features=100"),
@@ -142,7 +142,7 @@ def test_differences_name_parameters_and_modules():
     assert not differences(one.identity, one.identity)
 
 
-def test_settings_that_would_share_a_name_are_refused(tmp_path):
+def test_settings_with_the_same_name_are_rejected(tmp_path):
     cfg = tmp_path / "std.yml"
     text = (PROBLEMS["rl"].folder / "cfg/ant/std.yml").read_text()
     cfg.write_text(text + "\ncallback: lop.algos.callback:Callback\ncallback_settings: {mode: [a b, ab]}\n")
@@ -151,6 +151,6 @@ def test_settings_that_would_share_a_name_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("value", [1, 1.0, "1e0"])
-def test_equal_values_are_equal_runs(value):
+def test_equal_values_are_stored_alike(value):
     adapter = TypeAdapter(CallbackParameters.model_fields["callback_settings"].annotation)
     assert repr(adapter.validate_python({"strength": value})) == "{'strength': 1}"

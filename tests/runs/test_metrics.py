@@ -1,3 +1,5 @@
+"""The log of metrics and its file."""
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +23,7 @@ ROWS = [
 ]
 
 
-def test_what_is_logged_is_what_is_written(tmp_path):
+def test_logged_values_are_written(tmp_path):
     write_metrics(tmp_path / "metrics.parquet", filled(), {"seed": 3})
     table = pq.read_table(tmp_path / "metrics.parquet")
     assert table.schema.remove_metadata().equals(SCHEMA)
@@ -30,7 +32,7 @@ def test_what_is_logged_is_what_is_written(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.parquet"]
 
 
-def test_nothing_logged_is_an_empty_table(tmp_path):
+def test_empty_log_gives_an_empty_table(tmp_path):
     write_metrics(tmp_path / "metrics.parquet", MetricsLog(), {})
     assert pq.read_table(tmp_path / "metrics.parquet").num_rows == 0
 
@@ -45,14 +47,14 @@ def test_state_is_restored():
         assert len(other) == len(log) + 1
 
 
-def test_cut_and_recent():
+def test_recent_returns_the_last_values_in_reverse_order():
     log = filled()
     assert log.recent("return", 5) == [-2.0, 1.5]
     assert log.recent("return", 1) == [-2.0]
     assert log.recent("unknown", 1) == []
 
 
-def test_a_cut_log_is_what_a_shorter_run_would_have_logged():
+def test_cut_log_equals_the_log_of_a_shorter_run():
     log, shorter = MetricsLog(), MetricsLog()
     for position in range(4):
         log.position = shorter.position = position
@@ -66,7 +68,7 @@ def test_a_cut_log_is_what_a_shorter_run_would_have_logged():
     assert (len(log), log.names) == (0, [])
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "metrics.parquet"
     write_metrics(path, filled(), {"seed": 3})
     with pytest.raises(TypeError):
@@ -75,7 +77,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])
-def test_a_damaged_file_is_told_in_one_line(tmp_path, content):
+def test_damaged_file_gives_a_one_line_error(tmp_path, content):
     path = tmp_path / "metrics.parquet"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"metrics\.parquet: truncated or damaged") as error:
@@ -83,7 +85,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-def test_somebody_elses_parquet_is_told(tmp_path):
+def test_other_parquet_file_is_rejected(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="column `metric`: found None"):
         read_about(tmp_path / "other.parquet")

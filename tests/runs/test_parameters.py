@@ -1,3 +1,5 @@
+"""Parameters: validation, sweeps and names of settings."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +13,12 @@ from lop.runs.parameters import at, checked, read_mapping, setting_name, setting
 @pytest.mark.parametrize(
     ("written", "meant"), [("1e8", 100_000_000), (1e6, 1_000_000), ("12", 12), (7, 7), ("5e+7", 50_000_000)]
 )
-def test_whole_numbers_as_people_write_them(written, meant):
+def test_whole_numbers_are_accepted_in_common_notations(written, meant):
     assert checked(ToyParameters, {"n": written}, "x.yml").n == meant
 
 
 @given(st.integers(1, 10**15))
-def test_every_whole_number_is_itself(n):
+def test_whole_numbers_are_read_exactly(n):
     assert checked(ToyParameters, {"n": n}, "x.yml").n == n
     assert checked(ToyParameters, {"n": str(n)}, "x.yml").n == n
 
@@ -37,33 +39,33 @@ def test_every_whole_number_is_itself(n):
         ({"n": 0, "size": 0}, "x.yml: key `n`: found 0, allowed: greater than or equal to 1 (and 1 more)"),
     ],
 )
-def test_mistakes_in_one_line(values, message):
+def test_invalid_values_give_a_one_line_error(values, message):
     with pytest.raises(InputError) as error:
         checked(ToyParameters, values, "x.yml")
     assert str(error.value) == message
 
 
-def test_a_mistake_names_the_source_of_its_key():
+def test_error_names_the_source_of_the_key():
     with pytest.raises(InputError, match=r"^command line: key `n`"):
         checked(ToyParameters, {"n": 0}, "x.yml", {"n": "command line"})
 
 
 @pytest.mark.parametrize(
-    ("replaced", "told"),
+    ("replaced", "expected"),
     [
         ({}, "x.yml: key `num_examples`"),
         ({"num_examples": "command line", "seed": "scale"}, "command line with x.yml: key `num_examples`"),
         (dict.fromkeys(["num_examples", "change_after"], "scale"), "scale: key `num_examples`"),
     ],
 )
-def test_keys_that_do_not_fit_together_are_told_with_the_sources_of_both(replaced, told):
+def test_error_about_conflicting_keys_names_the_sources_of_both(replaced, expected):
     values = {"num_examples": 1000, "change_after": 2000, "step_size": 0.1}
     with pytest.raises(InputError) as error:
         checked(MnistParameters, values, "x.yml", replaced)
-    assert str(error.value).startswith(f"{told}: found 1000, allowed: a multiple of change_after (2000)")
+    assert str(error.value).startswith(f"{expected}: found 1000, allowed: a multiple of change_after (2000)")
 
 
-def test_sweeps():
+def test_lists_are_swept():
     cfg = {"n": [1, 2], "size": [0.1, 1e-5], "widths": [3, 4]}
     points = settings_of(ToyParameters, cfg)
     assert [setting_name(p) for p in points] == ["n=1,size=0.1", "n=1,size=1e-05", "n=2,size=0.1", "n=2,size=1e-05"]
@@ -79,7 +81,7 @@ def test_sweeps():
         ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )
-def test_files_that_are_no_mapping(tmp_path, text, message):
+def test_files_without_a_mapping_are_rejected(tmp_path, text, message):
     path = tmp_path / "x.yml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as error:
@@ -88,7 +90,7 @@ def test_files_that_are_no_mapping(tmp_path, text, message):
     assert str(path) in str(error.value)
 
 
-def test_a_missing_file_names_its_neighbour(tmp_path):
+def test_error_about_a_missing_file_suggests_a_similar_name(tmp_path):
     (tmp_path / "std.yml").write_text("")
     assert read_mapping(tmp_path / "std.yml") == {}
     with pytest.raises(InputError, match=r"st\.yml: no such file; did you mean std\.yml\?"):
@@ -130,11 +132,11 @@ def test_keys_inside_a_mapping_are_swept():
         ("a/b, c", "a_b+c"),
     ],
 )
-def test_a_number_has_one_name_however_it_is_written(value, text):
+def test_name_of_a_value_does_not_depend_on_its_notation(value, text):
     assert setting_name({"key": value}) == f"key={text}"
 
 
-def test_a_long_name_is_cut_and_stays_one_of_its_own():
+def test_long_names_are_shortened_and_remain_unique():
     points = [{f"key_{n}": n + last for n in range(40)} for last in (0, 1)]
     names = [setting_name(point) for point in points]
     assert all(len(name) <= 200 and name.startswith("key_0=") for name in names)

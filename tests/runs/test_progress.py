@@ -1,3 +1,5 @@
+"""Progress lines."""
+
 import io
 
 import pytest
@@ -8,11 +10,11 @@ from lop.runs.progress import Progress, duration
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (18600, "5 h 10 min"), (183600, "2 d 3 h")]
 )
-def test_durations(seconds, text):
+def test_durations_are_shown_in_two_units(seconds, text):
     assert duration(seconds) == text
 
 
-def test_a_line():
+def test_line_shows_progress_speed_and_time_left():
     progress = Progress("rl/ant/std seed 0", 2000, "steps", stream=io.StringIO())
     progress.begin(500)
     text = progress.line(1000, 10.0, "mean return 12")
@@ -20,7 +22,7 @@ def test_a_line():
     assert "unknown time left" in progress.line(500, 10.0, "")
 
 
-def test_lines_of_a_log_come_now_and_then():
+def test_lines_are_printed_at_most_every_given_interval():
     stream = io.StringIO()
     progress = Progress("a", 10, "steps", every=1000, stream=stream)
     progress.begin(0)
@@ -33,7 +35,7 @@ def test_lines_of_a_log_come_now_and_then():
     assert stream.getvalue().count("\n") == 2
 
 
-def test_lines_of_a_long_run_come_at_each_percent_or_every_ten_minutes():
+def test_long_run_prints_a_line_per_percent_or_every_ten_minutes():
     stream = io.StringIO()
     progress = Progress("a", 1000, "steps", every=1, stream=stream)
     progress.begin(0)

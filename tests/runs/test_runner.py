@@ -1,4 +1,4 @@
-"""Runs are resumed exactly, never mixed, and never made twice."""
+"""Runs are resumed exactly, kept apart and never repeated."""
 
 import errno
 import io
@@ -61,7 +61,7 @@ def uninterrupted(tmp_path):
 
 
 def train(results, at_step=lambda step, run: None, **options):
-    """One attempt; True if it got to the end."""
+    """Make one attempt; return the run if it finishes, otherwise None."""
     run = toy_run(results, **options)
     try:
         run.execute(lambda run: walk(run, at_step))
@@ -71,17 +71,17 @@ def train(results, at_step=lambda step, run: None, **options):
 
 
 @pytest.mark.parametrize("steps", [(0,), (1,), (499,), (100, 101, 350)])
-def test_asked_to_stop_it_saves_and_goes_on_exactly(tmp_path, uninterrupted, steps):
+def test_run_asked_to_stop_saves_and_resumes_exactly(tmp_path, uninterrupted, steps):
     results, attempts = tmp_path / "results", 0
     stop = interrupt_at(*steps, how=ask_to_stop)
     while (run := train(results, stop)) is None:
         attempts += 1
-    assert attempts == len([s for s in steps if s < 499])  # asked in the last step, it ends before it looks
+    assert attempts == len([s for s in steps if s < 499])  # a run asked to stop in its last step finishes
     assert table(run).equals(uninterrupted)
     assert read_about(run.output)["resumed"] == attempts
 
 
-def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(tmp_path, uninterrupted):
+def test_run_resumes_from_the_last_checkpoint_after_a_power_cut(tmp_path, uninterrupted):
     def save_and_cut(step, run):
         if step == 150:
             run.save()
@@ -95,7 +95,7 @@ def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(tmp_path, uninter
     assert table(run).equals(uninterrupted)
 
 
-def test_leftovers_of_a_kill_are_removed(tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     folder = toy_run(tmp_path).folder
     folder.mkdir(parents=True)
     (folder / ".checkpoint.pt.123.tmp").write_bytes(b"half")
@@ -103,25 +103,25 @@ def test_leftovers_of_a_kill_are_removed(tmp_path):
     assert not list(folder.glob(".*.tmp"))
 
 
-def test_it_computes_on_one_thread(tmp_path):
+def test_run_uses_one_thread(tmp_path):
     seen = set()
     train(tmp_path, lambda step, run: seen.update(pool["num_threads"] for pool in threadpool_info()), n=1)
     assert seen == {1}
 
 
-def test_saving_more_or_less_often_changes_nothing(tmp_path, uninterrupted):
+def test_results_do_not_depend_on_the_number_of_checkpoints(tmp_path, uninterrupted):
     run = train(tmp_path, lambda step, run: run.save() if step % 13 == 0 else None)
     assert table(run).equals(uninterrupted)
 
 
-def test_a_gpus_kernels_are_deterministic_while_it_runs(tmp_path):
+def test_cudnn_is_deterministic_during_a_run(tmp_path):
     seen = set()
     train(tmp_path, lambda step, run: seen.add(torch.backends.cudnn.deterministic))
     assert seen == {True}
     assert not torch.backends.cudnn.deterministic
 
 
-def test_exit_status_for_schedulers():
+def test_interrupted_run_exits_with_status_75():
     assert Interrupted().code == EXIT_INTERRUPTED == 75
 
 
@@ -129,7 +129,7 @@ def no_step(step, run):
     raise AssertionError("trained again")
 
 
-def test_a_longer_run_continues_and_a_shorter_one_is_cut_from_it(tmp_path):
+def test_longer_run_continues_and_shorter_run_is_cut_from_it(tmp_path):
     train(tmp_path, n=200)
     steps = []
     longer = train(tmp_path, lambda step, run: steps.append(step), n=300)
@@ -144,7 +144,7 @@ def test_a_longer_run_continues_and_a_shorter_one_is_cut_from_it(tmp_path):
     }
 
 
-def test_a_cut_run_has_its_own_times(tmp_path):
+def test_cut_run_has_its_own_times(tmp_path):
     def slow_after_100(step, run):
         if step == 100:
             run.save()
@@ -160,14 +160,14 @@ def test_a_cut_run_has_its_own_times(tmp_path):
     assert half["ended"] <= shorter["ended"] <= longer["ended"]
 
 
-def test_a_cut_run_has_been_resumed_as_often_as_it_was_then(tmp_path):
+def test_cut_run_counts_only_the_resumptions_before_its_end(tmp_path):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     assert read_about(train(tmp_path).output)["resumed"] == 1
     assert read_about(train(tmp_path, no_step, n=100).output)["resumed"] == 0
     assert read_about(train(tmp_path, no_step, n=400).output)["resumed"] == 1
 
 
-def test_a_run_keeps_where_and_with_what_its_parts_were_made(tmp_path, monkeypatch):
+def test_run_records_the_versions_of_its_earlier_parts(tmp_path, monkeypatch):
     monkeypatch.setattr("lop.runs.provenance.versions", lambda: {"torch": "0.1"})
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     monkeypatch.undo()
@@ -177,19 +177,19 @@ def test_a_run_keeps_where_and_with_what_its_parts_were_made(tmp_path, monkeypat
     assert (shorter["earlier"], shorter["versions"]) == ([], {"torch": "0.1"})
 
 
-def test_a_finished_run_is_not_made_again(tmp_path):
+def test_finished_run_is_not_repeated(tmp_path):
     before = train(tmp_path).output.stat()
     after = train(tmp_path, no_step).output.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_deleted_result_comes_back_from_the_checkpoint(tmp_path, uninterrupted):
+def test_deleted_result_is_restored_from_the_checkpoint(tmp_path, uninterrupted):
     train(tmp_path).output.unlink()
     assert table(train(tmp_path, no_step)).equals(uninterrupted)
 
 
 @pytest.mark.parametrize("changed", [{"size": 2.0}, {"inputs": [1, 2]}, {"seed": 1}], ids=str)
-def test_a_change_leads_elsewhere_and_undoing_it_leads_back(tmp_path, changed):
+def test_changed_run_is_kept_apart_and_undoing_the_change_resumes_the_original(tmp_path, changed):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     assert train(tmp_path, **changed).step == 500
     steps = []
@@ -199,12 +199,12 @@ def test_a_change_leads_elsewhere_and_undoing_it_leads_back(tmp_path, changed):
     train(tmp_path, no_step, **changed)
 
 
-def test_what_no_result_depends_on_leads_nowhere_else(tmp_path):
+def test_cosmetic_keys_do_not_start_a_new_run(tmp_path):
     train(tmp_path)
     assert train(tmp_path, no_step, label="other") is not None
 
 
-def test_kinds_of_device_share_no_file(tmp_path, other_device):
+def test_types_of_device_share_no_files(tmp_path, other_device):
     on_cpu, elsewhere = (toy_run(tmp_path, device=device) for device in ("cpu", other_device))
     on_cpu.execute(walk)
     assert not elsewhere.folder.exists()
@@ -219,7 +219,7 @@ def test_kinds_of_device_share_no_file(tmp_path, other_device):
     ("change", "message"),
     [({"size": 2.0}, "size was 1.0, is 2.0"), ({"seed": 1}, "seed was 0, is 1"), ({"device": "cuda"}, "device was")],
 )
-def test_a_checkpoint_in_the_place_of_another_runs_is_refused_and_nothing_is_lost(tmp_path, change, message):
+def test_checkpoint_of_another_run_is_rejected_and_kept(tmp_path, change, message):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     content = toy_run(tmp_path).checkpoint.read_bytes()
     with pytest.raises(InputError, match=re.escape(message)):
@@ -227,7 +227,7 @@ def test_a_checkpoint_in_the_place_of_another_runs_is_refused_and_nothing_is_los
     assert toy_run(tmp_path).checkpoint.read_bytes() == content
 
 
-def test_a_checkpoint_of_other_code_is_refused(tmp_path):
+def test_checkpoint_of_other_code_is_rejected(tmp_path):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     origin = spec().origin
     other = origin | {"code": {**origin["code"], "lop.plasticity": "changed"}}
@@ -235,7 +235,7 @@ def test_a_checkpoint_of_other_code_is_refused(tmp_path):
         checkpoint.load(toy_run(tmp_path).checkpoint, other)
 
 
-def test_metrics_in_the_place_of_another_runs_are_refused(tmp_path):
+def test_metrics_of_another_run_are_rejected(tmp_path):
     first, other = train(tmp_path), toy_run(tmp_path, size=2.0)
     other.folder.mkdir(parents=True)
     shutil.copy(first.output, other.output)
@@ -243,7 +243,7 @@ def test_metrics_in_the_place_of_another_runs_are_refused(tmp_path):
         other.execute(walk)
 
 
-def test_the_identity_lies_beside_the_seeds(tmp_path):
+def test_identity_is_stored_beside_the_folders_of_seeds(tmp_path):
     run = train(tmp_path)
     path = run.folder.parent / "identity.json"
     assert json.loads(path.read_text()) == spec(seed=3).identity
@@ -255,7 +255,7 @@ def test_the_identity_lies_beside_the_seeds(tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: flipped(b)], ids=["half", "empty", "one bit"]
 )
-def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
+def test_damaged_checkpoint_is_rejected(tmp_path, damage):
     assert train(tmp_path, interrupt_at(250, how=ask_to_stop)) is None
     path = toy_run(tmp_path).checkpoint
     path.write_bytes(damage(path.read_bytes()))
@@ -266,14 +266,14 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
 
 
 def flipped(content: bytes) -> bytes:
-    """One bit less or more in the middle of the largest tensor."""
+    """Flip one bit in the middle of the largest tensor."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         largest = max(archive.infolist(), key=lambda member: member.file_size)
     position = largest.header_offset + largest.file_size // 2
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
 
 
-def test_a_damaged_result_is_refused(tmp_path, uninterrupted):
+def test_damaged_result_is_rejected(tmp_path, uninterrupted):
     run = train(tmp_path)
     content = run.output.read_bytes()
     run.output.write_bytes(content[: len(content) // 2])
@@ -283,7 +283,7 @@ def test_a_damaged_result_is_refused(tmp_path, uninterrupted):
     assert table(train(tmp_path, no_step)).equals(uninterrupted)
 
 
-def test_files_of_another_format_are_refused(tmp_path, monkeypatch):
+def test_files_of_another_format_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr("lop.runs.metrics.FORMAT", 0)
     run = train(tmp_path)
     monkeypatch.undo()
@@ -294,7 +294,7 @@ def test_files_of_another_format_are_refused(tmp_path, monkeypatch):
         checkpoint.load(run.checkpoint, spec().origin)
 
 
-def test_two_processes_share_no_run(tmp_path):
+def test_second_process_waits_for_the_lock_of_the_first(tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from lop.common.locks import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(1.0)"
@@ -309,14 +309,14 @@ def test_two_processes_share_no_run(tmp_path):
     assert first.wait() == 0
 
 
-def test_a_lock_ends_with_its_block(tmp_path):
+def test_lock_is_released_at_the_end_of_its_block(tmp_path):
     assert not is_locked(tmp_path)
     with locked(tmp_path):
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
 
 
-def test_a_file_system_without_locks_is_named_in_one_line(tmp_path, monkeypatch):
+def test_file_system_without_locks_gives_a_one_line_error(tmp_path, monkeypatch):
     def no_locks(*arguments):
         raise OSError(errno.ENOSYS, "Function not implemented")
 

@@ -1,4 +1,4 @@
-"""A scheduler's time limit: when a run has to save, and what it asks for."""
+"""The time limit of a SLURM job: when a run saves, and how its job is requeued."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from lop.runs.scheduler import TimeLimit
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """Programs of SLURM's that tell what the test says, and write down what they are asked."""
+    """Return a function that installs a SLURM program which prints a given text and records its command lines."""
 
     def answer(name: str, text: str, code: int = 0) -> None:
         program = tmp_path / name
@@ -32,27 +32,27 @@ def test_there_is_no_limit_without_a_scheduler(monkeypatch):
     assert not TimeLimit().is_near(1e9)
 
 
-@pytest.mark.parametrize("told", ["NONE", "N/A", ""])
-def test_a_job_may_have_no_limit(slurm, told):
-    slurm("squeue", told)
+@pytest.mark.parametrize("output", ["NONE", "N/A", ""])
+def test_job_can_have_no_limit(slurm, output):
+    slurm("squeue", output)
     assert TimeLimit().end is None
     assert not TimeLimit().is_near(1e9)
 
 
-def test_the_end_is_what_squeue_tells(slurm):
+def test_end_is_read_from_squeue(slurm):
     end = datetime.fromtimestamp(time.time() + 1_000).replace(microsecond=0)
     slurm("squeue", end.isoformat())
     assert TimeLimit().end == end.timestamp()
     assert "-j 17" in slurm.asked.read_text()
 
 
-def test_newer_versions_tell_it_by_themselves(slurm, monkeypatch):
+def test_end_is_read_from_the_environment_if_set(slurm, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_END_TIME", "2000000000")
     assert TimeLimit().end == 2_000_000_000
     assert not slurm.asked.exists()
 
 
-def test_a_run_saves_a_minute_and_two_looks_before_the_end(slurm, monkeypatch):
+def test_limit_is_near_a_minute_and_two_laps_before_the_end(slurm, monkeypatch):
     now = time.time()
     monkeypatch.setenv("SLURM_JOB_END_TIME", f"{now + 1_000:.0f}")
     limit = TimeLimit()
@@ -61,7 +61,7 @@ def test_a_run_saves_a_minute_and_two_looks_before_the_end(slurm, monkeypatch):
         assert limit.is_near(lap) == near, (ahead, lap)
 
 
-def test_of_a_short_time_a_tenth_is_kept(slurm, monkeypatch):
+def test_margin_of_a_short_job_is_a_tenth_of_its_time(slurm, monkeypatch):
     now = time.time()
     monkeypatch.setenv("SLURM_JOB_END_TIME", f"{now + 100:.0f}")
     limit = TimeLimit()
@@ -71,7 +71,7 @@ def test_of_a_short_time_a_tenth_is_kept(slurm, monkeypatch):
     assert limit.is_near(0.1)
 
 
-def test_a_job_is_put_back_by_its_number(slurm, monkeypatch, capsys):
+def test_job_is_requeued_by_its_number(slurm, monkeypatch, capsys):
     monkeypatch.setenv("SLURM_JOB_END_TIME", "2000000000")
     slurm("scontrol", "")
     TimeLimit().put_back()
@@ -81,8 +81,8 @@ def test_a_job_is_put_back_by_its_number(slurm, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("job 17: not requeued")
 
 
-def test_a_task_of_an_array_means_no_other(slurm, monkeypatch):
-    """The last task of an array has the array's number as its own."""
+def test_array_task_requeues_only_itself(slurm, monkeypatch):
+    """The last task of an array has the same job number as the array."""
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
     slurm("squeue", "2030-01-01T00:00:00")

@@ -1,3 +1,5 @@
+"""The source code that identifies a run."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -35,19 +37,19 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_everything_imported_counts_but_plumbing_and_what_only_plumbing_imports(tree):
+def test_science_excludes_plumbing_and_code_that_only_plumbing_imports(tree):
     assert set(sources.science("lop.entry")) == SCIENCE
     assert sources.modules("lop.entry") == sorted(
         SCIENCE - {"lop/pack/assets/model.xml"} | {"lop.runs", "lop.runs.r", "lop.e"}
     )
 
 
-def test_several_entries_count_together(tree):
+def test_science_combines_several_entries(tree):
     assert set(sources.science("lop.c", "lop.unrelated")) == {"lop", "lop.c", "lop.unrelated"}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_which_changes_count(tree, name):
+def test_only_changes_of_imported_scientific_code_count(tree, name):
     science, everything = sources.science("lop.entry"), sources.digest("lop.entry")
     (tree / name).write_text(FILES[name] + "\nnew = 1\n")
     counts = name.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".") in SCIENCE or name in SCIENCE
@@ -57,7 +59,7 @@ def test_which_changes_count(tree, name):
     )
 
 
-def test_code_only():
+def test_code_only_removes_comments_docstrings_descriptions_and_messages():
     text = '''"""Module."""
 x = "# no comment"  # comment
 def f():
@@ -99,8 +101,8 @@ def i():
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_other_pythons_find_the_same_digest(version):
-    """Results copied between machines keep their keys; checked with the interpreters that are installed."""
+def test_digest_is_the_same_in_other_versions_of_python(version):
+    """Results copied between machines keep their keys. Only installed interpreters are tested."""
     pythons = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     program = "from lop.common import sources; print(sources.combined(sources.science('lop.rl.run_ppo')))"
     for python in [*pythons, Path(sys.executable)]:

@@ -1,4 +1,4 @@
-"""The smallest problem there is: a random walk whose course depends on torch's generator and on its own state."""
+"""A minimal problem: a random walk that depends on torch's generator and on its own state."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -44,7 +44,7 @@ def spec(n=500, seed=0, inputs=(), device="cpu", **values) -> RunSpec:
 
 
 def walk(run: Runner, at_step=lambda step, run: None) -> None:
-    """Log at the beginning of every hundredth step too, as problems do before a task."""
+    """Train; also log before every hundredth step, as problems do before a task."""
     torch.manual_seed(run.seed)
     state = Walk()
     run.track(walk=state)

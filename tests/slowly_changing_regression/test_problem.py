@@ -1,4 +1,4 @@
-"""The stream of examples: its target, its changes, and its dependence on the seed."""
+"""The stream of examples: its targets, its changes and its seeds."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def dense(stretch, num_inputs=20):
     return x[order], targets[order]
 
 
-def test_the_target_is_the_threshold_network_of_the_same_seed():
+def test_target_is_the_threshold_network_of_the_same_seed():
     torch.manual_seed(11)
     net = FixLTUNet(20, 100, 0.7)
     x = np.random.default_rng(0).integers(0, 2, (500, 20)).astype(np.float32)
@@ -50,7 +50,7 @@ def test_without_flip_one_all_slow_bits_are_redrawn():
     assert abs(np.abs(np.diff(slow, axis=0)).mean() - 0.5) < 0.05
 
 
-def test_a_seed_fixes_the_stream_and_a_saved_state_continues_it():
+def test_stream_is_determined_by_its_seed_and_resumes_from_a_saved_state():
     first, again, other = stream(3), stream(3), stream(4)
     for _ in range(5):
         x, y = dense(first.stretch())

@@ -1,4 +1,4 @@
-"""Whole runs of slowly-changing regression: against torch's learners, resumed, and from the command line."""
+"""Whole runs of slowly-changing regression: torch's learners, resumption and the command line."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -33,7 +33,7 @@ def table_of(results, *more, **which):
     return pq.read_table(metrics_file(results))
 
 
-def test_the_script_trains(tmp_path):
+def test_script_trains(tmp_path):
     with started(run_regression, *arguments(tmp_path, "--num_data_points", "10000")) as process:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
@@ -47,7 +47,7 @@ def test_every_cfg_file_is_valid(config):
         assert spec.parameters.step_size > 0
 
 
-def test_all_published_configurations_are_there():
+def test_all_published_configs_exist():
     names = set(PROBLEM.configs())
     activations = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish"]
     for opt in ("sgd", "adam"):
@@ -58,7 +58,7 @@ def test_all_published_configurations_are_there():
 
 
 @pytest.mark.parametrize("agent", ["bp", "cbp", "linear"])
-def test_errors_are_those_of_torchs_learners_on_the_same_stream(agent, tmp_path):
+def test_errors_match_the_torch_learners_on_the_same_stream(agent, tmp_path):
     more = ["--num_data_points", "2000", "--flip_after", "1000", "--agent", agent]
     found = table_of(tmp_path, *more).to_pandas()["value"]
 
@@ -81,7 +81,7 @@ def test_errors_are_those_of_torchs_learners_on_the_same_stream(agent, tmp_path)
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "elu", "swish", "sigmoid"])
-def test_initial_weights_are_the_networks(activation):
+def test_initial_weights_match_the_torch_network(activation):
     spec = resolve(PROBLEM, f"flip_one/{activation}", 0, "paper", "step_size=0.01")
     torch.manual_seed(5)
     net = FFNN(20, 5, hidden_activation=activation)
@@ -101,9 +101,9 @@ ALL = {"opt": "adam", "weight_decay": 0.001, "perturb_scale": 0.0001, "to_log": 
         ("flip_one/tanh", "step_size=0.01", {"weight_decay": 0.001, "perturb_scale": 0.0001}),
         ("sgd/bp/linear", "step_size=0.01", {"num_flipping_bits": 4}),
     ],
-    ids=["replacement, Adam, noise", "delayed decay and noise", "linear"],
+    ids=["replacement, Adam, noise", "lazy decay and noise", "linear"],
 )
-def test_a_run_that_is_cut_continues_exactly(config, setting, more, tmp_path):
+def test_interrupted_run_resumes_exactly(config, setting, more, tmp_path):
     small = {"num_data_points": 7000, "flip_after": 1000}
     spec = resolve(PROBLEM, config, 0, "paper", setting, overrides=small | more)
     table, state = goes_on_after_a_cut(
@@ -112,7 +112,7 @@ def test_a_run_that_is_cut_continues_exactly(config, setting, more, tmp_path):
     assert set(table["metric"].to_pylist()) == {"squared_error", *spec.parameters.to_log}
     if spec.parameters.agent == "cbp":
         ages = state["learner"]["ages"][: spec.parameters.num_features]
-        assert ages.min() < 3000  # units were replaced after the last cut
+        assert ages.min() < 3000  # units were replaced after the last interruption
 
 
 def test_each_seed_has_a_file_and_is_trained_once(tmp_path):
@@ -128,7 +128,7 @@ def test_each_seed_has_a_file_and_is_trained_once(tmp_path):
     assert files() == first | {"seed-2": files()["seed-2"]}
 
 
-def test_a_longer_run_continues_a_shorter_one_and_leaves_its_file(tmp_path):
+def test_longer_run_continues_a_shorter_one_and_keeps_its_file(tmp_path):
     for n in (20_000, 50_000):
         run(run_regression, *arguments(tmp_path, "--num_data_points", n))
     (folder,) = tmp_path.glob("**/seed-0")
@@ -149,12 +149,12 @@ def test_a_longer_run_continues_a_shorter_one_and_leaves_its_file(tmp_path):
         (["-s", "-1"], ["seed", -1, 0, 4294967295]),
     ],
 )
-def test_bad_input_is_named_in_one_line_and_ends_with_status_2(more, facts, tmp_path, capsys):
+def test_invalid_input_gives_a_one_line_error_and_exit_status_2(more, facts, tmp_path, capsys):
     names(error_line(capsys, run, run_regression, *arguments(tmp_path, *more)), *facts)
 
 
-def test_plasticity_is_lost_and_continual_backpropagation_keeps_it(tmp_path):
-    """Over ten seeds of half a million examples, errors rise with backpropagation and not with replacement."""
+def test_backpropagation_loses_plasticity_and_continual_backpropagation_keeps_it(tmp_path):
+    """Over ten seeds of 500,000 examples, errors increase with backpropagation and not with unit replacement."""
 
     def errors(config, setting):
         results, more = tmp_path / setting, ["--num_data_points", 500_000]

@@ -1,0 +1,85 @@
+"""Pictures and tables of the documentation follow the collected tables in docs/evidence."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from refusals import error_line, names, refusal
+
+from lop.common.paths import ROOT
+from lop.figures.collect import write_collected
+from lop.figures.registry import load_figure
+from lop.report import documentation
+
+
+def collected(figure, change=0.0):
+    """A table in which the value of a curve is its place, plus `change` in the last bin, the same for both seeds."""
+    (panel,) = figure.curve_panels.values()
+    bins = (panel.bin, panel.to)
+    return pd.DataFrame(
+        [
+            {"panel": 0, "curve": curve, "seed": seed, "layer": pd.NA, "bin": step, "value": value, "count": 1}
+            for place, curve in enumerate(panel.curves)
+            for seed in (0, 1)
+            for step, value in zip(bins, (place, place + change), strict=True)
+        ]
+    ).astype({"layer": "Int16", "panel": "Int16"})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A project with one table, and a page that asks for its numbers and for the verdicts of its scale."""
+    (tmp_path / "docs/evidence").mkdir(parents=True)
+    write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "docs/evidence/fig4a_smoke.parquet")
+    text = "Before\n<!-- numbers: fig4a smoke -->\nold\n<!-- end -->\nBetween\n<!-- claims: smoke -->\n<!-- end -->\nAfter\n"
+    (tmp_path / "README.md").write_text(text)
+    return tmp_path
+
+
+def test_documentation_of_this_project_is_up_to_date():
+    assert list(documentation.outdated_files(ROOT)) == []
+
+
+def test_renewing_draws_pictures_and_rewrites_tables(folder):
+    picture, page = folder / "docs/fig4a_smoke.png", folder / "README.md"
+    assert list(documentation.outdated_files(folder)) == [picture, page]
+    documentation.renew(folder)
+    assert list(documentation.outdated_files(folder)) == []
+    text = page.read_text()
+    figure = load_figure("fig4a", "smoke")
+    for place, curve in enumerate(figure.curve_panels[0].curves):
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {figure.methods[curve].label} "))
+        assert f": {place} [{place}, {place}]" in row
+        assert f": {place + 2} [{place + 2}, {place + 2}]" in row
+    assert "| fig4a |" in text
+    assert "old" not in text
+    assert [text.index(word) for word in ("Before", "Between", "After")] == sorted(
+        text.index(word) for word in ("Before", "Between", "After")
+    )
+
+
+def test_another_table_or_definition_makes_the_picture_out_of_date(folder, monkeypatch):
+    documentation.renew(folder)
+    table, figure = folder / "docs/evidence/fig4a_smoke.parquet", load_figure("fig4a", "smoke")
+    before = table.read_bytes()
+    write_collected(collected(figure, 3.0), table)
+    assert folder / "docs/fig4a_smoke.png" in documentation.outdated_files(folder)
+    table.write_bytes(before)
+    assert not list(documentation.outdated_files(folder))
+    changed = figure.model_copy(update={"caption": "another"})
+    monkeypatch.setattr(documentation, "load_figure", lambda *which: changed)
+    assert list(documentation.outdated_files(folder)) == [folder / "docs/fig4a_smoke.png"]
+
+
+def test_a_page_that_names_a_missing_table_is_reported(folder):
+    shutil.rmtree(folder / "docs/evidence")
+    with refusal("docs/evidence/fig4a_smoke.parquet"):
+        documentation.renew(folder)
+
+
+def test_only_built_tables_can_be_added(tmp_path, capsys):
+    def run(*arguments):
+        documentation.main(["--scale", "smoke", "--results", str(tmp_path), *arguments])
+
+    names(error_line(capsys, run, "--add", "fig4a"), "make", "smoke")
+    names(error_line(capsys, run, "--add", "fig99"), "fig99", "fig4a")
