@@ -1,4 +1,4 @@
-# Everything from a fresh clone:  make figures/fig4a.pdf   |   make test
+# From a fresh clone:  make figures/fig4a.pdf   |   make test
 # CORES and SCALE are optional:  make figures/fig4a.pdf CORES=8 SCALE=paper
 
 VENV := .venv
@@ -15,40 +15,41 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims plan report test test-slow test-cluster test-all lint benchmark clean
+.PHONY: help setup legacy figures claims plan report docs-numbers test test-slow test-cluster test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make figures/fig4a.pdf   build a figure, with the set-up; config/figures.yaml lists their names"
-	@echo "make figures             build all of them"
-	@echo "make plan                list the missing runs and estimate their core hours; with SCALE=paper, those of the paper"
-	@echo "make claims              test the paper's claims on them, and write figures/claims.md"
-	@echo "make report              build one page, figures/report.html, with figures, claims, costs and the provenance of each run"
-	@echo "make test                run the tests; test-all adds the slow ones and those on a cluster; lint runs the linters"
-	@echo "make benchmark           measure the cost of algorithms, and environment steps per second against bare physics"
+	@echo "make figures/fig4a.pdf   set up if necessary and build a figure; config/figures.yaml lists the names"
+	@echo "make figures             build all figures"
+	@echo "make plan                list the missing runs and estimate their core hours, for example with SCALE=paper"
+	@echo "make claims              execute the runs of figures with claims, test the claims and write figures/claims.md"
+	@echo "make report              build one page, figures/report.html, with figures, claims, costs and provenance"
+	@echo "make docs-numbers        redraw the pictures and rewrite the generated tables of the documentation"
+	@echo "make test                run the fast tests; test-all adds the slow ones and those on a one-node cluster; lint runs the linters"
+	@echo "make benchmark           measure the speed of algorithms, problems and the workflow"
 	@echo "make legacy              set up the original simulator, for \`backend: mujoco-py\`"
-	@echo "make clean               remove the figures, keep the results"
+	@echo "make clean               remove the figures and keep the results"
 
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || \
-	  { echo "missing: Python 3.11 or newer. Debian, Ubuntu: sudo apt-get install python3.11 python3.11-venv   macOS: brew install python@3.11   or name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	  { echo "missing: Python 3.11 or newer. Debian, Ubuntu: sudo apt-get install python3.11 python3.11-venv   macOS: brew install python@3.11   or specify one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
 	  { echo "missing: Python's venv module. Debian, Ubuntu: sudo apt-get install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
-	@echo "Setting up $(VENV) with the pinned packages of requirements.lock, once; this takes some minutes."
+	@echo "Setting up $(VENV) with the pinned packages of requirements.lock; this takes a few minutes."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The original simulator, for `backend: mujoco-py`; its first import compiles it.
+# The original simulator, for `backend: mujoco-py`. The first import compiles it.
 legacy: $(LEGACY)/.ready
 
 $(LEGACY)/.ready: envs/legacy.txt
 	@python="$(LEGACY_PYTHON)"; \
 	"$${python:-none}" -c "import sys, ensurepip, venv; sys.exit(not (3, 8) <= sys.version_info < (3, 11))" 2>/dev/null || \
-	  { echo "missing: Python 3.8, 3.9 or 3.10 with its venv module, which the original simulator needs; name one: make legacy LEGACY_PYTHON=/path/to/python3.10"; exit 1; }
+	  { echo "missing: Python 3.8, 3.9 or 3.10 with its venv module, which the original simulator needs; specify one: make legacy LEGACY_PYTHON=/path/to/python3.10"; exit 1; }
 	@missing=; for need in $(LEGACY_NEEDS); do \
 	  case $$need in \
 	    *.h:*) echo "#include <$${need%:*}>" | gcc -E - ;; \
@@ -56,15 +57,15 @@ $(LEGACY)/.ready: envs/legacy.txt
 	  esac >/dev/null 2>&1 || missing="$$missing $${need#*:}"; done; \
 	test -z "$$missing" || \
 	  { echo "missing: build dependencies of the original simulator. Debian, Ubuntu: sudo apt-get install$$missing   others: see envs/legacy.yaml"; exit 1; }
-	@echo "Setting up $(LEGACY) with gym 0.23.1 and mujoco-py, once; this takes some minutes."
+	@echo "Setting up $(LEGACY) with gym 0.23.1 and mujoco-py; this takes a few minutes."
 	@$(LEGACY_PYTHON) -m venv --clear $(LEGACY)
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check "pip<24.1" "setuptools<66" wheel
 	@$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/legacy.txt
 	@MUJOCO_PY_FORCE_CPU=1 $(LEGACY)/bin/python -c "import mujoco_py" > $(LEGACY)/compile.log 2>&1 || \
-	  { tail -3 $(LEGACY)/compile.log; echo "mujoco-py does not compile; full log: $(LEGACY)/compile.log"; exit 1; }
+	  { tail -3 $(LEGACY)/compile.log; echo "mujoco-py failed to compile; full log: $(LEGACY)/compile.log"; exit 1; }
 	@touch $@
 
-# Snakemake decides what is stale, so make always calls it.
+# Snakemake decides what is outdated, so make always calls it.
 figures/%: $(READY) FORCE
 	@$(SNAKEMAKE) -- $@
 
@@ -83,12 +84,16 @@ plan: $(READY)
 report: $(READY)
 	@$(SNAKEMAKE) --quiet -- report
 
+# Pictures and generated tables of the documentation, from the collected tables in docs/evidence.
+docs-numbers: $(READY)
+	@$(BIN)/python -m lop.report.documentation
+
 FORCE:
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
-# Includes tests on a one-node SLURM cluster, which they can start only as root with SLURM installed but not configured.
+# Includes tests that start a one-node SLURM cluster, which requires root and SLURM installed but not configured.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(CORES) -m slow
 

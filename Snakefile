@@ -1,4 +1,4 @@
-"""Entry point: `snakemake figures/fig4a.pdf --cores 8` builds one figure, `snakemake --cores 8` all of them."""
+"""Entry point: `snakemake figures/fig4a.pdf --cores 8` builds one figure, `snakemake --cores 8` builds all."""
 
 
 include: "workflow/Snakefile"

@@ -1,12 +1,13 @@
-"""What continual backpropagation costs: the time of a step with it, over the time of the same step without.
+"""Measure the cost of continual backpropagation: the time of a step with it relative to the same step without.
 
     python benchmarks/algos.py
 
-- deep: 784-2000-2000-2000-10, one example a step, SGD (online permuted MNIST)
+- deep: 784-2000-2000-2000-10, one example per step, SGD (online permuted MNIST)
 - convolutional: three convolutions, batches of 100, SGD with momentum (Continual ImageNet)
-- ppo: one update of policy and value network, 256-256 each: 160 minibatches of 128 (Ant)
+- ppo: one update of policy and value networks with two layers of 256, in 160 minibatches of 128 (Ant)
 
-One thread. Both learners take turns in blocks of steps, because shared machines drift; the ratio is of the medians.
+One thread. Both learners alternate in blocks of steps, because the speed of shared machines drifts. Ratios are those of
+the medians.
 """
 
 import os
@@ -23,7 +24,7 @@ KEEP_PAGES = {
 }
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
-if "MALLOC_TOP_PAD_" not in os.environ:  # else page faults would double the time of the deep network, and hide ours
+if "MALLOC_TOP_PAD_" not in os.environ:  # otherwise page faults double the time of the deep network and hide the cost
     os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP_PAGES)
 
 import numpy as np
@@ -37,7 +38,7 @@ from lop.engines.ppo.agent import Agent
 from lop.nets.conv_net import ConvNet
 from lop.nets.deep_ffnn import DeepFFNN
 
-CEILINGS = {"deep": 1.5, "convolutional": 1.05, "ppo": 1.10}  # what we call a regression
+CEILINGS = {"deep": 1.5, "convolutional": 1.05, "ppo": 1.10}  # above is a regression
 
 
 def deep() -> tuple[Callable, Callable]:
@@ -76,7 +77,7 @@ def ppo() -> tuple[Callable, Callable]:
 
 
 def compare(name: str, make: Callable[[], tuple[Callable, Callable]], block: int, rounds: int = 15) -> bool:
-    """Time both learners in turns, print medians and their ratio; whether it is under its ceiling."""
+    """Time both learners alternately and print the medians and their ratio; return whether it is within its ceiling."""
     learners = make()
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(rounds + 2):
@@ -84,7 +85,7 @@ def compare(name: str, make: Callable[[], tuple[Callable, Callable]], block: int
             start = time.perf_counter()
             for _ in range(block):
                 step()
-            if round_ >= 2:  # the first ones compile and fill caches
+            if round_ >= 2:  # the first rounds compile and fill caches
                 record.append((time.perf_counter() - start) / block)
     without, with_ = (statistics.median(record) * 1e6 for record in times)
     ratio, ceiling = with_ / without, CEILINGS[name]

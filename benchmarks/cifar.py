@@ -1,12 +1,13 @@
-"""What an update of incremental CIFAR-100 takes, over the straightforward loop: ResNet-18, 90 images, one thread.
+"""Measure an update of incremental CIFAR-100 against a plain training loop: ResNet-18, 90 images, one thread.
 
     python benchmarks/cifar.py
 
-- plain: images flipped, cropped and turned one by one, contiguous, autograd, `torch.optim.SGD` parameter by parameter
-- float32, bfloat16: what a run does, with `precision` set so, augmentation included
-- cbp: the same as float32, with continual backpropagation
+- plain: images augmented one by one, contiguous memory, autograd, `torch.optim.SGD` with a loop over parameters
+- float32, bfloat16: the update of a run with this `precision`, including augmentation
+- cbp: like float32, with continual backpropagation
+- augmentation: the augmentation of a batch alone
 
-All take turns, because shared machines drift; ratios are medians of those of a turn.
+All variants alternate, because the speed of shared machines drifts. Ratios are medians over rounds.
 """
 
 import os
@@ -28,8 +29,8 @@ from lop.incremental_cifar.problem import augmented
 from lop.incremental_cifar.run_cifar import Learner, make_network
 
 BATCH, ROUNDS = 90, 11
-FLOORS = {"float32": 1.0, "bfloat16": 1.5}  # times as fast as plain; below is what we call a regression
-CEILINGS = {"cbp": 1.05, "augmentation": 0.05}  # of an update in float32
+FLOORS = {"float32": 1.0, "bfloat16": 1.5}  # speed relative to plain; below is a regression
+CEILINGS = {"cbp": 1.05, "augmentation": 0.05}  # time relative to an update in float32
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005}
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 3, 32, 32), np.uint8))
 LABELS = torch.arange(BATCH)
@@ -78,7 +79,7 @@ def main() -> None:
         for name, step in steps.items():
             start = time.perf_counter()
             step()
-            if round_:  # the first one fills caches
+            if round_:  # the first round fills caches
                 times[name].append((time.perf_counter() - start) * 1e3)
     print(f"plain        {statistics.median(times['plain']):7.1f} ms")
     fine = []

@@ -1,10 +1,10 @@
-"""How hard the built-in data is: test accuracy of a linear softmax model and of a network, after a modest training.
+"""Measure the difficulty of the built-in images: test accuracy of a linear softmax model and of a network.
 
     python benchmarks/glyphs.py
 
-- mnist: one pass over 60,000 images, batches of 32; the network has three hidden layers of 100 units
-- cifar-100: 100 classes, 5 epochs of batches of 100; the network is Continual ImageNet's convolutional one
-- imagenet: 8 pairs of classes, 600 images a class, 20 epochs of batches of 100; the same network
+- mnist: one epoch of 60,000 images, batches of 32; the network has three hidden layers of 100 units
+- cifar-100: 100 classes, 5 epochs, batches of 100; the convolutional network of Continual ImageNet
+- imagenet: 8 pairs of classes, 600 images per class, 20 epochs, batches of 100; the same network
 """
 
 import sys
@@ -19,7 +19,7 @@ from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
 
 
 def network(classes: int) -> nn.Module:
-    """Continual ImageNet's network for 32 by 32 pixels in three channels."""
+    """Return the network of Continual ImageNet, for images of shape (3, 32, 32)."""
     return nn.Sequential(
         *(nn.Conv2d(3, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
@@ -29,7 +29,7 @@ def network(classes: int) -> nn.Module:
 
 
 def perceptron(classes: int) -> nn.Module:
-    """Three hidden layers of 100 units."""
+    """Return a network with three hidden layers of 100 units."""
     sizes = (784, 100, 100, 100)
     hidden = (part for shape in pairwise(sizes) for part in (nn.Linear(*shape), nn.ReLU()))
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(100, classes))
@@ -40,7 +40,7 @@ def linear(inputs: int, classes: int) -> nn.Module:
 
 
 def accuracy(model: nn.Module, train: tuple, test: tuple, epochs: int, batch: int, step_size: float) -> float:
-    """Share of `test` that is told right after training with Adam and a step size that falls to 0."""
+    """Return the test accuracy after training with Adam and a linearly decaying step size."""
     x, y = train
     optimizer = torch.optim.Adam(model.parameters(), lr=step_size)
     steps = epochs * (len(x) // batch)

@@ -1,11 +1,12 @@
-"""What an update of the image problems takes on a GPU: launched kernel by kernel, and replayed by the GPU itself.
+"""Measure an update of the image problems on a GPU, launched kernel by kernel and replayed as a CUDA graph.
 
     python benchmarks/gpu.py
 
-- imagenet: the convolutional network, 100 images; cifar: ResNet-18, 90 images, augmentation included
-- bp, cbp: backpropagation and continual backpropagation, as in the paper; `bfloat16` with `precision` set so
+- imagenet: the convolutional network, 100 images; cifar: ResNet-18, 90 images, including augmentation
+- bp, cbp: backpropagation and continual backpropagation, with the settings of the paper
+- float32, bfloat16: the `precision` of a run
 
-Both ways take turns, because shared machines drift; ratios are medians of those of a turn.
+Both variants alternate, because the speed of shared machines drifts. Ratios are medians over rounds.
 """
 
 import statistics
@@ -27,7 +28,7 @@ from lop.incremental_cifar.problem import augmented, moved
 from lop.incremental_cifar.run_cifar import Learner, make_network
 
 ROUNDS = 11
-FLOORS = {"imagenet": 2.0, "cifar": 1.5}  # times as fast; below is what we call a regression
+FLOORS = {"imagenet": 2.0, "cifar": 1.5}  # speed relative to kernel by kernel; below is a regression
 CBP: dict[str, dict[str, Any]] = {
     "imagenet": {"agent": "cbp", "replacement_rate": 3e-4},
     "cifar": {
@@ -71,12 +72,12 @@ def cifar(graphed: bool, **keys: Any) -> Callable[[], object]:
 
 
 PROBLEMS = {"imagenet": imagenet, "cifar": cifar}
-UPDATES = {"imagenet": 12, "cifar": 5}  # of a call
+UPDATES = {"imagenet": 12, "cifar": 5}  # updates per call
 
 
 def main() -> None:
     if not torch.cuda.is_available():
-        sys.exit("no CUDA device here")
+        sys.exit("no CUDA device found")
     torch.backends.cudnn.deterministic = True  # as in runs
     print(torch.cuda.get_device_name())
     fine = []
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 def taken(steps: list[Callable[[], object]]) -> list[float]:
-    """Seconds of a call of each, after one more that is not counted."""
+    """Return the seconds of one call of each step, after one warm-up call."""
     seconds = []
     for step in steps:
         step()

@@ -1,11 +1,11 @@
-"""Draws docs/hopper_check.png: returns on Hopper by Stable-Baselines3's PPO and by ours, of the runs that there are.
+"""Draw docs/hopper_check.png: returns on Hopper of Stable-Baselines3's PPO and of ours, from the existing runs.
 
     python benchmarks/sb3.py Hopper-v3
     for s in 0 1 2; do python lop/rl/run_ppo.py -c lop/rl/cfg/hopper/cbp.yml --n_steps 1e6 --init orthogonal -s $s; done
     python benchmarks/hopper.py
 
-Thin lines are runs, thick ones their means, in bins of 50,000 steps; prints the mean return of each run's last 100
-episodes.
+Thin lines are runs and thick lines their means, in bins of 50,000 steps. The script also prints the mean return of the
+last 100 episodes of each run.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def ours(config: str, **overrides: str) -> str:
     return f"{spec.group}/seed-*/{spec.path.name}"
 
 
-RUNS = {  # label -> where its runs lie in the results
+RUNS = {  # label -> pattern of its metrics files in the results
     "Stable-Baselines3, its defaults": "sb3/Hopper-v3/seed-*.parquet",
     "ours, standard PPO as published": ours("std"),
     "ours, standard PPO, orthogonal weights": ours("std", init="orthogonal"),
@@ -39,7 +39,7 @@ RUNS = {  # label -> where its runs lie in the results
 
 
 def returns(path: Path) -> pd.Series:
-    """Returns of a run's episodes, by the steps at which they ended."""
+    """Return the returns of a run's episodes, indexed by the step at which each ended."""
     table = read_table(path).to_pandas()
     return table[table["metric"] == "return"].set_index("step")["value"]
 

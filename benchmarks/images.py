@@ -1,12 +1,12 @@
-"""What a step of Continual ImageNet takes, over the straightforward loop: 100 images, SGD with momentum, one thread.
+"""Measure a step of Continual ImageNet against a plain training loop: 100 images, SGD with momentum, one thread.
 
     python benchmarks/images.py
 
-- plain: pooling after the ReLU as published, images and weights as PyTorch lays them out, autograd, `torch.optim.SGD`
-- float32, bfloat16: what a run does, with `precision` set so
-- cbp: the same as float32, with continual backpropagation
+- plain: pooling after the ReLU as published, PyTorch's default memory layout, autograd, `torch.optim.SGD`
+- float32, bfloat16: the step of a run with this `precision`
+- cbp: like float32, with continual backpropagation
 
-All take turns in blocks of steps, because shared machines drift; ratios are of the medians.
+All variants alternate in blocks of steps, because the speed of shared machines drifts. Ratios are those of the medians.
 """
 
 import os
@@ -29,8 +29,8 @@ from lop.imagenet.run_imagenet import make_learner, make_network, on_device
 from lop.nets.conv_net import ConvNet
 
 BATCH, BLOCK, ROUNDS = 100, 4, 25
-FLOORS = {"float32": 1.6, "bfloat16": 2.2}  # times as fast as plain; below is what we call a regression
-CEILING = 1.05  # cbp over float32
+FLOORS = {"float32": 1.6, "bfloat16": 2.2}  # speed relative to plain; below is a regression
+CEILING = 1.05  # time of cbp relative to float32
 CBP = {"agent": "cbp", "util_type": "adaptable_contribution", "replacement_rate": 3e-4}
 
 
@@ -79,7 +79,7 @@ def main() -> None:
             start = time.perf_counter()
             for batch in batches:
                 step(batch)
-            if round_ >= 3:  # the first ones compile and fill caches
+            if round_ >= 3:  # the first rounds compile and fill caches
                 times[name].append((time.perf_counter() - start) / BLOCK * 1e3)
     median = {name: statistics.median(record) for name, record in times.items()}
     print(f"plain     {median['plain']:6.1f} ms")

@@ -1,9 +1,10 @@
-"""Time an example of slowly-changing regression, compiled, data included, against torch's learners of the same shape.
+"""Measure the time per example of slowly-changing regression: the compiled engine against torch learners.
 
     python benchmarks/regression.py
 
-20 inputs, 5 hidden units, one output, one thread. Both take turns in blocks, because shared machines drift; the ratio
-is that of the medians. Torch's learners get their examples ready-made, the compiled ones make theirs.
+20 inputs, 5 hidden units, one output, one thread. Both learners alternate in blocks, because the speed of shared
+machines drifts. Ratios are those of the medians. Times of the compiled engine include generating the examples; those of
+torch do not.
 """
 
 import os
@@ -26,7 +27,7 @@ from lop.nets.ffnn import FFNN
 from lop.slowly_changing_regression.problem import Stream
 
 CBP = {"replacement_rate": 1e-4, "decay_rate": 0.99, "maturity_threshold": 10, "util_type": "adaptable_contribution"}
-CASES = [  # name, activation, optimizer, settings, times that it has to be faster than torch
+CASES = [  # name, activation, optimizer, settings, required speed-up over torch
     ("backprop", "relu", "sgd", {}, 1000),
     ("backprop", "tanh", "sgd", {}, 300),
     ("backprop", "sigmoid", "sgd", {}, 300),
@@ -38,7 +39,7 @@ CASES = [  # name, activation, optimizer, settings, times that it has to be fast
 
 
 def compiled(activation: str, opt: str, settings: dict) -> Callable[[], int]:
-    """A function that learns from 100,000 examples, and returns how many these are."""
+    """Return a function with which the compiled engine learns from 100,000 examples; it returns their number."""
     torch.manual_seed(0)
     net = FFNN(20, 5, hidden_activation=activation)
     layers = [(net.layers[i].weight.detach().numpy(), net.layers[i].bias.detach().numpy()) for i in (0, 2)]
@@ -48,7 +49,7 @@ def compiled(activation: str, opt: str, settings: dict) -> Callable[[], int]:
 
 
 def torchs(activation: str, opt: str, settings: dict) -> Callable[[], int]:
-    """The same of 300 examples by a torch learner."""
+    """Return a function with which a torch learner learns from 300 examples; it returns their number."""
     torch.manual_seed(0)
     make = ContinualBackprop if settings else Backprop
     learner = make(FFNN(20, 5, hidden_activation=activation), step_size=0.003, opt=opt, **settings)
@@ -72,13 +73,13 @@ def main(rounds: int = 12) -> None:
             for learn, record in zip(learners, times, strict=True):
                 start = time.perf_counter()
                 n = learn()
-                if round_ >= 2:  # the first ones compile and warm up
+                if round_ >= 2:  # the first rounds compile and fill caches
                     record.append((time.perf_counter() - start) / n)
         slow, fast = (statistics.median(record) for record in times)
         fine &= slow / fast >= wanted
         print(
             f"{name:18} {activation:8} {opt:5} torch {slow * 1e6:6.1f} us, compiled {fast * 1e9:6.1f} ns, "
-            f"{slow / fast:5.0f} times faster (wanted {wanted})"
+            f"{slow / fast:5.0f} times as fast (at least {wanted})"
         )
     sys.exit(not fine)
 

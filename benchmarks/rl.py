@@ -1,13 +1,13 @@
-"""Speed of whole PPO runs with logging and checkpoints, beside bare physics and, if asked, beside another checkout.
+"""Measure the speed of PPO runs with logging and checkpoints against bare physics and optionally another checkout.
 
     python benchmarks/rl.py                              # Ant
     python benchmarks/rl.py --all --rounds 5             # all environments, start-up and the cost of logging
-    python benchmarks/rl.py --all --beside ../baseline   # alternately with that checkout, with its .venv if it has one
+    python benchmarks/rl.py --all --beside ../baseline   # alternate with another checkout and its .venv, if any
 
-Runs of both checkouts and bare physics (`mj_step` with Gaussian actions and the resets of the environment) alternate,
-since shared machines drift. Reported are medians over rounds: environment steps per second; microseconds per step of
-physics and of everything else; the latter relative to the matrix products that an update cannot do without, as fast as
-NumPy's or torch's BLAS computes them. One thread.
+Runs and bare physics (`mj_step` with Gaussian actions and the resets of the environment) alternate, because the speed
+of shared machines drifts. The script prints medians over rounds: environment steps per second; microseconds per step of
+physics and of everything else; and the latter relative to the matrix products of an update, computed by the BLAS of
+NumPy or torch, whichever is faster. One thread.
 """
 
 import argparse
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = {"ant": "Ant-v3", "sant": "SlipperyAnt-v3", "hopper": "Hopper-v3", "walker": "Walker2d-v3"}
 LIVE = {"ant": (27, 8), "sant": (27, 8), "hopper": (11, 3), "walker": (17, 6)}  # inputs that are not always 0, actions
 METRICS = "[pol_features_activity, stable_rank, pol_weights, val_weights, weight_change]"
-MINIBATCH, MINIBATCHES_PER_STEP = 128, 10 / 128  # of the paper's settings: 10 epochs, each step in one of them
+MINIBATCH, MINIBATCHES_PER_STEP = 128, 10 / 128  # with the paper's settings: 10 epochs, each with every step once
 PHYSICS = """
 import sys, time, gymnasium, mujoco, numpy as np
 import lop.envs
@@ -84,7 +84,7 @@ class Checkout:
             return json.loads(pq.read_schema(found).metadata[b"lop"])["steps_per_second"]
 
     def start_up(self) -> float:
-        """Return the seconds that a run of one step takes, from the interpreter's start to its end."""
+        """Return the seconds of a run of one step, from the start of the interpreter to its end."""
         with tempfile.TemporaryDirectory() as results:
             start = time.perf_counter()
             cfg = str(self.folder / "lop/rl/cfg/ant/std.yml")
@@ -93,7 +93,7 @@ class Checkout:
 
 
 def matrix_products(environment: str) -> float:
-    """Return the microseconds per environment step of the matrix products of an update, by the faster library."""
+    """Return the microseconds per environment step of the matrix products of an update, with the faster library."""
     import torch
 
     torch.set_num_threads(1)
@@ -105,7 +105,7 @@ def matrix_products(environment: str) -> float:
             weights = draws.normal(size=(n_in, n_out)).astype(np.float32)
             below, above = layers[index], layers[index + 1]
             products += [(below, weights, np.empty_like(above)), (below.T, above, np.empty_like(weights))]
-            if index:  # no gradient in the observations
+            if index:  # no gradient with respect to the observations
                 products.append((above, weights.T, np.empty_like(below)))
     tensors = [tuple(map(torch.from_numpy, (a, b, out))) for a, b, out in products]
 
@@ -137,7 +137,7 @@ def report(config: str, found: dict[str, dict[str, list[float]]], products: list
         rest = [1e6 / rate - 1e6 / bare for rate, bare in zip(measured["rate"], measured["physics"], strict=True)]
         print(
             f"{config} {name}: {statistics.median(measured['rate']):,.0f} steps/s, physics "
-            f"{1e6 / statistics.median(measured['physics']):.0f} us, all else {statistics.median(rest):.0f} us, "
+            f"{1e6 / statistics.median(measured['physics']):.0f} us, everything else {statistics.median(rest):.0f} us, "
             f"{statistics.median(rest) / floor:.2f} times the matrix products ({floor:.0f} us)"
         )
     if len(found) > 1:
@@ -156,7 +156,7 @@ def main() -> None:
     checkouts = [Checkout("here", ROOT)]
     if options.beside:
         checkouts.append(Checkout("beside", options.beside.resolve()))
-    for checkout in checkouts:  # compile what is compiled
+    for checkout in checkouts:  # compile kernels
         checkout.training("ant/cbp", 2048)
 
     environments = list(ENVIRONMENTS) if options.all else ["ant"]

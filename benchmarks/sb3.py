@@ -1,13 +1,14 @@
-"""Stable-Baselines3's PPO on our environments, with the sizes of the paper's: a check that our PPO learns as it should.
+"""Run Stable-Baselines3's PPO on our environments with the network and batch sizes of the paper, to check our PPO.
 
     pip install stable-baselines3==2.9.2
     python benchmarks/sb3.py Hopper-v3 --seeds 0 1 2 --steps 1000000
 
-writes the return and the length of every episode to results/sb3/<env>/seed-<seed>.parquet, with the columns of a run's
-metrics. Networks, batches, epochs, step size, discount and clipping are those of lop/rl/cfg/hopper/std.yml; all else
-(orthogonal weights, a small last layer, clipped gradients and actions, time limits bootstrapped) is that library's own.
-With `--as-published` that too is as in the paper, Adam's epsilon included, in results/sb3_as_published; but that
-library normalises advantages by minibatch in any case, where the paper's code does by batch.
+This writes the return and the length of every episode to results/sb3/<env>/seed-<seed>.parquet, with the columns of a
+run's metrics. Networks, batches, epochs, step size, discount and clipping are those of lop/rl/cfg/hopper/std.yml.
+Everything else has the library's defaults: orthogonal weights, a small last layer, clipped gradients and actions, and
+bootstrapping at time limits. With `--as-published` these follow the paper too, including Adam's epsilon, and the files
+are in results/sb3_as_published. In either case the library normalises advantages per minibatch, whereas the code of
+the paper normalises them per batch.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from lop.runs.metrics import MetricsLog, write_metrics
 
 
 class Episodes(BaseCallback):
-    """Logs every episode's return and length at the step that ended it."""
+    """Log the return and length of every episode at its last step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Episodes(BaseCallback):
 
 
 class AsPublished(gymnasium.Wrapper):
-    """Actions without bounds, and time limits that end an episode as a fall does."""
+    """Environment with practically unbounded actions, whose time limits terminate an episode like a fall."""
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)

@@ -2,13 +2,13 @@
 
     python benchmarks/workflow.py
 
-- dry run: Snakemake's plan of all figures at the paper's scale, without any results
+- dry run: a dry run of Snakemake for all figures at paper scale, without results
 - by hand: a minimal run, started as a script (interpreter, imports, checkpoint, metrics); PPO needs torch,
   slowly-changing regression only numba, and the random walk of docs/extending.md neither
-- in the workflow: one additional such run in a build; a job executes ten runs of the regression
+- in the workflow: one additional such run in a build; one job executes ten runs of slowly-changing regression
 - collect: the table of `ed2b` (6 panels, 4 curves, 100 seeds) from runs with 300 values each and with ten times as many
 
-Units: seconds, and the peak memory of a process in megabytes. Everything happens in a temporary copy of the project.
+Units are seconds, and megabytes for the peak memory of a process. All measurements use a temporary copy of the project.
 """
 
 import os
@@ -48,7 +48,7 @@ RUNS = {  # problem, config, setting
     "regression": ("slowly_changing_regression", "flip_one/relu", "step_size=0.01"),
     "random walk": ("random_walk", "follow", "step_size=0.1"),
 }
-WALK = ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml")  # files of a problem in docs/extending.md
+WALK = ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml")  # files of the problem in docs/extending.md
 PATHS = """
 import sys
 from lop.problems import first_run
@@ -100,14 +100,14 @@ def main() -> None:
 
 
 def by_hand(project: Path, problem: str, config: str, setting: str) -> float:
-    """Return the duration of the fastest of five runs, in seconds."""
+    """Return the seconds of the fastest of five runs."""
     entry = {"rl": "run_ppo", "slowly_changing_regression": "run_regression", "random_walk": "run_walk"}[problem]
     script = (sys.executable, f"lop/{problem}/{entry}.py", "-c", f"lop/{problem}/cfg/{config}.yml", "--scale", "tiny")
     return min(took(project, *script, "--setting", setting, "-s", str(100 + seed)).seconds for seed in range(5))
 
 
 def jobs(project: Path, problem: str, config: str, setting: str) -> float:
-    """Return the time that one additional run takes in a build, in seconds."""
+    """Return the seconds that one additional run takes in a build."""
     names = [sys.executable, "-c", PATHS, problem, config, "tiny", setting]
     environment = os.environ | {"PYTHONPATH": str(project)}
     files = subprocess.check_output(names, cwd=project, env=environment, text=True).splitlines()
@@ -118,15 +118,15 @@ def jobs(project: Path, problem: str, config: str, setting: str) -> float:
         for some in (files[:few], files[few : few + many])
     ]
     one = (seconds[1] - seconds[0]) / (many - few)
-    print(f"{problem}: {few} runs {seconds[0]:.1f} s, {many} runs {seconds[1]:.1f} s: {one:.2f} s a run")
+    print(f"{problem}: {few} runs {seconds[0]:.1f} s, {many} runs {seconds[1]:.1f} s: {one:.2f} s per run")
     return one
 
 
 def collecting(project: Path, rows: int) -> Took:
-    """Measure collecting the table of `ed2b` from runs with this many values each."""
+    """Measure collecting the table of `ed2b` from runs with `rows` values each."""
     fill(project / "results", rows)
     result = took(project, sys.executable, "-c", COLLECT)
-    print(f"collect, {rows:,} values a run: {result.seconds:.1f} s, {result.megabytes:.0f} MB")
+    print(f"collect, {rows:,} values per run: {result.seconds:.1f} s, {result.megabytes:.0f} MB")
     return result
 
 
@@ -143,7 +143,7 @@ def took(folder: Path, *command: str) -> Took:
 
 
 def fill(results: Path, rows: int) -> None:
-    """Write the metrics of all runs of `ed2b`, with this many values each."""
+    """Write the metrics of all runs of `ed2b`, with `rows` values each."""
     figure = load_figure("ed2b", "paper")
     panel = next(iter(figure.curve_panels.values()))
     for path, spec in by_path(shown_runs(figure, Conditions())).items():

@@ -1,1 +1,1 @@
-"""Loss of plasticity in deep continual learning: the algorithms, networks and problems of the paper."""
+"""Loss of plasticity in deep continual learning: algorithms, networks and problems of the paper."""

@@ -1,8 +1,8 @@
-"""All uses of private parts of other libraries.
+"""All uses of private interfaces of other libraries.
 
-`pyproject.toml` sets upper bounds on the versions of these libraries, and tests/test_compat.py tests each function:
-run it before you raise a bound. Libraries are imported where they are needed, so that environments do not import torch
-and networks do not import Gymnasium.
+`pyproject.toml` sets upper bounds on the versions of these libraries, and tests/test_compat.py tests each function; run
+it before raising a bound. Libraries are imported inside the functions, so that environments do not import PyTorch and
+networks do not import Gymnasium.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def without_dynamo(method: Callable[..., Any]) -> Any:
-    """Return a method of torch's optimizers without the wrapper that keeps torch's compiler out of it.
+    """Return a method of PyTorch's optimizers without the wrapper that disables compilation.
 
-    The wrapper imports `torch._dynamo` at its first call, which takes two seconds, and torch has no switch for it.
-    Known good: torch 2.13, where wrappers set `__wrapped__`.
+    At its first call, the wrapper imports `torch._dynamo`, which takes two seconds and cannot be disabled. Tested with
+    PyTorch 2.13, whose wrappers set `__wrapped__`.
     """
     return unwrap(method)
 
 
 def step_without_dynamo(optimizer: type["Optimizer"]) -> Any:
-    """Return the `step` of one of torch's optimizers without its wrappers; see `without_dynamo`.
+    """Return the method `step` of a PyTorch optimizer without its wrappers; see `without_dynamo`.
 
-    One of them sets the gradient mode, which this does too. The step hooks are not lost: the constructor of an
-    optimizer adds them to the class. Known good: torch 2.13.
+    One of the wrappers sets the gradient mode, which the returned method does itself. Step hooks are not lost, because
+    the constructor of an optimizer adds them to the class. Tested with PyTorch 2.13.
     """
     import torch
 
@@ -42,10 +42,10 @@ def step_without_dynamo(optimizer: type["Optimizer"]) -> Any:
 
 
 def registered_parameter(module: "nn.Module", name: str) -> "nn.Parameter | None":
-    """Return the module's own parameter `name`; None if the attribute is computed (parametrized, pruned) or missing.
+    """Return the module's parameter `name`, or None if the attribute is computed (parametrized, pruned) or missing.
 
-    `getattr` computes a parametrized attribute, and a lookup by `named_parameters` or `get_parameter` takes 1.5 µs
-    instead of 0.1; an update of a small layer's statistics, which needs two, takes 2.6 µs. Known good: torch 2.13.
+    `getattr` would evaluate a parametrized attribute. `named_parameters` and `get_parameter` take 1.5 µs instead of 0.1
+    µs; an update of a small layer's statistics needs two look-ups and takes 2.6 µs. Tested with PyTorch 2.13.
     """
     return module._parameters.get(name)
 
@@ -53,12 +53,16 @@ def registered_parameter(module: "nn.Module", name: str) -> "nn.Parameter | None
 class Converted:
     """Mixin that notifies a module after `to`, `cuda`, `half` and the like have replaced its tensors.
 
-    List it before `torch.nn.Module` among the bases. Torch has hooks for forward and backward passes and for state
-    dicts, but none for conversions, which all go through `Module._apply`. Known good: torch 2.13.
+    List it before `torch.nn.Module` among the base classes. PyTorch has hooks for forward and backward passes and for
+    state dicts, but not for conversions, all of which call `Module._apply`. Tested with PyTorch 2.13.
     """
 
     def after_conversion(self, buffers: dict[str, "Tensor"]) -> None:
-        """Handle a conversion; `buffers` maps names to the module's own buffers from before it."""
+        """Handle a conversion.
+
+        Args:
+            buffers: The module's own buffers before the conversion, by name.
+        """
         raise NotImplementedError
 
     def _apply(self: Any, fn: Callable[["Tensor"], "Tensor"], recurse: bool = True) -> Any:
@@ -71,16 +75,16 @@ class Converted:
 def uncompiled(net: "nn.Module") -> "nn.Module":
     """Return the network that `torch.compile` wrapped, or `net` itself if it is not compiled.
 
-    The wrapper has no public attribute for it. Known good: torch 2.13.
+    The wrapper has no public attribute for the network. Tested with PyTorch 2.13.
     """
     return getattr(net, "_orig_mod", net)
 
 
 def without_reference_counts() -> dict[str, bool]:
-    """Return the options of `numba.njit` for a function that allocates no arrays, to disable reference counting.
+    """Return options of `numba.njit` that disable reference counting, for functions that do not allocate arrays.
 
-    Counting references to the arrays of a small network takes longer than learning from an example. Numba has no
-    public option to disable it. Known good: numba 0.68.
+    For small networks, counting references takes longer than learning from an example. Numba has no public option to
+    disable it. Tested with Numba 0.68.
     """
     return {"_nrt": False}
 
@@ -88,7 +92,7 @@ def without_reference_counts() -> dict[str, bool]:
 def elapsed_steps(limit: "TimeLimit") -> int | None:
     """Return the number of steps that a time limit has counted in the episode; None before the first reset.
 
-    Gymnasium's wrapper does not expose its count, which a resumed run has to restore. Known good: gymnasium 1.4.
+    A resumed run has to restore this number, which Gymnasium's wrapper does not expose. Tested with Gymnasium 1.4.
     """
     return limit._elapsed_steps
 

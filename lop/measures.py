@@ -1,7 +1,7 @@
-"""Measures of plasticity, of hidden activations h (samples, units) and of weights.
+"""Measures of plasticity: statistics of hidden activations h (samples, units) and of weights.
 
-They take NumPy arrays or tensors of torch, on any device, and compute on the CPU in float64. If activations are not all
-finite, as in a network that has diverged, every measure is NaN.
+All functions accept NumPy arrays and PyTorch tensors on any device, and compute on the CPU. If some activations are
+not finite, for example after divergence, the result is NaN.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,18 @@ Array = Any  # numpy.ndarray or torch.Tensor
 
 
 def array(x: Array) -> np.ndarray:
-    """Return a tensor as an array, without importing torch; arrays are returned as they are."""
+    """Return a tensor as an array without importing PyTorch; arrays are returned unchanged."""
     return x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
 
 
 def singular_values(h: Array) -> np.ndarray:
-    """Singular values of h (samples, units) in float64, largest first, without those of columns that are all zero.
+    """Return the singular values of h in float64, in descending order, without those of columns that are all zero.
 
-    They are computed from the eigenvalues of the Gram matrix in float64, which is as exact as an SVD in float32 and
+    They are computed from the eigenvalues of the Gram matrix in float64, which is as accurate as an SVD in float32 and
     several times as fast.
+
+    Args:
+        h: Activations (samples, units).
     """
     h = array(h)
     live = h[:, h.any(0)].astype(np.float64)
@@ -30,45 +33,62 @@ def singular_values(h: Array) -> np.ndarray:
         return np.zeros(0)
     if not _finite(live):
         return np.full(min(live.shape), np.nan)
-    from scipy.linalg import blas  # 0.2 s of the start of a run
+    from scipy.linalg import blas  # imported on use: takes 0.2 s
 
     transposed = live.shape[1] > len(live)
-    # `dsyrk` computes one triangle of h^T h, and `eigvalsh` reads no more.
+    # `dsyrk` computes one triangle of the Gram matrix, and `eigvalsh` reads only that.
     gram = blas.dsyrk(1.0, live.T, trans=not transposed, lower=1)
     return np.sqrt(np.linalg.eigvalsh(gram).clip(0))[::-1]
 
 
 def rank(h: Array, tolerance: float | None = None) -> float:
-    """Number of singular values of h (samples, units) above `tolerance` times the largest.
+    """Return the number of singular values of h above `tolerance` times the largest.
 
-    The default is that of `torch.linalg.matrix_rank`: the larger side of h times the precision of float32.
+    Args:
+        h: Activations (samples, units).
+        tolerance: Relative tolerance. The default is that of `torch.linalg.matrix_rank`: the larger dimension of h
+            times the machine epsilon of float32.
     """
     return _rank(singular_values(h), h, tolerance)
 
 
 def effective_rank(h: Array) -> float:
-    """exp of the entropy of the singular values of h divided by their sum (Roy and Vetterli 2007); 0 for zeros."""
+    """Return the exponential of the entropy of the normalised singular values of h; 0 if h is zero.
+
+    Source: Roy and Vetterli 2007.
+
+    Args:
+        h: Activations (samples, units).
+    """
     return _effective_rank(singular_values(h))
 
 
 def approximate_rank(h: Array, fraction: float = 0.99) -> float:
-    """Smallest k such that the k largest *squared* singular values of h reach `fraction` of the sum of all.
+    """Return the smallest k such that the k largest squared singular values reach a fraction of their sum.
 
-    It is 0 for zeros. Source: Yang et al. 2020 (arXiv 1909.12255).
+    If h is zero, the result is 0. Source: Yang et al. 2020 (arXiv 1909.12255).
+
+    Args:
+        h: Activations (samples, units).
+        fraction: Fraction of the sum of the squared singular values.
     """
     return _reaching(singular_values(h) ** 2, fraction)
 
 
 def stable_rank(h: Array, fraction: float = 0.99) -> float:
-    """Smallest k such that the k largest singular values of h, not squared, reach `fraction` of the sum of all.
+    """Return the smallest k such that the k largest singular values, not squared, reach a fraction of their sum.
 
-    The paper's figures call this the stable rank. It is 0 for zeros.
+    If h is zero, the result is 0. The paper's figures call this the stable rank.
+
+    Args:
+        h: Activations (samples, units).
+        fraction: Fraction of the sum of the singular values.
     """
     return _reaching(singular_values(h), fraction)
 
 
 class Ranks(NamedTuple):
-    """Integers, except for the effective rank, or NaN."""
+    """Four ranks: integers, except for the effective rank, or NaN."""
 
     rank: float
     effective_rank: float
@@ -77,25 +97,25 @@ class Ranks(NamedTuple):
 
 
 def ranks(h: Array) -> Ranks:
-    """All ranks of h (samples, units), by one decomposition."""
+    """Return all ranks of h (samples, units), computed from one decomposition."""
     values = singular_values(h)
     return Ranks(_rank(values, h), _effective_rank(values), _reaching(values**2, 0.99), _reaching(values, 0.99))
 
 
 def dead_fraction(h: Array) -> float:
-    """Fraction of units (columns) whose activation is 0 in all samples (rows)."""
+    """Return the fraction of units (columns of h) whose activation is 0 in all samples (rows)."""
     h = array(h)
     return float((~h.any(0)).mean()) if _finite(h) else np.nan
 
 
 def activity(h: Array) -> np.ndarray:
-    """Fraction of samples in which each unit is active, h > 0; NaN for all units if h is not all finite.
+    """Return the fraction of samples in which each unit is active, h > 0.
 
     Args:
-        h: activations (samples, units, *space), such as feature maps, whose positions count as samples.
+        h: Activations (samples, units, *space), such as feature maps, whose positions count as samples.
 
     Returns:
-        Fractions (units,) float32.
+        Fractions (units,) float32; all NaN if h is not finite.
     """
     axes = (0, *range(2, h.ndim))
     samples = prod(h.shape) // h.shape[1]
@@ -104,19 +124,26 @@ def activity(h: Array) -> np.ndarray:
 
 
 def dormant_fraction(h: Array, threshold: float = 0.01) -> float:
-    """Fraction of units (columns) that are active, h > 0, in at most `threshold` of the samples (rows)."""
+    """Return the fraction of units that are active, h > 0, in at most a fraction `threshold` of the samples.
+
+    Args:
+        h: Activations (samples, units, *space).
+        threshold: Fraction of the samples.
+    """
     active = activity(h)
     return float((active <= np.float32(threshold)).mean()) if _finite(active) else np.nan
 
 
 def weight_magnitude(weights: Array | Sequence[Array]) -> float:
-    """Mean absolute value of all weights, of one array or of several together."""
+    """Return the mean absolute value of all weights in an array or a sequence of arrays."""
     arrays = [array(w) for w in weights] if isinstance(weights, list | tuple) else [array(weights)]
     return float(sum(np.abs(w).sum(dtype=np.float64) for w in arrays)) / sum(w.size for w in arrays)
 
 
 def _finite(h: Array) -> bool:
-    return bool(np.isfinite(array(h.sum())))
+    with np.errstate(invalid="ignore"):  # the sum of inf and -inf
+        total = h.double().sum() if hasattr(h, "double") else h.sum(dtype=np.float64)
+    return bool(np.isfinite(array(total)))
 
 
 def _rank(values: np.ndarray, h: Array, tolerance: float | None = None) -> float:

@@ -1,4 +1,4 @@
-"""Plasticity of the hidden layers of any network in torch, by the measures of `lop.measures`.
+"""Plasticity of the hidden layers of any PyTorch network, with the measures of `lop.measures`.
 
 for layer in measure(net, x):
     print(layer.name, layer.dormant, layer.effective_rank)
@@ -20,11 +20,11 @@ ACTIVATIONS = tuple(getattr(activation, name) for name in activation.__all__ if 
 
 
 class LayerPlasticity(NamedTuple):
-    """What `measure` tells of one hidden layer."""
+    """Measures of one hidden layer."""
 
     name: str
     units: int
-    dead: float  # fraction of units that are 0 for all samples
+    dead: float  # fraction of units whose activation is 0 in all samples
     dormant: float  # fraction of units that are active in at most 1% of the samples
     rank: float
     effective_rank: float
@@ -34,20 +34,29 @@ class LayerPlasticity(NamedTuple):
 
 @contextmanager
 def record_activations(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
-    """Collects (name, activations (..., units)) of every hidden layer in the forward passes of a `with` block.
+    """Record the activations of all hidden layers in the forward passes within a `with` block.
 
-    Hidden layers are the outputs of the modules named in `modules`; if None, those of the network's activation modules
-    (`nn.ReLU`, ...); in a network without any, the inputs of its linear and convolutional layers, but for the first
-    that is called.
+    Hidden activations are the outputs of the network's activation modules (`nn.ReLU` and others). In a network without
+    such modules, they are the inputs of all linear and convolutional layers except the first one called.
+
+    Args:
+        net: Network.
+        modules: Names of the modules whose outputs to record instead.
+
+    Yields:
+        List of (name, activations (..., units)), to which the forward passes append.
+
+    Raises:
+        ValueError: If the network has no module of a given name.
     """
     by_name = dict(net.named_modules())
     unknown = [name for name in modules or () if name not in by_name]
     if unknown:
-        raise ValueError(f"Invalid modules: {', '.join(unknown)} (allowed: {', '.join(filter(None, by_name))})")
+        raise ValueError(f"modules must be among {', '.join(filter(None, by_name))}, got {', '.join(unknown)}")
     names = modules or [name for name, module in by_name.items() if isinstance(module, ACTIVATIONS)]
     found: list[tuple[str, Tensor]] = []
     weight_layers = [name for name, module in by_name.items() if isinstance(module, WEIGHT_LAYERS)]
-    last: list[nn.Module] = []  # layers with weights in the order of their calls
+    last: list[nn.Module] = []  # layers with weights, in order of their calls
 
     def keep(name: str, h: Tensor, layer: nn.Module | None) -> None:
         units_second = isinstance(layer, CONVOLUTIONS) and h.ndim > 2
@@ -72,12 +81,17 @@ def record_activations(net: nn.Module, modules: Sequence[str] | None = None) -> 
 
 @torch.no_grad()
 def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> list[LayerPlasticity]:
-    """Measures of every hidden layer of `net` on inputs x (samples, ...), in evaluation mode.
+    """Measure all hidden layers of a network in evaluation mode.
 
-    Every position of a feature map, and every time step of a sequence, counts as a sample.
+    Each position of a feature map, and each time step of a sequence, counts as a sample.
 
     Args:
-        modules: see `record_activations`.
+        net: Network.
+        x: Inputs (samples, ...).
+        modules: See `record_activations`.
+
+    Returns:
+        Measures, one entry per hidden layer.
     """
     modes = {module: module.training for module in net.modules()}
     net.eval()

@@ -1,4 +1,4 @@
-"""All problems, by name: every package of the library that has a cfg folder defines its `PROBLEM`."""
+"""All problems by name: each package of the library with a cfg folder defines a `PROBLEM`."""
 
 import importlib
 from functools import cache
@@ -15,8 +15,8 @@ PROBLEMS: dict[str, Problem] = {
 
 @cache
 def first_run(problem: str, config: str, scale: str, setting: str, conditions: Conditions = Conditions()) -> RunSpec:
-    """Return the run of seed 0 of a setting, as `resolve` finds it; `with_seed` gives those of other seeds.
+    """Return the run of a setting with seed 0, from `resolve`; use `RunSpec.with_seed` for other seeds.
 
-    Configuration is read once: a figure has up to a hundred seeds of a setting.
+    The result is cached, because a figure may need a hundred seeds of a setting.
     """
     return resolve(PROBLEMS[problem], config, 0, scale, setting, conditions=conditions)

@@ -1,10 +1,7 @@
-import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from forked import Server
@@ -18,8 +15,6 @@ from lop.data.sets import ImageSource
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=3_000)  # HYPOTHESIS_PROFILE=thorough make test
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-GOLDEN = Path(__file__).parent / "golden"
 
 if torch.cuda.is_available():
     OTHER_DEVICE = "cuda"
@@ -74,17 +69,3 @@ def data(tmp_path_factory, worker_id):
 def other_device() -> str:
     """Return the name of a device other than the CPU: a GPU if available, otherwise a simulated device."""
     return OTHER_DEVICE
-
-
-def golden(name: str) -> tuple[dict[str, np.ndarray], dict]:
-    """Return the arrays and settings of tests/golden/<name>."""
-    with np.load(GOLDEN / f"{name}.npz") as arrays:
-        return dict(arrays), json.loads((GOLDEN / f"{name}.json").read_text())
-
-
-def images(steps: int, batch: int, classes: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Return the random images and labels with which the golden cases were recorded."""
-    rng = np.random.RandomState(0)
-    x = rng.randint(0, 256, (steps, batch, 3, 32, 32)).astype(np.uint8)
-    y = rng.randint(0, classes, (steps, batch))
-    return zip(torch.tensor(x).float() / 255, torch.tensor(y), strict=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import golden
+from published import golden
 from refusals import refusal
 from torch import nn
 

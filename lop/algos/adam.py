@@ -1,6 +1,6 @@
-"""Adam (Kingma and Ba 2015, arXiv 1412.6980), as continual backpropagation needs it.
+"""Adam (Kingma and Ba 2015, arXiv 1412.6980) with a step count per weight, as continual backpropagation requires.
 
-With gradient g, moments m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2 after t steps:
+With gradient g and moments m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2 after t steps, Adam computes
 
     w -= lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
 """
@@ -15,29 +15,38 @@ from lop.algos.eager import Eager
 
 
 def zeros(parameter: Tensor) -> Tensor:
+    """Return zeros with the shape, dtype and device of a parameter."""
     return torch.zeros_like(parameter, requires_grad=False)
 
 
 class AdamGnT(Eager):
-    """Adam that counts the steps of every weight, so that those of a replaced unit can start at zero again.
+    """Adam with a step count per weight.
 
-    Continual backpropagation zeroes moments and counts of a unit's weights when it replaces it (`lop.algos.units`).
-    The published code has a slip in the bias correction, and the paper's figures came from it: the steps of fresh
-    weights begin at (1 - b2) of their size. `corrected` gives Adam's, with eps added before it:
+    When continual backpropagation replaces a unit, it zeroes the moments and step counts of the unit's weights
+    (`lop.algos.units`), so that their bias correction starts again. The published code contains an error in the bias
+    correction, and the paper's figures were made with it: the effective step size of a new weight starts at
+    (1 - b2) lr. `corrected=True` uses Adam's bias correction instead, with eps added before the correction:
 
         published:  w -= lr * (1 - b2^t) * m / (sqrt(v) + eps)
         corrected:  w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)
 
-    Args:
-        params: parameters, or groups of them. lr: step size. betas: decay of the two moments.
-        eps: added to the root of the second. weight_decay: L2 regularisation, added to the gradients.
-        amsgrad: divide by the largest v so far. corrected: Adam's bias correction rather than the published one.
+    `state[parameter]` contains `step`, `exp_avg` and `exp_avg_sq`, each shaped like the parameter.
 
-    `state[parameter]` holds `step`, `exp_avg` and `exp_avg_sq`, each shaped like the parameter.
+    Args:
+        params: Parameters, or parameter groups.
+        lr: Step size.
+        betas: Decay rates of the first and second moments, each at least 0 and below 1.
+        eps: Constant added to the square root of the second moment.
+        weight_decay: L2 regularisation, added to the gradients.
+        amsgrad: Use the maximum of all second moments so far.
+        corrected: Use Adam's bias correction instead of the published one.
+
+    Raises:
+        ValueError: If an argument is out of range.
 
     Example::
 
-        learner_optimizer = AdamGnT(net.parameters(), lr=1e-3)
+        optimizer = AdamGnT(net.parameters(), lr=1e-3)
     """
 
     def __init__(
@@ -65,7 +74,14 @@ class AdamGnT(Eager):
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
-        """Update all parameters that have a gradient; returns the closure's loss."""
+        """Update all parameters that have a gradient.
+
+        Args:
+            closure: Function that re-evaluates the model and returns the loss.
+
+        Returns:
+            The loss that `closure` returns, or None without a closure.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -79,11 +95,12 @@ class AdamGnT(Eager):
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
-            group.setdefault("corrected", False)  # a state of the published optimizer, which knows no other
+            group.setdefault("corrected", False)  # missing in states of the published optimizer
 
     def load_state_dict(self, state_dict: dict) -> None:
+        """Load the optimizer's state and move the step counts to the devices of their parameters."""
         super().load_state_dict(state_dict)
-        for p, state in self.state.items():  # torch leaves what is called `step` where it is, on the CPU
+        for p, state in self.state.items():  # PyTorch does not move entries named `step`
             state["step"] = state["step"].to(p.device)
 
     def _update(self, p: Tensor, grad: Tensor, group: dict) -> None:
@@ -91,7 +108,7 @@ class AdamGnT(Eager):
         if not state:
             names = ["step", "exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
             state.update({name: zeros(p) for name in names})
-            state["step"] = state["step"].float()  # 16 bits could not count to 257
+            state["step"] = state["step"].float()  # bfloat16 cannot represent 257
         (beta_1, beta_2), m, v = group["betas"], state["exp_avg"], state["exp_avg_sq"]
         if group["weight_decay"]:
             grad = grad.add(p, alpha=group["weight_decay"])
@@ -107,16 +124,17 @@ class AdamGnT(Eager):
 
 
 def bias_correction(step: Tensor, beta: float) -> Tensor:
-    """1 - beta^step, in float32 also where beta^step is nearly 1."""
+    """Return 1 - beta^step, accurate in float32 even if beta^step is close to 1."""
     return torch.ones_like(step) if beta == 0 else torch.expm1(step * log(beta)).neg_()
 
 
 def refuse_impossible(lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
+    """Raise ValueError if a hyperparameter of Adam is out of range."""
     if not lr >= 0:
-        raise ValueError(f"Invalid lr: {lr} (allowed: 0 and more)")
+        raise ValueError(f"lr must be non-negative, got {lr!r}")
     if not all(0 <= beta < 1 for beta in betas):
-        raise ValueError(f"Invalid betas: {betas} (allowed: each from 0 up to, not including, 1)")
+        raise ValueError(f"betas must each be at least 0 and below 1, got {betas!r}")
     if not eps >= 0:
-        raise ValueError(f"Invalid eps: {eps} (allowed: 0 and more)")
+        raise ValueError(f"eps must be non-negative, got {eps!r}")
     if not weight_decay >= 0:
-        raise ValueError(f"Invalid weight_decay: {weight_decay} (allowed: 0 and more)")
+        raise ValueError(f"weight_decay must be non-negative, got {weight_decay!r}")

@@ -1,7 +1,8 @@
-"""Backpropagation: one step of gradient descent for every example or minibatch, and nothing else.
+"""Backpropagation: one step of gradient descent per example or minibatch.
 
-With SGD (and momentum), Adam or AdamW; L2 regularisation by the optimizer's weight decay; shrink and perturb with noise
-on top of it. Dropout and online normalisation belong to the network (`lop.nets.deep_ffnn`).
+The optimizer is SGD (optionally with momentum), Adam or AdamW. L2 regularisation is the optimizer's weight decay;
+shrink and perturb adds noise to the weights. Dropout and online normalisation are part of the network
+(`lop.nets.deep_ffnn`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,20 +34,25 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
 
 
 class Backprop:
-    """Learns one minibatch after the other, on the device of the network.
+    """Learner that takes one optimizer step per minibatch, on the device of the network.
 
     Args:
-        net: `net.predict(x)` gives outputs and a list of hidden activations, as every network of `lop.nets` does.
-        step_size: of the optimizer.
+        net: Network whose `predict(x)` returns outputs and a list of hidden activations, like all networks in
+            `lop.nets`.
+        step_size: Step size of the optimizer.
         loss: `mse`, or `nll` for cross entropy with class indices.
-        opt: `sgd`, `adam` or `adamW`; with decay rates `beta_1` and `beta_2`, or `momentum` for SGD.
-        weight_decay: L2 regularisation; decoupled from the gradient for AdamW.
-        to_perturb: add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
-        device: not used: the network's.
-        callback: of one's own, beside the optimizer; its network is `net`.
+        opt: `sgd`, `adam` or `adamW`.
+        beta_1: Decay rate of the first moment; Adam and AdamW only.
+        beta_2: Decay rate of the second moment; Adam and AdamW only.
+        weight_decay: L2 regularisation; decoupled weight decay with AdamW.
+        to_perturb: Add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
+        perturb_scale: Standard deviation of the noise.
+        device: Ignored; the learner uses the device of the network.
+        momentum: Momentum of SGD.
+        callback: Callback that is called around each optimizer step; its network is `net`.
 
     Raises:
-        ValueError: an unknown loss or optimizer.
+        ValueError: If the loss or the optimizer is unknown, or `perturb_scale` is negative.
 
     Example::
 
@@ -72,11 +78,11 @@ class Backprop:
         callback: Callback | None = None,
     ):
         if loss not in LOSSES:
-            raise ValueError(f"Invalid loss: {loss!r} (allowed: {', '.join(LOSSES)})")
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
         if opt not in self.optimizers:
-            raise ValueError(f"Invalid opt: {opt!r} (allowed: {', '.join(self.optimizers)})")
+            raise ValueError(f"opt must be one of {', '.join(self.optimizers)}, got {opt!r}")
         if not perturb_scale >= 0:
-            raise ValueError(f"Invalid perturb_scale: {perturb_scale} (allowed: 0 and more)")
+            raise ValueError(f"perturb_scale must be non-negative, got {perturb_scale!r}")
         self.net, self.loss, self.loss_func, self.callback = net, loss, LOSSES[loss], callback
         self.to_perturb, self.perturb_scale = to_perturb, perturb_scale
         self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
@@ -84,7 +90,15 @@ class Backprop:
         self._graphed: GraphedStep | None = None
 
     def learn(self, x: Tensor, target: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """One step on inputs and targets (batch, ...). Returns the loss before it, with loss `nll` and the outputs."""
+        """Take one step on a minibatch.
+
+        Args:
+            x: Inputs (batch, ...).
+            target: Targets (batch, ...).
+
+        Returns:
+            The loss before the step. With loss `nll`, a tuple of that loss and the outputs before the step.
+        """
         loss, output, self.previous_features = (self._graphed or self._descend)(x, target)
         self._after_step()
         if self.callback:
@@ -92,7 +106,7 @@ class Backprop:
         return (loss, output) if self.loss == "nll" else loss
 
     def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
-        """Up to the optimizer's step: loss, outputs and hidden activations before it."""
+        """Take the optimizer's step; return the loss, outputs and hidden activations before it."""
         output, features = self.net.predict(x)
         loss = self.loss_func(output, target)
         self.opt.zero_grad()
@@ -103,13 +117,14 @@ class Backprop:
         return loss.detach(), output.detach(), features and [h.detach() for h in features]
 
     def capture(self) -> bool:
-        """On a CUDA device: have steps repeated by the GPU itself (`lop.algos.cuda_graphs`), if they are all alike.
+        """Capture further steps as CUDA graphs (`lop.algos.cuda_graphs`), if the learner supports it.
 
-        Loss and outputs are then overwritten by the next step. A network that draws random numbers on the CPU must not
-        be recorded. When other states have been loaded into the network or the optimizer, call this again.
+        Each step then overwrites the loss and the outputs that the previous step returned. The network must not draw
+        random numbers on the CPU. Call this method again after loading a state into the network or the optimizer.
 
-        Returns whether steps are alike: not on the CPU, with an optimizer that counts there (Adam), with a callback of
-        one's own, or with a network whose layers replace units.
+        Returns:
+            Whether steps are captured. They are not on the CPU, with optimizers other than SGD, with a callback, or if
+            layers of the network replace units.
         """
         on_cuda = all(parameter.is_cuda for parameter in self.net.parameters())
         replaces = any(isinstance(module, GenerateAndTest) for module in self.net.modules())
@@ -122,7 +137,7 @@ class Backprop:
             self.perturb()
 
     def perturb(self) -> None:
-        """Add noise to biases and weights, layer by layer, as published."""
+        """Add noise to the biases and weights, layer by layer, as in the published code."""
         perturb(_biases_and_weights(self.net.layers), self.perturb_scale)
 
 

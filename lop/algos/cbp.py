@@ -1,9 +1,9 @@
-"""Continual backpropagation: gradient descent, and after every step generate-and-test (Algorithm 1 of the paper).
+"""Continual backpropagation: gradient descent with generate-and-test after each step (Algorithm 1 of the paper).
 
-For every example or minibatch:
+For each example or minibatch:
 
-1. forward pass, loss, backward pass, one step of the optimizer;
-2. for every hidden layer ages, utilities, and the replacement of a few units (`lop.algos.gnt`).
+1. Compute the loss and its gradients, and take one optimizer step.
+2. For each hidden layer, update ages and utilities, and replace a few units (`lop.algos.gnt`).
 """
 
 from typing import Any
@@ -17,18 +17,20 @@ from lop.algos.gnt import GnT
 
 
 class ContinualBackprop(Backprop):
-    """Continual backpropagation for a plain network, in the published signature.
+    """Continual backpropagation for a sequential network, with the published signature.
+
+    For arguments that are not listed, see `lop.algos.bp.Backprop` and `lop.algos.gnt.GenerateAndTest`.
 
     Args:
-        net: as for `lop.algos.bp.Backprop`, with its modules in order in `net.layers` and the name of its activation in
-            `net.act_type`.
-        opt: `sgd`, or `adam` for Adam with step counts by weight (`lop.algos.adam.AdamGnT`), whose moments and counts
-            are cleared for replaced units. SGD's momentum is not, as published.
-        beta, beta_2: decay rates of Adam.
-        outgoing_random: not used; published scripts name it.
-        clear_optimizer_state: True also clears the momentum of SGD, False leaves the moments of Adam.
-        step_size, loss, momentum, weight_decay, callback: see `Backprop`.
-        others: see `lop.algos.gnt.GenerateAndTest`.
+        net: Network as for `lop.algos.bp.Backprop`, with its modules in order in `net.layers` and the name of its
+            activation in `net.act_type`.
+        opt: `sgd`, or `adam` for `lop.algos.adam.AdamGnT`. As in the published code, only `adam` clears the optimizer's
+            state of replaced units by default.
+        beta: Decay rate of the first moment of Adam.
+        beta_2: Decay rate of the second moment of Adam.
+        device: Ignored; the learner uses the device of the network.
+        outgoing_random: Ignored; accepted for compatibility with published scripts.
+        clear_optimizer_state: True also clears the momentum of SGD, False keeps the moments of Adam.
 
     Example::
 
@@ -81,7 +83,7 @@ class ContinualBackprop(Backprop):
             move_mean_to_bias=move_mean_to_bias,
             clear_optimizer_state=clear_optimizer_state,
         )
-        self.replaced: list[Tensor] = []  # units replaced by the last step, a tensor of indices a hidden layer
+        self.replaced: list[Tensor] = []  # indices of the units replaced by the last step, one tensor per layer
 
     def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
         found = super()._descend(x, target)
@@ -90,7 +92,11 @@ class ContinualBackprop(Backprop):
         return found
 
     def capture(self) -> bool:
-        """As `Backprop.record`; ages and utilities are part of it, random utilities are drawn on the CPU."""
+        """Capture further steps as CUDA graphs, including the update of ages and utilities; see `Backprop.capture`.
+
+        Returns:
+            Whether steps are captured. They are not with random utilities, which are drawn on the CPU.
+        """
         return self.gnt.util_type != "random" and super().capture()
 
     def _after_step(self) -> None:

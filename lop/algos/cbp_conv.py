@@ -1,4 +1,4 @@
-"""Continual backpropagation as a layer behind a convolution; see `lop.algos.cbp_linear`."""
+"""Continual backpropagation as a layer after a convolution; see `lop.algos.cbp_linear`."""
 
 from torch import nn
 
@@ -6,17 +6,20 @@ from lop.algos.cbp_linear import CBPLayer
 
 
 class CBPConv(CBPLayer):
-    """Replaces filters of a convolution that feeds a convolution or, flattened, a linear layer.
+    """Layer that replaces filters of a convolution that feeds a convolution or, flattened, a linear layer.
+
+    For arguments that are not listed, see `lop.algos.cbp_linear.CBPLinear`.
 
     Args:
-        in_layer: its channels are the units. out_layer: the layer that they feed.
-        ln_layer, bn_layer: layer and batch normalisation between the two, if any.
-        num_last_filter_outputs: not used; the layers say it themselves.
-        init: distribution of new weights; those of convolutions are uniform in sqrt(1 / fan_in) whatever it is.
-        others: see `lop.algos.cbp_linear.CBPLinear`.
+        in_layer: Convolution whose output channels are the units.
+        out_layer: Layer that the units feed.
+        ln_layer: Layer normalisation between the two, if any.
+        bn_layer: Batch normalisation between the two, if any.
+        num_last_filter_outputs: Ignored; derived from the layers.
+        init: Ignored; new weights of a convolution are uniform in [-b, b] with b = sqrt(1 / fan_in).
 
     Raises:
-        ValueError: the layers do not fit together, or an impossible setting.
+        ValueError: If the layers do not fit together, or a setting is out of range.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class CBPConv(CBPLayer):
         decay_rate: float = 0,
     ):
         if isinstance(in_layer, nn.Linear):
-            raise ValueError(f"Invalid in_layer: {in_layer} (allowed: a convolution)")
+            raise ValueError(f"in_layer must be a convolution, got {in_layer!r}")
         super().__init__(
             in_layer,
             out_layer,

@@ -1,12 +1,13 @@
-"""Continual backpropagation as a layer: put it behind an activation, and train as ever.
+"""Continual backpropagation as a layer after an activation, without changes to the training loop.
 
-The layer passes activations through. In the backward pass, after the loss's gradient has reached it, it updates ages
-and utilities of the units before it and replaces some of them (`lop.algos.gnt`). Being part of the network, its state
-is in the network's `state_dict` and moves with it to another device.
+The layer returns its input. In the backward pass, after the loss's gradient has reached it, it updates ages and
+utilities of the units of the preceding layer and replaces some of them (`lop.algos.gnt`). Its state is part of the
+network's `state_dict` and moves to another device with the network.
 
-That is before the optimizer's step, as published: a fresh unit's outgoing weights are zero, and then take that one step
-with the gradient of the unit it replaced; and the layers below get their gradient through its fresh incoming weights.
-`lop.algos.keep_plastic.KeepPlastic` acts after the step, and clears the optimizer's state.
+As in the published code, units are replaced before the optimizer's step. The outgoing weights of a new unit are zero,
+and the optimizer then applies the gradient of the unit that it replaced; gradients of preceding layers pass through its
+new incoming weights. `lop.algos.keep_plastic.KeepPlastic` replaces units after the step and clears the optimizer's
+state.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from lop.algos.units import HiddenLayer
 
 
 class CBPLayer(nn.Module):
-    """What `CBPLinear` and `lop.algos.cbp_conv.CBPConv` share: replaces the units between two modules in `backward`."""
+    """Base class of `CBPLinear` and `lop.algos.cbp_conv.CBPConv`, which replaces units in the backward pass."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class CBPLayer(nn.Module):
             self.register_full_backward_hook(CBPLayer._replace)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Activations as they come."""
+        """Return the activations unchanged."""
         return h
 
     def _keep(self, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -58,23 +59,28 @@ class CBPLayer(nn.Module):
 
     @property
     def ages(self) -> Tensor:
-        """Steps since a unit was new, (units,)."""
+        """Steps since each unit was replaced or created, (units,)."""
         return self.gnt.ages[0]
 
 
 class CBPLinear(CBPLayer):
-    """Replaces units of a linear layer.
+    """Layer that replaces units of a linear layer.
 
     Args:
-        in_layer: its outputs are the units. out_layer: the linear layer that they feed.
-        ln_layer, bn_layer: layer and batch normalisation between the two, if any.
-        replacement_rate: fraction of mature units replaced per step; 1e-4 to 1e-6 generally do well, 0 replaces none.
-        maturity_threshold: steps that a new unit is left alone; 100 to 10,000 generally do well.
-        init: distribution of new weights, `default`, `kaiming`, `lecun` or `xavier`, with the gain of `act_type`.
-        util_type: see `lop.algos.utilities`. decay_rate: of the running utilities; 0 takes each step's as it is.
+        in_layer: Linear layer whose outputs are the units.
+        out_layer: Linear layer that the units feed.
+        ln_layer: Layer normalisation between the two, if any.
+        bn_layer: Batch normalisation between the two, if any.
+        replacement_rate: Fraction of mature units to replace per step; 0 disables replacement. Typical values are 1e-6
+            to 1e-4.
+        maturity_threshold: Number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
+        init: Distribution of new weights: `default`, `kaiming`, `lecun` or `xavier`, with the gain of `act_type`.
+        act_type: Name of the activation.
+        util_type: See `lop.algos.utilities`.
+        decay_rate: Decay rate of the running utilities; with 0, they are those of the last step.
 
     Raises:
-        ValueError: the layers do not fit together, or an impossible setting.
+        ValueError: If the layers do not fit together, or a setting is out of range.
 
     Example::
 
@@ -99,7 +105,7 @@ class CBPLinear(CBPLayer):
     ):
         for name, layer in (("in_layer", in_layer), ("out_layer", out_layer)):
             if not isinstance(layer, nn.Linear):
-                raise ValueError(f"Invalid {name}: {layer} (allowed: Linear)")
+                raise ValueError(f"{name} must be Linear, got {layer!r}")
         super().__init__(
             in_layer,
             out_layer,

@@ -1,4 +1,4 @@
-"""Continual backpropagation for convolutional networks, in the published signature."""
+"""Continual backpropagation for convolutional networks, with the published signature."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from lop.algos.cbp import ContinualBackprop
 
 
 class ConvCBP(ContinualBackprop):
-    """As `lop.algos.cbp.ContinualBackprop`, with the rate and the accumulation of `lop.algos.convGnT.ConvGnT`."""
+    """Continual backpropagation with the replacement rate and accumulation of `lop.algos.convGnT.ConvGnT`.
+
+    For the arguments, see `lop.algos.cbp.ContinualBackprop`.
+    """
 
     def __init__(
         self,

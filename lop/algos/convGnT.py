@@ -1,7 +1,8 @@
-"""Generate-and-test for convolutional networks, in the published signature.
+"""Generate-and-test for convolutional networks, with the published signature.
 
-As `lop.algos.gnt.GnT`, but the rate counts all units of a layer, and fractions of a unit always accumulate. A filter
-that is flattened into a linear layer has the mean of the utilities of the inputs that it feeds.
+Unlike in `lop.algos.gnt.GnT`, the replacement rate counts all units of a layer by default, and fractions of a unit
+always accumulate. The utility of a filter that is flattened into a linear layer is the mean over the inputs that it
+feeds.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,16 @@ from lop.algos.gnt import GnT
 class ConvGnT(GnT):
     """Generate-and-test for convolutions followed by linear layers.
 
+    For arguments that are not listed, see `lop.algos.gnt.GenerateAndTest`.
+
     Args:
-        net: modules in order, as for `lop.algos.gnt.GnT`.
-        init: distribution of new weights of linear layers; those of convolutions are uniform in sqrt(1 / fan_in).
-        num_last_filter_outputs, device: not used; the layers say it themselves.
-        rate_of: "all" as published, or "mature".
-        others: see `lop.algos.gnt.GenerateAndTest`.
+        net: Modules in order, as for `lop.algos.gnt.GnT`.
+        hidden_activation: Name of the activation; see `lop.algos.gnt.GnT`.
+        init: Distribution of new weights of linear layers. Those of convolutions are uniform in [-b, b] with
+            b = sqrt(1 / fan_in).
+        num_last_filter_outputs: Ignored; derived from the layers.
+        device: Ignored.
+        rate_of: `all`, as in the published code, or `mature`.
     """
 
     def __init__(

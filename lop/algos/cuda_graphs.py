@@ -1,7 +1,7 @@
-"""Steps that a GPU repeats by itself.
+"""Capture training steps as CUDA graphs and replay them.
 
-A small network's step is over before Python has told the GPU of its hundreds of kernels. GraphedStep once, as a CUDA
-graph, the step is told in one word. It computes what it computed before, bit for bit.
+A step of a small network consists of hundreds of kernels, and launching them from Python takes longer than running
+them. A captured step is launched at once. Its results are bit-identical to those of the step without CUDA graphs.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +12,23 @@ from weakref import WeakMethod
 import torch
 from torch import Tensor
 
-ALIKE = 2  # steps of a kind before one is recorded; the first makes the optimizer's state
-KINDS = 2  # that are kept: an epoch's last minibatch may be smaller than the others
+ALIKE = 2  # steps per signature before one is captured; the first creates the optimizer's state
+KINDS = 2  # signatures to keep: the last minibatch of an epoch may be smaller than the others
 
 
 class GraphedStep:
-    """A function of tensors on a CUDA device that is recorded, and then repeated as long as its inputs are of a kind.
+    """Function of tensors on a CUDA device that is captured as a CUDA graph and replayed.
+
+    One graph is captured per signature of the inputs: shapes, strides, dtypes and devices.
 
     Args:
-        step: does the same whatever is in its inputs. All that it changes it changes in place; nothing goes to the CPU
-            or comes from there, random numbers neither. What a repeated step returns is overwritten by the next one of
-            its kind. A method is held weakly, so that its object may hold this.
-        optimizer: what `step` learns by. When its step size changes, say, steps are recorded anew; not when its state,
-            or a parameter, becomes another tensor: load states before the first step.
+        step: Function that launches the same kernels whatever the values of its inputs. It must change tensors in place
+            only, transfer nothing between CPU and GPU, and draw no random numbers on the CPU. Each replay overwrites
+            the results of the previous one with the same signature. A method is held by a weak reference, so that its
+            object may hold this one.
+        optimizer: Optimizer that `step` uses. Graphs are captured again when one of its hyperparameters changes, such
+            as the step size, but not when its state or a parameter becomes another tensor: load states before the first
+            step.
 
     Example::
 
@@ -37,11 +41,11 @@ class GraphedStep:
         self._step: Callable[[], Any] = WeakMethod(step) if ismethod(step) else lambda: step
         self._optimizer = optimizer
         self._numbers: list[dict] = []
-        self._known: dict[Any, int | Recording] = {}  # by kind: steps done, then the recording
+        self._known: dict[Any, int | Recording] = {}  # by signature: number of steps, then the graph
         self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, *inputs: Tensor) -> Any:
-        """One step."""
+        """Take one step, and return what `step` returns."""
         numbers = self._numbers_now()
         if numbers != self._numbers:
             self._numbers = numbers
@@ -51,7 +55,7 @@ class GraphedStep:
         if isinstance(known, int) and known >= ALIKE:
             known = self._record(inputs)
         while len(self._known) >= KINDS:
-            del self._known[next(iter(self._known))]  # of the kind that was longest ago
+            del self._known[next(iter(self._known))]  # least recently used
         self._known[kind] = known + 1 if isinstance(known, int) else known
         return self._aside(self._step(), inputs) if isinstance(known, int) else known.replay(inputs)
 
@@ -70,7 +74,7 @@ class GraphedStep:
         return Recording(graph, places, self._aside(capture, places))
 
     def _aside(self, do: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
-        """Do it on a stream of its own, as none is recorded on the default one, between what is before and after."""
+        """Call `do` on a separate stream, since CUDA cannot capture the default one, and synchronise both."""
         device = inputs[0].device
         self._stream = self._stream or torch.cuda.Stream(device)
         outer = torch.cuda.current_stream(device)
@@ -82,13 +86,14 @@ class GraphedStep:
 
 
 class Recording(NamedTuple):
-    """A step, the tensors that it takes, and those that it gives."""
+    """Captured graph with its input tensors and its results."""
 
     graph: torch.cuda.CUDAGraph
     places: list[Tensor]
     answer: Any
 
     def replay(self, inputs: Sequence[Tensor]) -> Any:
+        """Copy `inputs` to the graph's input tensors, replay the graph, and return its results."""
         for place, x in zip(self.places, inputs, strict=True):
             place.copy_(x)
         self.graph.replay()

@@ -1,7 +1,7 @@
-"""Torch's optimizers without torch's compiler.
+"""PyTorch's optimizers without the import of `torch._dynamo`.
 
-Torch wraps their methods so that its compiler leaves them alone, and imports it to say so at their first use: two
-seconds, nearly as much as torch itself, of a run that compiles nothing. These are the same methods, unwrapped.
+PyTorch wraps the methods of its optimizers to exclude them from compilation. The wrappers import `torch._dynamo` at
+their first call, which takes two seconds. The classes below have the same methods without the wrappers.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from lop._compat import step_without_dynamo, without_dynamo
 
 
 class Eager(Optimizer):
-    """The methods that all optimizers share; a base class to stand before torch's or one's own."""
+    """Base class with the unwrapped methods that all optimizers share; list it before PyTorch's class."""
 
     add_param_group: Any = without_dynamo(Optimizer.add_param_group)
     zero_grad: Any = without_dynamo(Optimizer.zero_grad)
@@ -22,18 +22,18 @@ class Eager(Optimizer):
 
 
 class SGD(Eager, torch.optim.SGD):
-    """`torch.optim.SGD`."""
+    """`torch.optim.SGD` with unwrapped methods."""
 
     step = step_without_dynamo(torch.optim.SGD)
 
 
 class Adam(Eager, torch.optim.Adam):
-    """`torch.optim.Adam`."""
+    """`torch.optim.Adam` with unwrapped methods."""
 
     step = step_without_dynamo(torch.optim.Adam)
 
 
 class AdamW(Eager, torch.optim.AdamW):
-    """`torch.optim.AdamW`."""
+    """`torch.optim.AdamW` with unwrapped methods."""
 
     step = step_without_dynamo(torch.optim.AdamW)

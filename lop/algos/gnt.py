@@ -1,16 +1,16 @@
-"""Generate-and-test: replace the least useful mature units of a network by new ones.
+"""Generate-and-test: replace the mature units of lowest utility.
 
-The core of continual backpropagation (Algorithm 1 and Methods of the paper). For every hidden layer, after every step
-of the optimizer:
+This is the core of continual backpropagation (Algorithm 1 and Methods of the paper). After each optimizer step, for
+each hidden layer:
 
-1. ages a += 1;
-2. utilities u = eta u + (1 - eta) y, with the instantaneous utility y of `lop.algos.utilities`, and their
-   bias-corrected running means u / (1 - eta^a);
-3. a fraction rho (replacement rate) of the units older than the maturity threshold, those of lowest utility, gets fresh
-   incoming weights, zero outgoing weights, zero utility and age zero.
+1. Increment the ages, a += 1.
+2. Update the utilities, u = eta u + (1 - eta) y, with decay rate eta and the instantaneous utility y defined in
+   `lop.algos.utilities`. The bias-corrected utility is u / (1 - eta^a).
+3. Of the units older than the maturity threshold, replace a fraction rho (the replacement rate), those of lowest
+   utility: re-initialise their incoming weights, and set their outgoing weights, utilities and ages to zero.
 
-`GenerateAndTest` is all of it, for any layers. `GnT` is its name for plain networks, as published;
-`lop.algos.convGnT`, `lop.algos.res_gnt` and the drop-in layers are others.
+`GenerateAndTest` implements this for any layers. `GnT` has the published signature for sequential networks; further
+variants are `lop.algos.convGnT`, `lop.algos.res_gnt` and the layers in `lop.algos.cbp_linear` and `lop.algos.cbp_conv`.
 """
 
 from collections.abc import Sequence
@@ -26,29 +26,33 @@ from lop.algos.units import Draw, HiddenLayer, hidden_layers
 from lop.algos.utilities import UTILITIES
 from lop.nets.numerics import gain, uniform_bound
 
-NOTHING = torch.empty(0, dtype=torch.long)  # indices of no unit
+NOTHING = torch.empty(0, dtype=torch.long)  # no units
 
 
 class GenerateAndTest(nn.Module):
-    """Generate-and-test for hidden layers of any kind.
+    """Generate-and-test for hidden layers of any type.
+
+    Each step first selects units in all layers, then draws their weights layer by layer from PyTorch's CPU generator.
 
     Args:
-        layers: the hidden layers.
-        opt: the optimizer of their parameters; anything whose `state[parameter]` holds its state, or None.
-        draws: for each layer, a function that draws fresh incoming weights (n, fan_in).
-        decay_rate: eta of the running means, 0 up to, not including, 1.
-        replacement_rate: fraction of a layer's units that is replaced per step, 0 to 1.
-        maturity_threshold: a unit may be replaced when its age exceeds this number of steps.
-        util_type: see `lop.algos.utilities`.
-        accumulate: carry fractions of a unit over to the next step; else replace one unit with that probability.
-        rate_of: "mature": the rate counts a layer's mature units; "all": all of them, from its first mature unit on.
-        move_mean_to_bias: add the removed units' mean contribution to the next layer's bias, as the paper's text says.
-            The published code zeroes the mean first, so the default moves nothing.
-        clear_optimizer_state: zero the optimizer's momentum, moments and per-element counts of replaced units. None
-            does so for `AdamGnT` only, as published.
-        statistics: what is known of a layer's units.
+        layers: Hidden layers.
+        opt: Optimizer of their parameters, or any object with a PyTorch-like `state[parameter]`, or None.
+        draws: Functions that draw new incoming weights (n, fan_in), one per layer.
+        decay_rate: Decay rate eta of the running means, at least 0 and below 1.
+        replacement_rate: Fraction of a layer's units to replace per step, from 0 to 1.
+        maturity_threshold: Age in steps above which a unit may be replaced.
+        util_type: See `lop.algos.utilities`.
+        accumulate: Carry fractions of a unit over to the next step. If False, replace one unit with that probability.
+        rate_of: `mature`: the replacement rate refers to the layer's mature units. `all`: it refers to all units of the
+            layer, once one of them is mature.
+        move_mean_to_bias: Add the mean contribution of replaced units to the bias of the next layer, as the paper
+            describes. The published code sets that mean to zero first, so by default nothing is moved.
+        clear_optimizer_state: Zero the optimizer's momentum, moments and per-element counts of replaced units. As in
+            the published code, the default None does so for `AdamGnT` only.
+        statistics: Class that tracks ages, utilities and mean activations of a layer.
 
-    Units are chosen in all layers first and their weights drawn after, layer by layer, from torch's CPU generator.
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -69,15 +73,15 @@ class GenerateAndTest(nn.Module):
     ):
         super().__init__()
         if not 0 <= replacement_rate <= 1:
-            raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 to 1)")
+            raise ValueError(f"replacement_rate must be between 0 and 1, got {replacement_rate!r}")
         if not 0 <= decay_rate < 1:
-            raise ValueError(f"Invalid decay_rate: {decay_rate} (allowed: 0 up to, not including, 1)")
+            raise ValueError(f"decay_rate must be at least 0 and below 1, got {decay_rate!r}")
         if maturity_threshold < 0 or not isfinite(maturity_threshold):
-            raise ValueError(f"Invalid maturity_threshold: {maturity_threshold} (allowed: 0 and more)")
+            raise ValueError(f"maturity_threshold must be non-negative and finite, got {maturity_threshold!r}")
         if util_type not in UTILITIES:
-            raise ValueError(f"Invalid util_type: {util_type!r} (allowed: {', '.join(UTILITIES)})")
+            raise ValueError(f"util_type must be one of {', '.join(UTILITIES)}, got {util_type!r}")
         if rate_of not in ("mature", "all"):
-            raise ValueError(f"Invalid rate_of: {rate_of!r} (allowed: mature, all)")
+            raise ValueError(f"rate_of must be mature or all, got {rate_of!r}")
         self.layers, self.opt, self.draws = list(layers), opt, list(draws)
         self.replacement_rate, self.maturity_threshold = replacement_rate, maturity_threshold
         self.util_type = util_type
@@ -93,30 +97,37 @@ class GenerateAndTest(nn.Module):
 
     @property
     def ages(self) -> list[Tensor]:
-        """Steps since a unit was new, (units,) a layer."""
+        """Steps since each unit was replaced or created, (units,), one tensor per layer."""
         return [statistics.ages for statistics in self._by_layer]
 
     @property
     def util(self) -> list[Tensor]:
-        """Running utilities, (units,) a layer."""
+        """Running utilities (units,), one tensor per layer."""
         return [statistics.utility for statistics in self._by_layer]
 
     def observe(self, features: Sequence[Any]) -> None:
-        """Update ages, utilities and mean activations by each layer's activations: the first part of a step.
+        """Update ages, utilities and mean activations, the first part of a step.
 
-        Everything is done in place, so it can be captured in a CUDA graph (`lop.algos.cuda_graphs`), except for random
+        All updates are in place, so they can be captured in a CUDA graph (`lop.algos.cuda_graphs`), except for random
         utilities.
+
+        Args:
+            features: Activations of each layer as the next layer receives them.
         """
         if self.replacement_rate > 0:
             for statistics, h in zip(self._by_layer, features, strict=False):
                 statistics.update(h)
 
     def replace_units(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
-        """One step, with each layer's activations in the forward pass before the optimizer's step, as the next layer
-        received them; `observed` if `observe` has taken them in.
+        """Take one step: update the statistics, then replace units.
 
-        Returns the indices of the units that were replaced, one tensor a layer. What follows the last layer's
-        activations, such as the output's in published scripts, is ignored.
+        Args:
+            features: Activations of each layer as the next layer receives them, from the forward pass before the
+                optimizer's step. Additional entries, such as the outputs in published scripts, are ignored.
+            observed: Whether `observe` has already been called with these activations.
+
+        Returns:
+            Indices of the replaced units, one tensor per layer.
         """
         chosen = [NOTHING] * len(self.layers)
         if self.replacement_rate == 0:
@@ -135,7 +146,7 @@ class GenerateAndTest(nn.Module):
         return chosen
 
     def gen_and_test(self, features: Sequence[Any], observed: bool = False) -> list[Tensor]:
-        """Do `replace_units`, under its published name."""
+        """Call `replace_units`; this is its published name."""
         return self.replace_units(features, observed)
 
     def _how_many(self, index: int, n_mature: int) -> int:
@@ -158,21 +169,25 @@ class GenerateAndTest(nn.Module):
             layer.clear_optimizer_state(self.opt, units)
 
     def get_extra_state(self) -> dict:
+        """Return the fractions of a unit that are carried over, for `state_dict`."""
         return {"owed": self.owed}
 
     def set_extra_state(self, state: dict) -> None:
+        """Restore what `get_extra_state` returned."""
         self.owed = list(state["owed"])
 
 
 class GnT(GenerateAndTest):
-    """Generate-and-test for a plain network, in the published signature.
+    """Generate-and-test for a sequential network, with the published signature.
+
+    For arguments that are not listed, see `GenerateAndTest`.
 
     Args:
-        net: modules in order; every pair of neighbouring linear or convolutional layers has a hidden layer between.
-        hidden_activation: its gain scales the bound of new weights (see `lop.nets.initialisation`).
-        init: distribution of new weights, `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
-        device, loss_func: not used; published scripts name them.
-        others: see `GenerateAndTest`.
+        net: Modules in order. There is a hidden layer between each pair of successive linear or convolutional modules.
+        hidden_activation: Name of the activation, whose gain scales new weights (`lop.nets.numerics`).
+        init: Distribution of new weights: `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
+        device: Ignored; accepted for compatibility with published scripts.
+        loss_func: Ignored; accepted for compatibility with published scripts.
     """
 
     def __init__(
@@ -209,9 +224,10 @@ class GnT(GenerateAndTest):
 
 
 def uniform_draw(layer: HiddenLayer, init: str, activation: str) -> Draw:
-    """Draws incoming weights (n, fan_in) for n new units of `layer`: uniform, in the bound of its initial weights.
+    """Return a function that draws incoming weights (n, fan_in) for n new units.
 
-    A convolution's bound is PyTorch's own whatever the `init`, as published.
+    The weights are uniform with the bound of the layer's initial weights. As in the published code, a convolution has
+    PyTorch's default bound whatever `init` is, and SELU the bound of `lecun`.
     """
     if activation.lower() == "selu":
         init = "lecun"

@@ -1,4 +1,4 @@
-"""Continual backpropagation for anybody's network, by one call after the optimizer's step.
+"""Continual backpropagation for any network, with one call after the optimizer's step.
 
     plastic = KeepPlastic(net, optimizer, replacement_rate=1e-4)
     for x, y in stream:
@@ -8,8 +8,8 @@
         optimizer.step()
         plastic.step()
 
-It finds the hidden layers itself (`lop.algos.tracing`), listens to the forward pass, and replaces the least useful
-units (`lop.algos.gnt`). See docs/your_network.md.
+`KeepPlastic` finds the hidden layers (`lop.algos.tracing`), records their activations in the forward pass, and replaces
+units of low utility (`lop.algos.gnt`). See docs/your_network.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,33 +22,41 @@ from lop.algos.gnt import GenerateAndTest, uniform_draw
 from lop.algos.tracing import find_hidden_layers
 from lop.algos.units import Draw, HiddenLayer
 
-Initialiser = Callable[[Tensor], Any]  # fills a tensor shaped as incoming weights, as torch.nn.init does
+Initialiser = Callable[[Tensor], Any]  # fills a tensor of incoming weights in place, like torch.nn.init
 
 
 class KeepPlastic(GenerateAndTest):
-    """Replaces little-used units of any network of linear and convolutional layers.
+    """Generate-and-test for any network of linear and convolutional layers.
+
+    Utilities are computed from the last forward pass in training mode with gradients enabled. `state_dict` contains the
+    complete state except that of PyTorch's random generator, from which new weights are drawn. Layers with frozen
+    weights, and parameters that are used more than once, are not changed. During tracing, arguments of `forward` that
+    have defaults keep them.
 
     Args:
-        net: a module; or one that `torch.compile` made, to be passed before its first forward pass.
-        optimizer: the one that trains it, to start the momentum and moments of new units at zero; None for none.
-        layers: the hidden layers, each (incoming, outgoing) or (incoming, outgoing, normalisation); found by tracing
-            the network if None.
-        replacement_rate: fraction of mature units replaced per step. 1e-4 to 1e-6 generally do well.
-        maturity_threshold: steps that a new unit is left alone. 100 to 10,000 generally do well.
-        util_type: see `lop.algos.utilities`; `contribution` suits ReLU-like activations.
-        init: distribution of new incoming weights: `default` (PyTorch's own), `kaiming`, `lecun`, `xavier` with the
-            gain of `activation`, or a function of `torch.nn.init`. It should be the initial one.
-        decay_rate, accumulate, move_mean_to_bias, clear_optimizer_state: see `lop.algos.gnt.GenerateAndTest`.
+        net: Network. Pass a network compiled by `torch.compile` before its first forward pass.
+        optimizer: Optimizer of the network, whose momentum and moments of replaced units are set to zero; or None.
+        layers: Hidden layers, each (incoming, outgoing) or (incoming, outgoing, normalisation). By default they are
+            found by tracing the network.
+        replacement_rate: Fraction of mature units to replace per step. Typical values are 1e-6 to 1e-4.
+        maturity_threshold: Number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
+        util_type: See `lop.algos.utilities`; `contribution` suits ReLU-like activations.
+        decay_rate: See `lop.algos.gnt.GenerateAndTest`.
+        init: Distribution of new incoming weights, which should be that of the initial weights: `default` (PyTorch's
+            default), `kaiming`, `lecun` or `xavier` with the gain of `activation`, or a function like those in
+            `torch.nn.init`.
+        activation: Name of the activation.
+        accumulate: See `lop.algos.gnt.GenerateAndTest`.
+        move_mean_to_bias: See `lop.algos.gnt.GenerateAndTest`.
+        clear_optimizer_state: See `lop.algos.gnt.GenerateAndTest`.
 
     Attributes:
-        names: the modules whose outputs are replaceable units; `left_out` tells why others are not.
+        names: Names of the modules whose outputs are replaceable units, in order.
+        left_out: Reasons why units of other layers cannot be replaced, by the name of the module.
 
     Raises:
-        ValueError: no layer can be replaced, tracing fails, or an impossible setting.
-
-    Utilities are of the last forward pass in training mode with gradients on. A `state_dict` holds all of the state but
-    torch's random generator, from which new weights are drawn. Frozen layers, and parameters that are used in more than
-    one place, are left alone. Arguments of `forward` that have defaults keep them while the network is traced.
+        ValueError: If the network has no layer whose units can be replaced, cannot be traced, or an argument is out of
+            range.
     """
 
     def __init__(
@@ -74,7 +82,7 @@ class KeepPlastic(GenerateAndTest):
             found, self.left_out = {names[layer[0]]: HiddenLayer(layer[0], layer[1], layer[2:]) for layer in layers}, {}
         if not found:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.left_out.items())
-            raise ValueError(f"Invalid net: no hidden layer whose units can be replaced ({reasons or 'no layers'})")
+            raise ValueError(f"net must have a layer with replaceable units, got none ({reasons or 'no layers'})")
         super().__init__(
             list(found.values()),
             optimizer,
@@ -95,38 +103,43 @@ class KeepPlastic(GenerateAndTest):
 
     def _listen(self, index: int) -> Callable:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            own = module is self.layers[index].outgoing[0]  # a deep copy of the network has this hook, too
+            own = module is self.layers[index].outgoing[0]  # a deep copy of the network also has this hook
             if own and module.training and torch.is_grad_enabled():
                 self._activations[index] = inputs[0].detach()
 
         return hook
 
     def step(self) -> dict[str, Tensor]:
-        """Generate and test, once after each step of the optimizer.
+        """Update the utilities and replace units; call once after each optimizer step.
 
-        Returns the indices of the units that were replaced, by the name of their layer.
+        Returns:
+            Indices of the replaced units, one tensor per layer, by the name of the layer.
+
+        Raises:
+            RuntimeError: If the network has had no complete forward pass in training mode since the last call.
         """
         if len(self._activations) < len(self.layers):
             raise RuntimeError(
-                "step() needs a forward pass of the whole network in training mode before it; "
-                "of a compiled network only if KeepPlastic was made before its first one"
+                "step() requires a complete forward pass in training mode since the last call; "
+                "create KeepPlastic before the first forward pass of a compiled network"
             )
         chosen = self.gen_and_test([self._activations[index] for index in range(len(self.layers))])
         self._activations.clear()
         return dict(zip(self.names, chosen, strict=True))
 
     def detach(self) -> None:
-        """Stop listening to the network."""
+        """Remove the hooks from the network."""
         for hook in self._hooks:
             hook.remove()
 
 
 def draw_by(layer: HiddenLayer, init: str | Initialiser, activation: str) -> Draw:
+    """Return a function that draws incoming weights (n, fan_in) for n new units, by name or with an initialiser."""
     if isinstance(init, str):
         return uniform_draw(layer, init, activation)
 
     def draw(n: int) -> Tensor:
-        weights = torch.empty(layer.incoming.weight.shape)  # whole: an initialiser looks at its shape
+        weights = torch.empty(layer.incoming.weight.shape)  # initialisers compute the fan-in from the complete shape
         init(weights)
         return weights[:n]
 

@@ -1,7 +1,7 @@
-"""What continual backpropagation spends its time on, compiled for the CPU; `lop.algos.magnitudes` calls it.
+"""Loops of continual backpropagation that are compiled for the CPU; called by `lop.algos.magnitudes`.
 
-Torch takes two passes and a temporary matrix for a mean absolute value, and a microsecond or two for every operation on
-the few hundred numbers of a small layer. These loops take one pass, in a third to a tenth of the time.
+PyTorch computes a mean absolute value in two passes with a temporary matrix, and each operation on a small layer costs
+a microsecond or two of overhead. These loops take one pass and a tenth to a third of the time.
 """
 
 from typing import Any
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-# Sums in another order than written let the compiler use vector instructions; NaN and infinity keep their meaning.
+# Reordering sums lets the compiler vectorise them; NaN and infinity keep their meaning.
 _compiled: Any = njit(cache=True, fastmath={"reassoc", "contract"})
 
 
 @_compiled
 def add_column_magnitudes(x, out):
-    """out_j += mean_i |x_ij|."""
+    """Add mean_i |x_ij| to out_j, for x (rows, columns) and out (columns,)."""
     total = np.zeros_like(out)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -25,6 +25,7 @@ def add_column_magnitudes(x, out):
 
 @_compiled
 def column_distances(x, centre):
+    """Return mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,)."""
     total = np.zeros(x.shape[1], np.float32)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -34,6 +35,7 @@ def column_distances(x, centre):
 
 @_compiled
 def channel_magnitudes(x):
+    """Return mean_ik |x_ijk|, (channels,), of x (batch, channels, space)."""
     out = np.zeros(x.shape[1], np.float32)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
@@ -46,6 +48,7 @@ def channel_magnitudes(x):
 
 @_compiled
 def row_magnitudes(x):
+    """Return mean_j |x_ij|, (rows,), of x (rows, columns)."""
     out = np.empty(x.shape[0], np.float32)
     for i in range(x.shape[0]):
         total = np.float32(0)
@@ -57,9 +60,21 @@ def row_magnitudes(x):
 
 @_compiled
 def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
-    """`lop.algos.unit_statistics.UnitStatistics.update` for a layer that feeds one other.
+    """Compute `lop.algos.unit_statistics.UnitStatistics.update` for a layer that feeds a single module.
 
-    w_in (units, fan_in), w_out (outputs, columns); for the rest see `take_in`.
+    Args:
+        h: Activations (samples, columns).
+        w_in: Incoming weights (units, fan_in).
+        w_out: Outgoing weights (outputs, columns).
+        ages: Ages (units,), updated in place.
+        utility: Running utilities (units,), updated in place.
+        mean: Running mean activations (columns,), updated in place.
+        decay: Decay rate of the running means.
+        track_mean: Whether to update `mean`.
+        activity: See `lop.algos.utilities.Utility`.
+        outgoing: See `lop.algos.utilities.Utility`.
+        incoming: See `lop.algos.utilities.Utility`.
+        centred: See `lop.algos.utilities.Utility`.
     """
     out_of = np.zeros(h.shape[1], np.float32)
     if outgoing:
@@ -70,14 +85,25 @@ def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, ac
 
 @_compiled
 def take_in(h, into, out_of, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
-    """Update the statistics of a layer's units by activations h (samples, columns).
+    """Update ages, running utilities and mean activations of a layer's units.
 
-    into (units,) and out_of (columns,) are mean magnitudes of incoming and outgoing weights; ages, utility (units,) and
-    mean (columns,) are updated. The last four are a `lop.algos.utilities.Utility`.
+    Args:
+        h: Activations (samples, columns).
+        into: Mean absolute incoming weights (units,).
+        out_of: Mean absolute outgoing weights (columns,).
+        ages: Ages (units,), updated in place.
+        utility: Running utilities (units,), updated in place.
+        mean: Running mean activations (columns,), updated in place.
+        decay: Decay rate of the running means.
+        track_mean: Whether to update `mean`.
+        activity: See `lop.algos.utilities.Utility`.
+        outgoing: See `lop.algos.utilities.Utility`.
+        incoming: See `lop.algos.utilities.Utility`.
+        centred: See `lop.algos.utilities.Utility`.
     """
     keep, take, one = np.float32(decay), np.float32(1 - decay), np.float32(1)
     samples, columns = h.shape
-    inputs = columns // len(ages)  # columns of a unit
+    inputs = columns // len(ages)  # columns per unit
     total, centre = np.zeros(columns, np.float32), np.zeros(columns, np.float32)
     if track_mean:
         for i in range(samples):

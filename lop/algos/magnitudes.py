@@ -1,6 +1,7 @@
-"""Mean absolute values, by the compiled loops of `lop.algos.loops` where these take the tensors.
+"""Mean absolute values, computed by the compiled loops of `lop.algos.loops` where these support the tensors.
 
-They are imported where they are needed: a run that replaces no units starts a fifth of a second sooner without numba.
+The loops are imported on first use: importing Numba takes a fifth of a second, which runs without unit replacement
+save.
 """
 
 import torch
@@ -8,12 +9,12 @@ from torch import Tensor
 
 
 def runs_compiled(x: Tensor) -> bool:
-    """Whether the loops take this tensor; others go through torch."""
+    """Return whether the compiled loops support this tensor: contiguous, float32 and on the CPU."""
     return x.dtype is torch.float32 and x.device.type == "cpu" and x.is_contiguous()
 
 
 def column_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
-    """mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,), on any device."""
+    """Return mean_i |x_ij - centre_j|, (columns,), of x (rows, columns) and centre (columns,), 0 if None."""
     if not runs_compiled(x):
         return (x if centre is None else x - centre).abs().mean(0)
     from lop.algos import loops
@@ -26,9 +27,13 @@ def column_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
 
 
 def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
-    """Mean |x - centre| over all axes but the second, (channels,), of x (batch, channels, *space) and centre
-    (channels,), on any device."""
-    if not runs_compiled(x):  # a view where channels lie last in memory
+    """Return the mean of |x - centre| over all axes except the second, (channels,).
+
+    Args:
+        x: Tensor (batch, channels, *space), on any device.
+        centre: Tensor (channels,); 0 if None.
+    """
+    if not runs_compiled(x):  # a view if the memory format is channels-last
         return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]), centre)
     from lop.algos import loops
 
@@ -38,7 +43,7 @@ def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
 
 
 def row_magnitudes(x: Tensor) -> Tensor:
-    """mean_j |x_ij|, (rows,), of x (rows, columns), on any device."""
+    """Return mean_j |x_ij|, (rows,), of x (rows, columns), on any device."""
     if not runs_compiled(x):
         return x.abs().mean(1)
     from lop.algos import loops

@@ -1,6 +1,7 @@
-"""ReDo: every so many updates, reset all units that are dormant over a batch (Sokar et al. 2023, arXiv 2302.12902).
+"""ReDo: periodically reset all units that are dormant over a batch (Sokar et al. 2023, arXiv 2302.12902).
 
-A unit is dormant when mean|h| over the batch, divided by that number's mean over its layer, is at most `threshold`.
+A unit is dormant if its mean absolute activation over the batch, divided by the mean of these over its layer, is at
+most `threshold`.
 """
 
 from collections.abc import Sequence
@@ -14,15 +15,23 @@ from lop.algos.units import HiddenLayer, hidden_layers
 
 
 class ReDo:
-    """Resets dormant units of a plain network: fresh incoming weights, zero bias, zero outgoing weights.
+    """Reset of the dormant units of a sequential network.
 
-    The next layer's biases are left alone, and by default the optimizer's state, as in the paper's experiments.
+    A reset re-initialises the incoming weights of a unit and sets its bias and its outgoing weights to zero. As in the
+    paper's experiments, it changes neither the biases of the next layer nor, by default, the optimizer's state.
 
     Args:
-        net: modules in order, as for `lop.algos.gnt.GnT`.
-        threshold: dormant up to this fraction of the layer's mean activity, 0 and more.
-        reset_period: updates between two resets, 1 and more.
-        opt, clear_optimizer_state: zero that optimizer's state of reset units, as for `lop.algos.gnt.GnT`.
+        net: Modules in order, as for `lop.algos.gnt.GnT`.
+        hidden_activation: Name of the activation, as for `lop.algos.gnt.GnT`.
+        threshold: Fraction of the layer's mean activity up to which a unit is dormant, non-negative.
+        init: Distribution of new weights, as for `lop.algos.gnt.GnT`.
+        device: Ignored.
+        reset_period: Number of updates between two resets, positive.
+        opt: Optimizer of the network; required with `clear_optimizer_state`.
+        clear_optimizer_state: Zero the optimizer's state of reset units.
+
+    Raises:
+        ValueError: If `threshold` or `reset_period` is out of range.
     """
 
     def __init__(
@@ -37,9 +46,9 @@ class ReDo:
         clear_optimizer_state: bool = False,
     ):
         if threshold < 0:
-            raise ValueError(f"Invalid threshold: {threshold} (allowed: 0 and more)")
+            raise ValueError(f"threshold must be non-negative, got {threshold!r}")
         if reset_period < 1:
-            raise ValueError(f"Invalid reset_period: {reset_period} (allowed: 1 and more)")
+            raise ValueError(f"reset_period must be positive, got {reset_period!r}")
         self.threshold, self.reset_period = threshold, reset_period
         self.opt, self.clear_optimizer_state = opt, clear_optimizer_state
         self.layers = hidden_layers(net)
@@ -48,7 +57,14 @@ class ReDo:
 
     @torch.no_grad()
     def replace_units(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Count one update with these hidden activations; returns the indices of the units reset, a tensor a layer."""
+        """Count one update, and reset dormant units if a reset is due.
+
+        Args:
+            features: Activations of each layer as the next layer receives them.
+
+        Returns:
+            Indices of the reset units, one tensor per layer.
+        """
         self.steps_since_last_redo += 1
         if self.steps_since_last_redo < self.reset_period:
             return [torch.empty(0, dtype=torch.long, device=layer.device) for layer in self.layers]
@@ -66,7 +82,9 @@ class ReDo:
         return torch.where(activity <= self.threshold * activity.mean())[0]
 
     def state_dict(self) -> dict:
+        """Return the number of updates since the last reset."""
         return {"steps_since_last_redo": self.steps_since_last_redo}
 
     def load_state_dict(self, state: dict) -> None:
+        """Restore what `state_dict` returned."""
         self.steps_since_last_redo = state["steps_since_last_redo"]

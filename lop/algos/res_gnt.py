@@ -1,13 +1,14 @@
-"""Generate-and-test for residual networks, in the published signature.
+"""Generate-and-test for residual networks, with the published signature.
 
-What differs from `lop.algos.gnt`:
+It differs from `lop.algos.gnt` as follows:
 
-- the outgoing weights of a convolution are those of the next convolution in order; the connections around blocks, and
-  the 1x1 convolutions in them, are left alone;
-- a unit's activity is (1 - eta) times the *sum* of mean|h| over all steps, never decayed and never reset, and its
-  utility that number times mean|w_out|, with the weights of the moment;
-- the rate counts all units of a layer, and fractions of a unit always accumulate;
-- new weights are normal, with standard deviation gain * sqrt(1 / fan_in), and the normalisation of a new unit neutral.
+- The outgoing weights of a convolution are those of the next convolution in order. Skip connections, including their
+  1x1 convolutions, are not changed.
+- A unit's activity is (1 - eta) times the sum of mean|h| over all steps; it neither decays nor is reset. Its utility
+  is this activity times the current mean|w_out|.
+- The replacement rate counts all units of a layer by default, and fractions of a unit always accumulate.
+- New weights are normal with standard deviation gain * sqrt(1 / fan_in); scale, bias and running statistics of a new
+  unit's normalisation are set to their initial values.
 """
 
 from itertools import pairwise
@@ -26,16 +27,19 @@ from lop.nets.numerics import gain
 class ResGnT(GenerateAndTest):
     """Generate-and-test for a residual network such as `lop.nets.torchvision_modified_resnet.ResNet`.
 
+    For arguments that are not listed, see `lop.algos.gnt.GenerateAndTest`.
+
     Args:
-        net: its convolutions and its one linear layer are used in the order of their registration; modules named
-            `downsample` are left out.
-        util_type: `weight` or `contribution`.
-        opt, move_mean_to_bias, clear_optimizer_state: see `lop.algos.gnt.GenerateAndTest`; as published the state of
-            the optimizer is left alone.
-        device: not used: the network's.
-        running_average: compare units by the bias-corrected running utility of `lop.algos.gnt` instead, which allows
-            every utility.
-        others: see `lop.algos.gnt.GenerateAndTest`.
+        net: Network whose convolutions and final linear layer are registered in the order of their use. Modules named
+            `downsample` are ignored.
+        hidden_activation: Name of the activation, whose gain scales new weights.
+        util_type: `weight` or `contribution`; with `running_average` any utility.
+        device: Ignored; the device is that of the network.
+        opt: Optimizer of the network. As in the published code, its state is not cleared by default.
+        running_average: Rank units by the bias-corrected running utility of `lop.algos.gnt` instead.
+
+    Raises:
+        ValueError: If an argument is out of range.
 
     Example::
 
@@ -63,7 +67,7 @@ class ResGnT(GenerateAndTest):
         running_average: bool = False,
     ):
         if not running_average and util_type not in ("weight", "contribution"):
-            raise ValueError(f"Invalid util_type: {util_type!r} (allowed: weight, contribution)")
+            raise ValueError(f"util_type must be weight or contribution, got {util_type!r}")
         layers = layers_in_order(net)
         super().__init__(
             layers,
@@ -81,10 +85,11 @@ class ResGnT(GenerateAndTest):
 
 
 class SummedActivity(UnitStatistics):
-    """The published residual network's statistics: `utility` holds the summed activity."""
+    """Statistics of the published residual network; `utility` contains the summed activity."""
 
     @torch.no_grad()
     def update(self, h: Tensor) -> None:
+        """Update ages, mean activations and summed activities by a batch of activations h."""
         h = precise(h)
         self.ages += 1
         if self.track_mean:
@@ -93,17 +98,19 @@ class SummedActivity(UnitStatistics):
             self.utility.add_(self.layer.per_unit(self.layer.activity(h)), alpha=1 - self.decay_rate)
 
     def corrected_utility(self) -> Tensor:
+        """Return the utilities (units,) by which units are ranked, with the current weights."""
         outgoing = self.layer.per_unit(self.layer.outgoing_magnitude())
         return outgoing * self.utility if self.measure.activity else outgoing
 
     def forget(self, units: Tensor) -> None:
+        """Reset ages and mean activations of `units` (indices), but not their summed activity."""
         activity = self.utility[units]
         super().forget(units)
         self.utility[units] = activity
 
 
 def layers_in_order(net: nn.Module) -> list[HiddenLayer]:
-    """Hidden layers of a residual network, from one convolution to the next."""
+    """Return the hidden layers of a residual network, from one convolution to the next."""
     modules = [
         module
         for name, module in net.named_modules()
@@ -115,6 +122,6 @@ def layers_in_order(net: nn.Module) -> list[HiddenLayer]:
 
 
 def normal_draw(layer: HiddenLayer, activation: str) -> Draw:
-    """Draws incoming weights (n, fan_in) for n new units of `layer`."""
+    """Return a function that draws normal incoming weights (n, fan_in) for n new units."""
     std = gain(activation) * sqrt(1 / layer.fan_in)
     return lambda n: torch.empty(n, layer.fan_in).normal_(std=std)

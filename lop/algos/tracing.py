@@ -1,8 +1,8 @@
-"""Finds the hidden layers of anybody's network: which module feeds which, read off its traced forward pass.
+"""Find the hidden layers of any network by tracing its forward pass.
 
-A unit can be replaced when all that it does passes through its outgoing weights: between the layer that computes it and
-the layers that use it, every operation must act on each unit alone (an activation, normalisation, dropout, pooling,
-flattening). Units that are added to something, as on a residual stream, or mixed by attention, are left out.
+A unit can be replaced if everything it does passes through its outgoing weights: between the layer that computes it and
+the layers that use it, each operation must act on each unit separately (activation, normalisation, dropout, pooling,
+flattening). Units that are added to others, as in residual streams, or mixed by attention, are left out.
 """
 
 from collections import Counter
@@ -42,15 +42,16 @@ SHAPE_ATTRIBUTES = {"shape", "ndim", "device", "dtype"}
 
 
 class Tracer(fx.Tracer):
-    """Stops at torch's own modules, and at normalisations wherever they are defined."""
+    """Tracer that does not enter PyTorch's own modules or normalisations, wherever these are defined."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether a module is recorded as a single operation."""
         return isinstance(m, NORMALISATIONS) or super().is_leaf_module(m, module_qualified_name)
 
 
 @dataclass
 class Path:
-    """What lies between a layer and the layers that use its outputs."""
+    """Modules between a layer and the layers that use its outputs."""
 
     consumers: list[str] = field(default_factory=list)
     norms: list[nn.Module] = field(default_factory=list)
@@ -59,22 +60,29 @@ class Path:
 
 
 def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str, str]]:
-    """Hidden layers of `net` by the name of the module that computes their units, and why other layers are left out.
+    """Find the hidden layers whose units can be replaced.
+
+    Args:
+        net: Network.
+
+    Returns:
+        The hidden layers by the name of the module that computes their units, and the reasons why other layers are left
+        out, by the name of their module.
 
     Raises:
-        ValueError: the forward pass cannot be traced by `torch.fx` (it depends on data, say).
+        ValueError: If `torch.fx` cannot trace the forward pass, for example because it depends on data.
     """
     net = uncompiled(net)
     modes = {module: module.training for module in net.modules()}
     try:
-        net.train()  # it may have other outputs in evaluation
+        net.train()  # the forward pass may differ in evaluation mode
         arguments = signature(net.forward).parameters.values()
         defaults = {p.name: p.default for p in arguments if p.default is not p.empty}
         graph = Tracer().trace(net, concrete_args=defaults or None)
-    except Exception as error:  # whatever a forward pass may raise when it meets a symbol
+    except Exception as error:  # a forward pass may raise any exception on symbolic values
         raise ValueError(
-            f"Invalid net: torch.fx cannot trace {type(net).__name__}.forward ({error}); "
-            "name the hidden layers yourself: layers=[(incoming, outgoing), ...]"
+            f"net must be traceable by torch.fx, got {type(net).__name__}.forward ({error}); "
+            "otherwise, pass layers=[(incoming, outgoing), ...]"
         ) from error
     finally:
         for module, training in modes.items():
@@ -97,7 +105,7 @@ def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str
 
 
 def _uses(graph: fx.Graph, net: nn.Module, modules: dict[str, nn.Module]) -> Counter:
-    """How often each parameter is used, by whatever module or by its name."""
+    """Return the number of uses of each parameter, by modules or by name."""
     uses: Counter = Counter()
     for node in graph.nodes:
         if node.op == "call_module":
@@ -109,7 +117,7 @@ def _uses(graph: fx.Graph, net: nn.Module, modules: dict[str, nn.Module]) -> Cou
 
 
 def follow(start: fx.Node, modules: dict[str, nn.Module]) -> Path:
-    """Everything that the outputs of `start` pass through up to the next layers with weights."""
+    """Return the path of the outputs of `start` up to the next layers with weights."""
     path, seen, ahead = Path(), {start}, [start]
     while ahead:
         for user in ahead.pop().users:
@@ -136,7 +144,17 @@ def follow(start: fx.Node, modules: dict[str, nn.Module]) -> Path:
 
 
 def hidden_layer(name: str, path: Path, modules: dict[str, nn.Module], uses: Counter) -> HiddenLayer:
-    """The hidden layer at the beginning of `path`; ValueError says why there is none."""
+    """Return the hidden layer between a module and the modules that use its outputs.
+
+    Args:
+        name: Name of the module that computes the units.
+        path: Path of its outputs.
+        modules: All modules of the network by name.
+        uses: Number of uses of each parameter.
+
+    Raises:
+        ValueError: If the units cannot be replaced; the message is the reason.
+    """
     incoming = modules[name]
     if path.blocked_by:
         raise ValueError(path.blocked_by)
@@ -164,8 +182,8 @@ def _shape_only(node: fx.Node) -> bool:
 
 
 def _acts_on_each_unit(node: fx.Node, module: nn.Module | None, incoming: nn.Module) -> bool:
-    """Whether an operation leaves each of the units of `incoming` to itself, and in its place."""
-    space = CONVOLUTIONS.index(type(incoming)) + 1 if type(incoming) in CONVOLUTIONS else 0  # axes of space
+    """Return whether an operation acts on each unit of `incoming` separately and keeps their order."""
+    space = CONVOLUTIONS.index(type(incoming)) + 1 if type(incoming) in CONVOLUTIONS else 0  # spatial axes
     if isinstance(module, POOLING_MODULES):
         return space > 0
     if isinstance(module, nn.Flatten):
@@ -201,12 +219,12 @@ def _torch_functions(name: str) -> Iterator[Any]:
 
 
 def _tensors(node: fx.Node) -> Iterator[fx.Node]:
-    """Arguments that are neither sizes nor numbers."""
+    """Yield the arguments that are tensors, not sizes or numbers."""
     yield from (argument for argument in node.all_input_nodes if not _shape_like(argument))
 
 
 def _shape_like(node: fx.Node) -> bool:
-    """Comes of a tensor's shape: `x.size(0)`, `x.shape[0]`."""
+    """Return whether a node is derived from a tensor's shape, such as `x.size(0)` or `x.shape[0]`."""
     if _shape_only(node):
         return True
     return _name(node) == "getitem" and all(_shape_like(argument) for argument in node.all_input_nodes)

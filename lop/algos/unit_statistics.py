@@ -1,8 +1,8 @@
-"""Ages, utilities and mean activations of a hidden layer's units, kept up to date step by step.
+"""Ages, utilities and mean activations of a hidden layer's units, updated step by step.
 
 With decay rate eta and instantaneous utility y (`lop.algos.utilities`):
 
-    a += 1;    u = eta u + (1 - eta) y;    units are compared by u / (1 - eta^a)
+    a += 1;    u = eta u + (1 - eta) y;    units are ranked by u / (1 - eta^a)
 """
 
 from math import inf
@@ -18,13 +18,13 @@ from lop.algos.utilities import UTILITIES
 
 
 class MatureCounter:
-    """Counts the units of a layer older than a threshold, step by step, and only when their number can have changed."""
+    """Count of a layer's units older than a threshold, recomputed only when it can have changed."""
 
     def __init__(self, threshold: float):
         self.threshold, self.n, self.recount_in = threshold, 0, 0.0
 
     def count(self, statistics: "UnitStatistics") -> int:
-        """To be called once a step."""
+        """Return the number of mature units; call once per step."""
         self.recount_in -= 1
         if self.recount_in <= 0:
             ages = statistics.ages
@@ -35,9 +35,9 @@ class MatureCounter:
 
 
 class Arrays:
-    """Activations, weights and statistics of a plain layer as NumPy sees them, for the compiled update.
+    """NumPy views of a layer's activations, weights and statistics for the compiled update.
 
-    Kept from step to step while the tensors are the same: making them costs as much as the update itself.
+    They are kept while the tensors are the same, because creating them takes as long as the update.
     """
 
     def __init__(self, layer: HiddenLayer):
@@ -48,10 +48,21 @@ class Arrays:
         self.arrays: tuple[Any, ...] = ()
 
     def __reduce__(self):
-        return Arrays, (self.layer,)  # a copy begins with none
+        return Arrays, (self.layer,)  # views are not copied
 
     def of(self, h: Tensor, statistics: "UnitStatistics") -> tuple[Any, ...]:
-        """(h, w_in, w_out, ages, utility, mean activation); () if the compiled update does not take them."""
+        """Return the arrays (h, w_in, w_out, ages, utility, mean activation).
+
+        Args:
+            h: Activations, as the next layer receives them.
+            statistics: Statistics of the layer.
+
+        Returns:
+            The arrays; an empty tuple if the compiled update does not support the tensors.
+
+        Raises:
+            ValueError: If the number of units has changed.
+        """
         if h is not self.h or not self._weights_are_the_same():
             layer = self.layer
             self.h, self.weights = h, (layer.incoming.weight, layer.outgoing[0].weight)
@@ -62,8 +73,8 @@ class Arrays:
             if all(map(runs_compiled, (found, w_in, w_out, *own))):
                 matrices = (found.flatten(0, -2), w_in.flatten(1), w_out.flatten(0, -2))
                 self.arrays = tuple(tensor.detach().numpy() for tensor in (*matrices, *own))
-            if (len(w_in), w_out.shape[-1]) != (layer.units, layer.columns):  # no loop checks bounds
-                raise ValueError(f"Invalid layers: their weights no longer have {layer.units} units")
+            if (len(w_in), w_out.shape[-1]) != (layer.units, layer.columns):  # compiled loops do not check bounds
+                raise ValueError(f"weights must be of {layer.units} units, got {len(w_in)}, {w_out.shape[-1]}")
         return self.arrays
 
     def _weights_are_the_same(self) -> bool:
@@ -76,12 +87,25 @@ class Arrays:
 
 
 def precise(h: Tensor) -> Tensor:
-    """Activations of which means can be taken: those want more than 16 bits."""
+    """Return activations in a dtype in which means can be computed: float32 instead of a 16-bit dtype."""
     return h.float() if h.dtype.itemsize < 4 else h
 
 
 class UnitStatistics(Converted, nn.Module):
-    """Ages, running utilities (both (units,)) and running mean activations (columns,) of one hidden layer."""
+    """Ages, running utilities and running mean activations of one hidden layer.
+
+    Args:
+        layer: Hidden layer.
+        decay_rate: Decay rate of the running means.
+        utility_type: See `lop.algos.utilities`.
+        maturity_threshold: Age in steps above which a unit may be replaced.
+        track_mean: Update mean activations even if the utility does not use them.
+
+    Attributes:
+        ages: Steps since each unit was replaced or created, (units,).
+        utility: Running utilities (units,).
+        mean_activation: Running mean activations (columns,).
+    """
 
     ages: Tensor
     utility: Tensor
@@ -107,7 +131,7 @@ class UnitStatistics(Converted, nn.Module):
         self.register_load_state_dict_post_hook(_after_loading)
 
     def update(self, h: Tensor) -> None:
-        """Take in one batch of activations h, as the outgoing layer receives them."""
+        """Update the statistics by a batch of activations h, as the next layer receives them."""
         if self._arrays and (arrays := self._arrays.of(h, self)):
             from lop.algos.loops import update_statistics  # see `lop.algos.magnitudes`
 
@@ -127,9 +151,9 @@ class UnitStatistics(Converted, nn.Module):
             self.utility.mul_(self.decay_rate).add_(self._instantaneous_utility(h), alpha=1 - self.decay_rate)
 
     def _instantaneous_utility(self, h: Tensor) -> Tensor:
-        """The product y (units,) of `lop.algos.utilities`."""
+        """Return the utilities y (units,) of `lop.algos.utilities`."""
         layer, y, centre = self.layer, torch.ones_like(self.mean_activation), None
-        if self.measure.centred:  # a unit's mean is one number, also where it feeds many inputs
+        if self.measure.centred:  # one mean per unit, even if the unit feeds several inputs
             centre = layer.per_column(layer.per_unit(self.mean_activation) / self.bias_correction())
         if self.measure.activity:
             y *= layer.activity(h, centre)
@@ -139,28 +163,28 @@ class UnitStatistics(Converted, nn.Module):
         return y / layer.incoming_magnitude() if self.measure.incoming else y
 
     def bias_correction(self) -> Tensor:
-        """1 - eta^a, (units,)."""
+        """Return 1 - eta^a, (units,)."""
         return 1 - self.decay_rate**self.ages
 
     def corrected_utility(self) -> Tensor:
-        """Utilities (units,) by which units are compared."""
+        """Return the utilities (units,) by which units are ranked."""
         return self.utility if self.utility_type == "random" else self.utility / self.bias_correction()
 
     @torch.no_grad()
     def least_useful(self, n: int) -> Tensor:
-        """Indices of the n mature units of lowest utility."""
+        """Return the indices of the n mature units of lowest utility."""
         mature = torch.where(self.ages > self.mature.threshold)[0]
         return mature[torch.topk(-self.corrected_utility()[mature], n)[1]]
 
     def forget(self, units: Tensor) -> None:
-        """Start `units` (indices) anew."""
+        """Reset the statistics of `units` (indices)."""
         self.ages[units] = 0
         self.utility[units] = 0
         self.mean_activation.view(self.layer.units, -1)[units] = 0
         self.mature.recount_in = 0
 
     def after_conversion(self, buffers: dict[str, Tensor]) -> None:
-        """Keep 32 bits: 16 could not count to 257."""
+        """Keep 32-bit statistics: bfloat16 cannot represent 257."""
         for name, old in buffers.items():
             new = getattr(self, name)
             if new.dtype.itemsize < 4:
@@ -168,7 +192,7 @@ class UnitStatistics(Converted, nn.Module):
         self.forget_tensors()
 
     def forget_tensors(self) -> None:
-        """Drop what was derived from the tensors; to be called after they have been replaced or overwritten."""
+        """Discard cached values; call after tensors have been replaced or overwritten."""
         self.mature.recount_in = 0
         if self._arrays:
             self._arrays.h = None

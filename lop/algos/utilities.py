@@ -1,7 +1,7 @@
-"""How useful a hidden unit is: the paper's measures of utility.
+"""Utilities of hidden units, as defined in the paper.
 
-Each is a product of up to three factors. With h a unit's activation, mean over the batch, f its running mean, w_in and
-w_out its incoming and outgoing weights:
+Each utility is a product of up to three factors. With activation h, the mean taken over the batch, its running mean f,
+and incoming and outgoing weights w_in and w_out:
 
 | utility                | y                                       |
 |------------------------|-----------------------------------------|
@@ -11,7 +11,7 @@ w_out its incoming and outgoing weights:
 | feature_by_input       | mean|h - f| / mean|w_in|                |
 | weight                 | mean|w_out|                             |
 | adaptation             | 1 / mean|w_in|                          |
-| random                 | uniform noise, drawn anew every step    |
+| random                 | uniform noise, drawn at every step      |
 
 Source: Methods of the paper; Dohare et al. 2021 (arXiv 2108.06325).
 """
@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 
 class Utility(NamedTuple):
-    """The factors that a measure of utility is the product of."""
+    """Factors of a utility."""
 
-    activity: bool = False  # mean|h|, or if `centred` mean|h - f|
+    activity: bool = False  # mean|h|, or mean|h - f| if `centred`
     outgoing: bool = False  # mean|w_out|
     incoming: bool = False  # 1 / mean|w_in|
     centred: bool = False

@@ -1,1 +1,1 @@
-"""Tests of the paper's claims on our figures: config/claims.yaml -> verdicts."""
+"""Tests of the paper's claims on the reproduced figures, as defined in config/claims.yaml."""

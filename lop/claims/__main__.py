@@ -3,7 +3,7 @@
     python -m lop.claims                 # all figures with runs
     python -m lop.claims ed4a fig4a
 
-`snakemake claims` executes the runs first.
+`snakemake claims` executes missing runs first.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from lop.runs.configured import add_options, conditions_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Print the verdicts as a Markdown table; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
         claimed = claimed_figures()
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not found:
             raise InputError(
                 f"no runs of these figures at {options.scale} scale in {shown(options.results)}; "
-                "`snakemake claims` makes them"
+                "`snakemake claims` creates them"
             )
         print(as_markdown(pd.concat(found)))
 
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lop.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures whose claims are tested (default: all)")
     add_options(parser)
     return parser
 

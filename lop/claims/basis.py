@@ -1,6 +1,6 @@
-"""Basis of the verdicts beside the collected tables: the claims, and where the runs come from.
+"""Inputs of the verdicts besides the collected tables: the claims and the origin of the runs.
 
-Snakemake calls this at each start, so nothing is imported here that only judging needs.
+Snakemake imports this module at every start, so it avoids the imports that only the tests of claims need.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from lop.problems import PROBLEMS, first_run
 
 
 class Setting(NamedTuple):
-    """Origin of a table."""
+    """Origin of the runs of a table."""
 
     scale: str
     images: str  # source of the images, "" if the runs use none
@@ -20,9 +20,9 @@ class Setting(NamedTuple):
 
 
 def judged_from(figure: Figure, images: ImageSource) -> dict[str, Any]:
-    """Return everything that the verdicts depend on beside the collected table, as plain JSON values.
+    """Return everything that the verdicts depend on besides the collected table, as plain JSON values.
 
-    These are the claims, the keys of figures.yaml that they refer to, and which runs are as published.
+    These are the claims, the keys of figures.yaml that they refer to, and whether the runs are as published.
     """
     claims = load_claims(figure.name)
     seen = {"curves", "to", "bin", "factor", "unit"}  # keys of a panel that `judge` reads
@@ -44,5 +44,5 @@ def setting_of(figure: Figure, place: int, images: ImageSource) -> Setting:
 
 
 def _parameters(source: Any, scale: str) -> dict[str, Any]:
-    """Return the parameters of a curve's runs without their length, since steps that are not shown have no effect."""
+    """Return the parameters of a curve's runs except their length, since steps beyond the figure have no effect."""
     return first_run(source.problem, source.config, scale, source.setting).identity["parameters"]

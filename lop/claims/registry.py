@@ -28,7 +28,7 @@ CLAIMS = CONFIG / "claims.yaml"
 
 def _is_part(window: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= window[0] < window[1] <= 1:
-        raise ValueError("[from, to], shares of the x axis between 0 and 1")
+        raise ValueError("[from, to], ascending fractions of the x axis between 0 and 1")
     return window
 
 
@@ -37,14 +37,14 @@ class _Model(BaseModel):
 
 
 class Side(_Model):
-    """Mean of a curve in a window."""
+    """Side of a comparison: the mean of a curve in a window."""
 
     curve: str | Whole
     window: Annotated[tuple[Number, Number], AfterValidator(_is_part)]
 
 
 class Claim(_Model):
-    """A statement of the paper about two curves, two windows, or a curve and a number."""
+    """Statement of the paper about two curves, two windows, or a curve and a number."""
 
     says: str = Field(min_length=1)
     panel: str | Whole | None = None
@@ -60,7 +60,7 @@ class Claim(_Model):
     @classmethod
     def _in_order(cls, paper: tuple[float, float] | None, info: ValidationInfo) -> tuple[float, float] | None:
         if paper and info.data.get("higher") and not paper[0] > paper[1]:
-            raise ValueError("[value, value] of `higher` and `lower`, a larger first")
+            raise ValueError("[value, value] of `higher` and `lower`, the larger first")
         return paper
 
     @model_validator(mode="after")
@@ -70,12 +70,12 @@ class Claim(_Model):
             found = ", ".join(sorted(given)) or "none"
             raise ValueError(f"`higher` and `lower`, or `near`, `to` and `within` (found {found})")
         if self.is_level and self.paper:
-            raise ValueError("no `paper` where a side is a number, which is the paper's")
+            raise ValueError("no `paper` if a side is a number, which already is the paper's value")
         return self
 
     @property
     def sides(self) -> tuple[Side, Side | float]:
-        """The side claimed to be higher, or near, and the side that it is compared with."""
+        """The side claimed to be higher or near, and the side that it is compared with."""
         first, second = self.higher or self.near, self.to if self.lower is None else self.lower
         assert first is not None
         assert second is not None
@@ -83,16 +83,17 @@ class Claim(_Model):
 
     @property
     def is_order(self) -> bool:
-        """True if one side is claimed to be higher, false if both are claimed to be alike."""
+        """Whether one side is claimed to be higher; otherwise both are claimed to be alike."""
         return self.higher is not None
 
     @property
     def is_level(self) -> bool:
-        """True if a curve is compared with a number."""
+        """Whether a curve is compared with a number."""
         return not isinstance(self.sides[1], Side)
 
     @property
     def curves(self) -> list[str | int]:
+        """Curves of both sides, by name or position."""
         return [side.curve for side in self.sides if isinstance(side, Side)]
 
 
@@ -100,14 +101,18 @@ def load_claims(name: str, path: Path = CLAIMS) -> list[tuple[int, Claim]]:
     """Return the claims about a figure, each with the position of its panel.
 
     Raises:
-        InputError: a claim is invalid or does not fit the figure at paper scale.
+        InputError: a claim is invalid or refers to a panel or curve that the figure lacks at paper scale.
     """
     figure, entries = load_figure(name, "paper"), read_mapping(path).get(name) or []
     return [(_place(claim, figure, where), claim) for where, claim in _claims(entries, name, path)]
 
 
 def claimed_figures(path: Path = CLAIMS) -> list[str]:
-    """Return the figures with claims, in the order of figures.yaml."""
+    """Return the names of the figures with claims, in the order of figures.yaml.
+
+    Raises:
+        InputError: there are claims about an unknown figure.
+    """
     names, claimed = figure_names(), read_mapping(path)
     for name in claimed:
         if name not in names:
@@ -126,7 +131,7 @@ def _claims(entries: Any, name: str, path: Path) -> Iterator[tuple[str, Claim]]:
 
 
 def _place(claim: Claim, figure: Figure, where: str) -> int:
-    """Return the position of the panel that a claim is about: the only one, or the one with its title or number."""
+    """Return the position of a claim's panel, which is the only one or is given by title or number."""
     panels = figure.curve_panels
     titles = {title: place for place, panel in panels.items() for title in (panel.title, place) if title != ""}
     wanted = next(iter(panels)) if claim.panel is None and len(panels) == 1 else claim.panel

@@ -1,7 +1,8 @@
-"""Comparison of two sets of runs: the mean difference by seed, and the statistics of rliable.
+"""Comparison of two sets of runs: the mean difference paired by seed, and the statistics of rliable.
 
-Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, NeurIPS 2021: interquartile means,
-stratified bootstrap, probability of improvement. With one problem there is one stratum.
+The interquartile mean, the bootstrap and the probability of improvement follow Agarwal et al., "Deep Reinforcement
+Learning at the Edge of the Statistical Precipice", NeurIPS 2021. Their bootstrap is stratified by problem; a comparison
+here has one problem, so one stratum.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,7 @@ DUST = 1e-9  # relative to the largest value; smaller differences are rounding e
 
 
 class Estimate(NamedTuple):
-    """A value and its 95% interval, NaN if there is none."""
+    """A value and its 95% interval, whose ends are NaN if there is none."""
 
     value: float
     low: float
@@ -23,8 +24,17 @@ class Estimate(NamedTuple):
 
 
 def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return first - second for values (n,) without rounding errors: small deviations from 0 or from one another."""
-    with np.errstate(invalid="ignore"):  # values may not be finite
+    """Return `first - second` with rounding errors removed.
+
+    Args:
+        first: array of shape (n,).
+        second: array of shape (n,).
+
+    Returns:
+        Array of shape (n,). Differences below 1e-9 of the largest value become 0, and differences that deviate from
+        one another by less become equal. Values that are not finite are left as they are.
+    """
+    with np.errstate(invalid="ignore"):  # values may be infinite
         found = first - second
     if not len(found) or not np.isfinite(found).all():
         return found
@@ -34,7 +44,11 @@ def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
-    """Return the mean and Student's t interval of values (n,), which unlike a bootstrap is valid for few runs."""
+    """Return the mean and its Student's t interval, which unlike a bootstrap interval is valid for few runs.
+
+    Args:
+        values: array of shape (n,).
+    """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Estimate(mean, np.nan, np.nan)
@@ -43,14 +57,22 @@ def mean_estimate(values: np.ndarray) -> Estimate:
 
 
 def iqm_estimate(values: np.ndarray) -> Estimate:
-    """Return the interquartile mean of values (n,) and its percentile bootstrap interval."""
+    """Return the interquartile mean and its percentile bootstrap interval.
+
+    Args:
+        values: array of shape (n,).
+    """
     return _bootstrapped((values,), _iqm)
 
 
 def improvement_estimate(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """Return the probability that a run of the first kind is higher than one of the second, and its bootstrap interval.
+    """Return the probability that a value of `first` exceeds a value of `second`, and its bootstrap interval.
 
-    Ties count half. The interval is a percentile interval; the values (n,) and (m,) are resampled separately.
+    Ties count half. The interval is a percentile interval; both arrays are resampled independently.
+
+    Args:
+        first: array of shape (n,).
+        second: array of shape (m,).
     """
     return _bootstrapped((first, second), _higher)
 

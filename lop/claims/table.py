@@ -1,4 +1,4 @@
-"""The table of claims: as CSV with all numbers, and as Markdown to read."""
+"""The table of claims, as CSV with all numbers and as Markdown for reading."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,16 @@ HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", 
 
 
 def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.DataFrame:
-    """Return the verdicts on all claims about a figure, one per row, with the fields of `Verdict` as columns."""
+    """Return the verdicts on all claims about a figure.
+
+    Args:
+        figure: definition of the figure.
+        collected: table from `lop.figures.collect.collect`, possibly with runs missing.
+        images: source of the images that the runs used.
+
+    Returns:
+        One row per claim, with the fields of `Verdict` as columns; pairs and estimates are split into several.
+    """
     verdicts = [
         judge(claim, collected, figure, place, setting_of(figure, place, images))
         for place, claim in load_claims(figure.name)
@@ -30,7 +39,7 @@ def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.D
 
 
 def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:
-    """Judge the claims about a figure by its existing runs; return an empty table if there are none."""
+    """Return the verdicts on the claims about a figure from its existing runs; empty if there are no runs."""
     found = [run for run in shown_runs(figure, conditions) if (results / run.spec.path).is_file()]
     return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
 
@@ -55,8 +64,8 @@ def as_markdown(table: pd.DataFrame) -> str:
 LEGEND = (
     "Values are in the units of the figure's axis. Paper, ours: the two sides of the claim. Difference: mean over",
     "seeds of the paired differences, with its 95% interval (Student's t), which decides the verdict. Interquartile",
-    "mean: that of the same differences, bootstrapped. Higher in: probability that the first side in one run is higher",
-    "than the second side in another, in percent, bootstrapped.",
+    "mean: that of the same differences, with a bootstrap interval. Higher in: probability in percent that the first",
+    "side in one run is higher than the second side in another, with a bootstrap interval.",
 )
 
 
@@ -100,7 +109,7 @@ def _with_interval(row: pd.Series, name: str, factor: float = 1) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number as text with three significant digits and all digits before the decimal point."""
+    """Format a number with three significant digits, or as an integer from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -1,8 +1,8 @@
 """Verdicts on claims: reproduced, not reproduced, or undecided at this scale.
 
-A verdict follows from the interval of the mean difference, paired by seed because runs of the same seed share tasks and
-initial weights where possible. Runs that are smaller than the paper's, or learn from other images, can confirm a
-phenomenon but neither refute it nor determine its size.
+A verdict follows from the interval of the mean difference. Differences are paired by seed, because runs with the same
+seed share tasks and initial weights where possible. Runs whose parameters or images differ from the paper's can confirm
+the direction of a difference, but neither refute it nor determine its size.
 """
 
 from typing import Any, NamedTuple
@@ -18,22 +18,22 @@ from lop.figures.registry import Figure, Panel
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 UNDECIDED = "undecided at this scale"
-ENOUGH = 0.5  # fraction of the paper's difference; data that exclude it do not reproduce the claim
+ENOUGH = 0.5  # required fraction of the paper's difference; a claim is not reproduced if the interval lies below it
 
 
 class Verdict(NamedTuple):
-    """One row of the table of claims; values in the figure's units."""
+    """A row of the table of claims, in the units of the figure."""
 
     figure: str
     claim: str
     scale: str
     images: str  # source of the images, "" if the runs use none
     paper: tuple[float, float] | None  # the paper's values of the two sides
-    first: float  # ours
+    first: float  # our values of the two sides
     second: float
-    difference: Estimate  # first - second, by seed
-    iqm: Estimate  # interquartile mean of the same
-    improvement: Estimate  # probability that a run's first is higher than a run's second
+    difference: Estimate  # mean of first - second, paired by seed
+    iqm: Estimate  # interquartile mean of the same differences
+    improvement: Estimate  # probability that the first side of a run is higher than the second side of another
     n: int  # number of seeds with both sides
     verdict: str
     why: str
@@ -48,6 +48,9 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
         figure: figure of the table.
         place: position of the panel.
         setting: origin of the runs.
+
+    Returns:
+        The verdict with its estimates; NaN where values are missing or not finite.
     """
     panel = figure.curve_panels[place]
     rows = collected[collected["panel"] == place]
@@ -73,7 +76,7 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
 
 
 def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:
-    """Return the verdict and the reason why it is undecided or qualified."""
+    """Return the verdict and why it is negative, undecided or restricted; an empty reason otherwise."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0
     if shown < claim.needs:
@@ -87,7 +90,7 @@ def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray,
         return UNDECIDED, "values of a run are not finite"
     smaller = "" if setting.as_published else "its direction; runs are not the paper's"
     mean = mean_estimate(by_seed)
-    if claim.is_order and not np.ptp(by_seed):  # without spread there is no interval
+    if claim.is_order and not np.ptp(by_seed):  # an interval without width decides nothing
         return UNDECIDED, "all differences are equal"
     if claim.is_order:
         return _order(claim, mean, smaller)

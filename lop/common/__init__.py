@@ -1,1 +1,1 @@
-"""Helpers for all layers: errors, files, locks, paths, digests of source code."""
+"""Helpers for all packages: errors, files, locks, paths, and digests of source code."""

@@ -1,4 +1,4 @@
-"""Every use of private parts of Snakemake; `lop._compat` has those of the libraries that experiments use."""
+"""All uses of private parts of Snakemake; `lop._compat` contains those of the libraries that experiments use."""
 
 from typing import Any
 
@@ -17,6 +17,6 @@ def lift_default_job_rate_limit(workflow: Any) -> None:
 def keeps_files_in_storage(workflow: Any) -> bool:
     """Return whether Snakemake was given a default storage provider, from which every input of a job is fetched.
 
-    A workflow has no public way to ask. Known good: Snakemake 9.27.
+    Snakemake has no public API for this. Tested with version 9.27.
     """
     return bool(workflow.storage_settings.default_storage_provider)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
-EXIT_NOT_READ = 141  # as of a program killed by SIGPIPE
+EXIT_NOT_READ = 141  # exit status of a program killed by SIGPIPE
 
 
 class InputError(Exception):
@@ -15,9 +15,9 @@ class InputError(Exception):
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Run a block; an InputError becomes one line on standard error and exit status 2.
+    """Report an InputError in the block as one line on standard error, and exit with status 2.
 
-    A closed standard output, as after `| head`, ends the process silently with status 141.
+    If standard output is closed, as by `| head`, exit silently with status 141.
     """
     try:
         yield

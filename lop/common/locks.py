@@ -49,14 +49,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder if no other process does; yield whether this process may use the folder."""
+    """Try to lock a folder without waiting; yield whether this process may use the folder."""
     lock = FileLock(folder / NAME, fallback_to_soft=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         yield False
         return
-    except (NotImplementedError, OSError):  # no locks here, or a folder that cannot be written: nothing holds it
+    except (NotImplementedError, OSError):  # no locks, or a read-only folder: no process holds it
         yield True
         return
     try:

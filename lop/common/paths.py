@@ -15,7 +15,7 @@ CONFIG = PROJECT / "config"
 
 
 def above(path: Path, below: Path) -> Path:
-    """Return the folder in which `path` is `below`: `/disk/data` for `/disk/data/original/mnist` and `original/mnist`.
+    """Remove `below` from the end of `path`: `/disk/data/original/mnist` and `original/mnist` give `/disk/data`.
 
     If the workflow's files are kept in a Snakemake storage, only Snakemake knows their local paths.
 
@@ -32,7 +32,7 @@ def above(path: Path, below: Path) -> Path:
 
 
 def shown(path: Path) -> str:
-    """Return a path for use in messages: relative to the current folder if it is below it."""
+    """Return a path for use in messages: relative to the current folder if inside it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -6,14 +6,14 @@ from itertools import groupby
 
 
 def ranges(numbers: Iterable[int], separator: str = ", ") -> str:
-    """Return integers as text: `0-3, 7` for 0, 1, 2, 3, 7."""
+    """Format integers as text: 0, 1, 2, 3, 7 give `0-3, 7`."""
     steps = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
     runs = [[n for _, n in run] for _, run in steps]
     return separator.join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def numbers_of(text: str) -> list[int]:
-    """Return the integers that a text denotes: 0, 1, 2, 3, 7 for `0-3,7`.
+    """Parse text such as `0-3,7` into integers: 0, 1, 2, 3, 7.
 
     Raises:
         ValueError: the text is malformed, or a range in it ends before it begins.
@@ -22,6 +22,6 @@ def numbers_of(text: str) -> list[int]:
     for part in text.split(","):
         matched = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part.strip())
         if not matched or int(matched[2] or matched[1]) < int(matched[1]):
-            raise ValueError(f"Invalid numbers: {text!r} (allowed: for example 7, 0-9 or 0-3,7)")
+            raise ValueError(f"numbers must be integers and ranges such as 7, 0-9 or 0-3,7, got {text!r}")
         numbers += range(int(matched[1]), int(matched[2] or matched[1]) + 1)
     return numbers

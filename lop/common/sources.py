@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from lop.common.paths import ROOT
 
 PACKAGE = "lop"
-PLUMBING = ("lop.common", "lop.runs")  # packages that experiments may import without affecting their identity
+PLUMBING = ("lop.common", "lop.runs")  # packages whose code does not affect the identity of runs
 ASSETS = "assets/*.xml"  # files in the folder of a package that are treated as its code
 Definition = TypeVar("Definition", ast.ClassDef, ast.FunctionDef)
 Position = tuple[int, int]  # line and byte, from 0

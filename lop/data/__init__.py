@@ -1,1 +1,1 @@
-"""The images that problems learn from: built-in ones drawn from fonts, and the originals; both in the same files."""
+"""Image sets that problems learn from: built-in images drawn from fonts, and the original data sets."""

@@ -1,4 +1,4 @@
-"""python -m lop.data mnist: make the files of a set by hand; the workflow's rules do the same."""
+"""Command line that creates the files of an image set, such as `python -m lop.data mnist`."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lop.runs.configured import configured
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and make the set; bad input ends with one line and status 2."""
+    """Create the set that the command line selects; report bad input in one line and exit with status 2."""
     with told_in_one_line():
         given = _parser().parse_args(argv)
         supplied = Path(given.folder) if given.folder else None
@@ -29,27 +29,36 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lop.data", description="make the files of a set of images")
+    parser = argparse.ArgumentParser(prog="python -m lop.data", description="create the files of an image set")
     parser.add_argument("set", choices=SETS)
-    parser.add_argument("--source", choices=SOURCES, default="glyphs", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of built-in images; default: %(default)s")
+    parser.add_argument("--source", choices=SOURCES, default="glyphs", help="source (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the images (default: %(default)s)")
     parser.add_argument(
-        "--classes", default=f"0-{IMAGENET_CLASSES - 1}", help="of imagenet: 7, 0-9, or 0-3,7; default: %(default)s"
+        "--classes",
+        default=f"0-{IMAGENET_CLASSES - 1}",
+        help="classes of imagenet, such as 7, 0-9 or 0-3,7 (default: %(default)s)",
     )
-    parser.add_argument("--folder", default="", help="take the originals from here instead of the network")
-    parser.add_argument("--output", type=Path, help="one of the files that are to be made, instead of --data")
+    parser.add_argument("--folder", default="", help="folder with your copy of the original data sets")
+    parser.add_argument("--output", type=Path, help="one of the files to create, instead of --data")
     parser.add_argument(
-        "--data", type=Path, default=PROJECT / configured().data.sets, help="where sets lie; default: %(default)s"
+        "--data",
+        type=Path,
+        default=PROJECT / configured().data.sets,
+        help="folder of all image sets (default: %(default)s)",
     )
     return parser
 
 
 def classes_of(text: str) -> list[int]:
-    """`7`, `0-9`, or `0-3,7`; the last one of a range included."""
+    """Parse class numbers such as `7`, `0-9` or `0-3,7`; ranges include their last number.
+
+    Raises:
+        InputError: the text is malformed.
+    """
     try:
         return numbers_of(text)
     except ValueError:
-        raise InputError(f"--classes: found {text!r}, allowed: one like 7, or some like 0-9 or 0-3,7") from None
+        raise InputError(f"--classes: found {text!r}, allowed: numbers and ranges such as 7, 0-9 or 0-3,7") from None
 
 
 if __name__ == "__main__":

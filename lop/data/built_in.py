@@ -1,4 +1,8 @@
-"""The built-in sets as files, in the originals' formats. What is imported here is what they are stale by."""
+"""Files of the built-in sets, in the formats of the original data sets.
+
+The folder of a built-in set is named by a digest of its seed and of the code of this module and its imports (see
+`lop.data.sets`).
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,20 +12,30 @@ import numpy as np
 from lop.data.formats import CLASS_SHAPE, write_class, write_idx, write_records
 from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
 
-BLOCK = 1000  # images that share a random stream; each class comes equally often among them
+BLOCK = 1000  # images per random stream; every class is equally frequent among them
 PARTS = {"train": 0, "test": 1}
-CENTRE = np.float32(0.46)  # mean of IMAGENET's pixels in each channel, of 1
+CENTRE = np.float32(0.46)  # mean of each channel over the images of IMAGENET, on a scale from 0 to 1
 
 
 def block(look: Look, seed: int, part: str, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (1000, channels, side, side) and labels (1000,) of one block of a part, uint8."""
+    """Draw one block of images.
+
+    Args:
+        look: image distribution of the set.
+        seed: seed of the set.
+        part: `train` or `test`.
+        index: number of the block within the part.
+
+    Returns:
+        Images (1000, channels, side, side) and labels (1000,), both uint8.
+    """
     rng = stream(look, seed, PARTS[part], index)
     labels = rng.permutation(BLOCK) % len(look.characters)
     return images(look, labels, rng), labels.astype(np.uint8)
 
 
 def write_mnist(folder: Path, seed: int) -> None:
-    """60,000 and 10,000 digits, 28 by 28, as MNIST's four files; the part that is called t10k last."""
+    """Write 60,000 training and 10,000 test digits of 28 by 28 pixels as the four files of MNIST."""
     for name, part, count in (("train", "train", 60_000), ("t10k", "test", 10_000)):
         blocks = [block(MNIST, seed, part, index) for index in range(count // BLOCK)]
         write_idx(folder / f"{name}-images-idx3-ubyte.gz", np.concatenate([x for x, _ in blocks])[:, 0])
@@ -29,7 +43,7 @@ def write_mnist(folder: Path, seed: int) -> None:
 
 
 def write_cifar100(folder: Path, seed: int) -> None:
-    """50,000 and 10,000 characters, 32 by 32 in three channels, as CIFAR-100's train.bin and test.bin."""
+    """Write 50,000 training and 10,000 test images of 3 by 32 by 32 as train.bin and test.bin of CIFAR-100."""
 
     def records(part: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for index in range(count // BLOCK):
@@ -41,11 +55,11 @@ def write_cifar100(folder: Path, seed: int) -> None:
 
 
 def class_images(number: int, seed: int, count: int = CLASS_SHAPE[0]) -> np.ndarray:
-    """The first `count` images of one of 1,000 classes: float32 (count, 3, 32, 32), centred, between -1 and 1."""
+    """Draw the first `count` images of one of 1,000 classes: float32 (count, 3, 32, 32), centred, in [-1, 1]."""
     x = images(IMAGENET, np.full(CLASS_SHAPE[0], number), stream(IMAGENET, seed, number))[:count]
     return x.astype(np.float32) / np.float32(255) - CENTRE
 
 
 def write_imagenet_class(folder: Path, number: int, seed: int) -> None:
-    """One class as classes/<number>.npy."""
+    """Write the images of one class to classes/<number>.npy."""
     write_class(folder / "classes" / f"{number}.npy", class_images(number, seed))

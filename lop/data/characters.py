@@ -1,8 +1,8 @@
-"""Which characters stand for the classes."""
+"""Characters that represent the classes of the built-in sets."""
 
 DIGITS = "0123456789"
 
-# 20 coarse classes of 5: digits, Latin, Greek, Cyrillic, signs.
+# 20 coarse classes of 5 characters each: digits, Latin, Greek, Cyrillic, symbols.
 GROUPS = (
     "01234",
     "56789",
@@ -26,8 +26,8 @@ GROUPS = (
     "+=<>*",
 )
 
-# In order of code points within a script, those of DejaVu Sans whose shapes differ from all that stand before them:
-# centred and scaled to one size, by 14.8 of 255 in the mean of a 16 by 16 picture at least.
+# Characters of DejaVu Sans, by code point within each script. Each one differs from all earlier ones: centred and
+# scaled to the same size, by at least 14.8 of 255 on average over a 16 by 16 image.
 THOUSAND = (
     "0123457ABCDEHJKMNPQRUVWXYZabdefkmnoqrsΣΦΨΩάέήαβεικλμνπςστφψωДЖЙЛУЧШЩЪЫЮЯгинфцыьэя\"#$%&'*+,-.<=>@^`~£"
     "¤©ª«±´¶¸»¼ÆÐÒ×ØÞßâæëðøĀąĆďđĢĥħĶŁŃŅňŉŒŔŚŴŹƁƄƊƋƏƓƕƘƝơƢƣƤƨƯƱƳƷƸƺƾǄǈǊǢǣǤǥǱǲǶǿȡȢȣȤȲȵȸȹȻȾȿɂɃɆɊɍɐɕɘɚɞɢɤɰɱɲɷ"

@@ -1,4 +1,4 @@
-"""SHA-256 of files: the originals' known ones, those pinned on first use, and the digests that runs depend on."""
+"""SHA-256 checksums of files: known ones, ones pinned on first use, and digests recorded with runs."""
 
 import gzip
 import hashlib
@@ -23,65 +23,82 @@ CACHE = ".digests.json"
 
 
 def sha256(path: Path) -> str:
-    """Of a file as it lies there."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict:
-    """The mapping in a small file of ours; empty where there is none yet."""
+    """Return the mapping in a JSON file; an empty one if the file does not exist.
+
+    Raises:
+        InputError: the file is not valid JSON or not a mapping.
+    """
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{shown(path)}: not valid JSON: {error}; delete it to start anew") from None
+        raise InputError(f"{shown(path)}: not valid JSON: {error}; delete it to start again") from None
     if not isinstance(content, dict):
-        raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: names and their checksums")
+        raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: a mapping of names to checksums")
     return content
 
 
 def write_json(path: Path, content: dict) -> None:
+    """Write a mapping to a JSON file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 class Checksums:
-    """What files have to be: the known checksums, and for others what they were when first seen, kept in `pins`."""
+    """Expected checksums of files.
+
+    Args:
+        pins: JSON file with the checksums of files that were pinned on first use.
+        known: {name: SHA-256} of published files; takes precedence over `pins`.
+    """
 
     def __init__(self, pins: Path, known: dict[str, str] = KNOWN):
         self.pins, self.known = pins, known
 
     def of(self, name: str) -> str | None:
-        """The checksum that a file of that name has to have, if any."""
+        """Return the expected checksum of a file by its name; None if there is none."""
         return self.known.get(name) or read_json(self.pins).get(name)
 
     def check(self, path: Path, name: str) -> None:
-        """Refuse a file whose checksum is not the one that it has to have, if any; InputError says what was found."""
+        """Check a file against its expected checksum, if there is one.
+
+        Raises:
+            InputError: the checksums differ.
+        """
         expected = self.of(name)
         if expected is not None and (found := sha256(path)) != expected:
             why = "" if name in self.known else f", as in {shown(self.pins)}"
             raise InputError(f"{shown(path)}: found sha256 {found}, allowed: {expected}{why}")
 
     def pin(self, path: Path, name: str) -> None:
-        """Allow only the present content of a valid file from now on, unless its checksum is known already."""
+        """Store the checksum of a valid file as the expected one, unless it already has an expected one."""
         self.pin_all({name: path})
 
     def pin_all(self, files: dict[str, Path]) -> None:
-        """Do the same for several files, by name."""
+        """Pin several files, given as {name: path}; see `pin`."""
         found = {name: sha256(path) for name, path in files.items() if self.of(name) is None}
         if found:
             write_json(self.pins, {**read_json(self.pins), **found})
             (name, digest), *others = found.items()
             more = f" (and {len(others)} more files)" if others else ""
-            print(f"{name}: sha256 {digest}{more}, the only one allowed from now on: {shown(self.pins)}", flush=True)
+            print(f"{name}: sha256 {digest}{more}, pinned as the only one allowed in {shown(self.pins)}", flush=True)
 
 
 def content_digest(files: Iterable[Path]) -> str:
-    """One digest of the names and the contents of files, unpacked where they are gzipped.
+    """Return one digest of the names and the decompressed contents of files.
 
-    Each file's own is kept in its folder's .digests.json, by size and time of change, and not computed twice where that
-    can be written. InputError if a file is missing or cannot be unpacked.
+    The digests of single files are cached in .digests.json in their folder, if it is writable, and computed again only
+    when the size or a timestamp of the file changes.
+
+    Raises:
+        InputError: a file is missing or cannot be decompressed.
     """
     parts: dict[str, str] = {}
     paths = sorted(files)

@@ -1,6 +1,6 @@
-"""Files from the network: several addresses, cut-off transfers that go on, checksums.
+"""Downloads with mirrors, resumed transfers and checksums.
 
-urllib rather than pooch, which has neither mirrors nor resuming.
+Based on urllib, because pooch supports neither mirrors nor resumed transfers.
 """
 
 import http.client
@@ -22,11 +22,11 @@ from lop.common.paths import shown
 from lop.data.checksums import Checksums, sha256
 
 PIECE = 2**18  # bytes read at a time
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be gone at the next attempt
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP status codes that are worth a retry
 
 
 class _Failed(Exception):
-    """An attempt that did not bring the whole file; `again` says if another one at the same address may."""
+    """Incomplete attempt; `again` says whether a retry at the same address may succeed."""
 
     def __init__(self, why: str, again: bool):
         super().__init__(why)
@@ -35,21 +35,30 @@ class _Failed(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to try; times in seconds."""
+    """Retries and timeouts; times in seconds."""
 
-    attempts: int = 6  # at one address, without a byte more than before
+    attempts: int = 6  # consecutive attempts at one address without any new data
     backoff: float = 1.0  # before the second attempt; doubled before each further one
-    timeout: float = 30.0  # without any data
+    timeout: float = 30.0  # time without any data
 
 
 def download(
     name: str, urls: Sequence[str], target: Path, checksums: Checksums, patience: Patience = Patience()
 ) -> None:
-    """Bring the file `name` from the first of `urls` that has it whole.
+    """Download a file from the first address that provides it completely.
 
-    Nothing is asked for if `target` is there with its known checksum. What has arrived lies in `<target>.part` until
-    its checksum, if one is known, is found good; the next call goes on from there. InputError, in one line with each
-    address and what went wrong there, if none has it; at once if a file here cannot be written.
+    If `target` exists and has its expected checksum, nothing is requested. Data is received in `<target>.part`, which
+    is renamed to `target` once its checksum, if one is known, is correct. A later call continues a partial download.
+
+    Args:
+        name: name of the file, for `checksums` and messages.
+        urls: addresses, tried in this order.
+        target: path of the downloaded file.
+        checksums: expected checksums by name.
+        patience: retries and timeouts.
+
+    Raises:
+        InputError: no address provides the file, with the reason for each of them; or a local file cannot be written.
     """
     if target.is_file() and checksums.of(name) == sha256(target):
         return
@@ -67,7 +76,7 @@ def download(
 
 
 def _keep(name: str, part: "Partial", checksums: Checksums, once_more: Callable[[], None]) -> None:
-    """Give a checked file its name. One put together from several transfers may hold two versions: it gets one more."""
+    """Verify a download and rename it; retry once if it is pieced together, possibly from two versions of the file."""
     pieced = part.pieced
     try:
         _check(name, part, checksums)
@@ -89,7 +98,7 @@ def _check(name: str, part: "Partial", checksums: Checksums) -> None:
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """A disk that is full is no matter of the network's, and no address helps."""
+    """Report a failed write, such as on a full disk, as an InputError: no other address would help."""
     try:
         yield
     except OSError as error:
@@ -97,7 +106,13 @@ def _written(path: Path) -> Iterator[None]:
 
 
 class Partial:
-    """What has arrived of a file, and the server's tag of its version; InputError if that cannot be written."""
+    """Partial download: the data received so far and the server's tag of the file's version.
+
+    All methods that write raise an InputError if they cannot.
+
+    Args:
+        target: path of the complete file.
+    """
 
     def __init__(self, target: Path):
         self.target = target
@@ -107,13 +122,16 @@ class Partial:
 
     @property
     def size(self) -> int:
+        """Number of bytes received so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     @property
     def tag(self) -> str:
+        """ETag of the version that is being downloaded; empty if the server gives none."""
         return self.tag_path.read_text() if self.tag_path.exists() else ""
 
     def begin(self, tag: str) -> None:
+        """Start an empty download of the version with the given tag."""
         self.drop()
         with _written(self.path):
             with atomic_file(self.tag_path) as temporary:
@@ -121,16 +139,19 @@ class Partial:
             self.path.touch()
 
     def add(self, piece: bytes) -> None:
+        """Append received data."""
         with _written(self.path), open(self.path, "ab") as file:
             file.write(piece)
 
     def drop(self) -> None:
+        """Delete the received data."""
         with _written(self.path):
             self.path.unlink(missing_ok=True)
             self.tag_path.unlink(missing_ok=True)
         self.pieced = False
 
     def finish(self) -> None:
+        """Sync the data to disk and rename it to the target."""
         with _written(self.target):
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
@@ -139,7 +160,7 @@ class Partial:
 
 
 def _from_one(url: str, part: Partial, patience: Patience, known: bool) -> None:
-    """Fill `part` from one address. Without a known checksum only a version with a tag is gone on with."""
+    """Complete `part` from one address; without a known checksum, continue only a version that has a tag."""
     with _written(part.path):
         part.path.parent.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -154,12 +175,12 @@ def _from_one(url: str, part: Partial, patience: Patience, known: bool) -> None:
             if not error.again or failed >= patience.attempts:
                 raise
             wait = patience.backoff * 2 ** (failed - 1)
-            print(f"{url}: {error}; trying again in {wait:g} s", file=sys.stderr, flush=True)
+            print(f"{url}: {error}; retrying in {wait:g} s", file=sys.stderr, flush=True)
             time.sleep(wait)
 
 
 def _attempt(url: str, part: Partial, timeout: float) -> None:
-    """One request for what is missing; _Failed if the file is not whole afterwards."""
+    """Request the missing data once; raise _Failed if the file is still incomplete."""
     start = part.size
     headers = {"User-Agent": "lop"}
     if start:
@@ -181,10 +202,10 @@ def _why(error: Exception) -> str:
 
 
 def _nothing_missing(content_range: str, part: Partial) -> None:
-    """A server that has nothing after what is there: it is all, unless it is of another version."""
+    """Accept that the server has no further data if the sizes agree; otherwise it has another version."""
     if content_range != f"bytes */{part.size}":
         part.drop()
-        raise _Failed("what had arrived is no part of the file that is there now", True)
+        raise _Failed("the partial download does not match the file on the server", True)
     part.pieced = True
 
 
@@ -199,7 +220,7 @@ def _receive(url: str, response: http.client.HTTPResponse, part: Partial, start:
         part.begin(_tag(response))
     else:
         part.drop()
-        raise _Failed(f"status {response.status} for another part than was asked for", True)
+        raise _Failed(f"status {response.status} with a range that was not requested", True)
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdigit() else None
     progress = Progress(part.target.name, start, total)
@@ -210,17 +231,23 @@ def _receive(url: str, response: http.client.HTTPResponse, part: Partial, start:
         part.add(piece)
         progress.tell(part.size)
     if total is not None and part.size < total:
-        raise _Failed(f"cut off after {part.size:,} of {total:,} bytes", True)
+        raise _Failed(f"interrupted after {part.size:,} of {total:,} bytes", True)
 
 
 def _tag(response: http.client.HTTPResponse) -> str:
-    """A strong validator, as If-Range takes it, or nothing."""
+    """Return the ETag if it is strong, as If-Range requires, else an empty string."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else ""
 
 
 class Progress:
-    """How much of a file is there: a line that renews itself on a terminal, else a line every ten seconds."""
+    """Progress of a download: one line that is redrawn on a terminal, or a new line every ten seconds.
+
+    Args:
+        name: name of the file.
+        start: bytes received earlier.
+        total: size of the file in bytes; None if unknown.
+    """
 
     def __init__(self, name: str, start: int, total: int | None):
         self.name, self.start, self.total = name, start, total
@@ -228,6 +255,7 @@ class Progress:
         self.begin = self.told = time.monotonic()
 
     def tell(self, here: int) -> None:
+        """Report the number of bytes received, if a line is due or the download is complete."""
         now = time.monotonic()
         done = here == self.total
         if now - self.told < (0.2 if self.live else 10) and not done:

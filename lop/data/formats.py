@@ -1,6 +1,6 @@
-"""The originals' file formats: MNIST's idx, CIFAR-100's binary records, and one .npy file a class of ImageNet.
+"""File formats of the original data sets: MNIST's idx, CIFAR-100's binary records, one .npy file per ImageNet class.
 
-What is read is checked before it is used; an InputError names the file, what was found and what is allowed.
+Contents are validated when they are read; an InputError names the file, the found and the allowed value.
 """
 
 import gzip
@@ -16,20 +16,20 @@ from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import shown
 
-IDX_MAGIC = {1: 2049, 3: 2051}  # of unsigned bytes, by the number of axes
+IDX_MAGIC = {1: 2049, 3: 2051}  # magic number of unsigned bytes, by number of axes
 CIFAR_RECORD = np.dtype([("coarse", np.uint8), ("fine", np.uint8), ("image", np.uint8, (3, 32, 32))])
-IMAGENET_CLASSES = 1000  # of ImageNet
+IMAGENET_CLASSES = 1000
 CLASS_SHAPE = (700, 3, 32, 32)
-CLASS_TRAIN = 600  # images of a class to train on; the others are for testing
+CLASS_TRAIN = 600  # training images of a class; the others are test images
 
 
 def refused(path: Path, found: object, allowed: object) -> InputError:
-    """The error of a file whose content is not what it should be."""
+    """Return the error for a file with invalid contents."""
     return InputError(f"{shown(path)}: found {found}, allowed: {allowed}")
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    """Bytes of one axis (labels) or three (images) as idx, gzipped without a time stamp."""
+    """Write labels (n,) or images (n, rows, columns), uint8, as a gzipped idx file without a timestamp."""
     header = np.array([IDX_MAGIC[array.ndim], *array.shape], ">i4").tobytes()
     with (
         atomic_file(path) as temporary,
@@ -41,7 +41,19 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def read_idx(path: Path, shape: tuple[int, ...], labels: int | None = None) -> np.ndarray:
-    """A gzipped idx file of unsigned bytes with that very shape; labels, where it holds them, below `labels`."""
+    """Read a gzipped idx file of unsigned bytes.
+
+    Args:
+        path: file to read.
+        shape: required shape.
+        labels: number of classes if the file contains labels, which must be smaller.
+
+    Returns:
+        Read-only array of the required shape, uint8.
+
+    Raises:
+        InputError: the file is missing, damaged, of another shape, or contains an invalid label.
+    """
     header, size = 4 * (1 + len(shape)), math.prod(shape)
     content = _unpacked(path, header + size)
     if len(content) < header:
@@ -60,16 +72,16 @@ def read_idx(path: Path, shape: tuple[int, ...], labels: int | None = None) -> n
 
 
 def _unpacked(path: Path, most: int) -> bytes:
-    """Content of a gzip file, and one byte more than `most` if it is longer."""
+    """Return the contents of a gzip file, at most `most` + 1 bytes."""
     try:
         with gzip.open(path, "rb") as packed:
             return packed.read(most + 1)
     except FileNotFoundError:
         raise InputError(f"{shown(path)}: no such file") from None
     except EOFError:
-        raise InputError(f"{shown(path)}: the file is cut off") from None
+        raise InputError(f"{shown(path)}: the file is truncated") from None
     except (OSError, zlib.error) as error:
-        raise InputError(f"{shown(path)}: not a whole gzip file: {error}") from None
+        raise InputError(f"{shown(path)}: damaged gzip file: {error}") from None
 
 
 def _check_labels(path: Path, labels: np.ndarray, classes: int | None) -> None:
@@ -78,7 +90,7 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int | None) -> None:
 
 
 def write_records(path: Path, blocks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
-    """Blocks of (coarse labels, fine labels, images (n, 3, 32, 32)), all uint8, as records."""
+    """Write blocks of (coarse labels (n,), fine labels (n,), images (n, 3, 32, 32)), all uint8, as binary records."""
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         for coarse, fine, images in blocks:
             records = np.empty(len(fine), CIFAR_RECORD)
@@ -87,7 +99,18 @@ def write_records(path: Path, blocks: Iterable[tuple[np.ndarray, np.ndarray, np.
 
 
 def read_cifar100(path: Path, count: int) -> np.ndarray:
-    """`count` records with the fields coarse, fine and image (3, 32, 32), uint8, mapped into memory, read only."""
+    """Map a file of CIFAR-100 records into memory.
+
+    Args:
+        path: file to read.
+        count: required number of records.
+
+    Returns:
+        Read-only records (count,) with the fields `coarse`, `fine` and `image` (3, 32, 32), uint8.
+
+    Raises:
+        InputError: the file is missing, has another size, or contains an invalid label.
+    """
     size = _size(path)
     if size != count * CIFAR_RECORD.itemsize:
         raise refused(path, f"{size} bytes", f"{count} records of {CIFAR_RECORD.itemsize}")
@@ -105,23 +128,30 @@ def _size(path: Path) -> int:
 
 
 def write_class(path: Path, images: np.ndarray) -> None:
-    """One class's centred images, float32 (700, 3, 32, 32)."""
+    """Write the centred images of one class, float32 (700, 3, 32, 32), as a .npy file."""
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.save(file, np.ascontiguousarray(images, np.float32), allow_pickle=False)
 
 
 def read_class(path: Path) -> np.ndarray:
-    """One class's centred images, floats (700, 3, 32, 32) between -1 and 1, mapped into memory, read only."""
+    """Map the file of one ImageNet class into memory.
+
+    Returns:
+        Read-only centred images (700, 3, 32, 32) in [-1, 1], float32 or float64.
+
+    Raises:
+        InputError: the file is missing or damaged, or has another shape, type or range of values.
+    """
     _size(path)
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # whatever a damaged header makes NumPy's parser, Python's or zipfile raise
-        raise InputError(f"{shown(path)}: not a whole .npy file of numbers: {' '.join(str(error).split())}") from None
+    except Exception as error:  # a damaged header can make NumPy, Python or zipfile raise anything
+        raise InputError(f"{shown(path)}: damaged .npy file: {' '.join(str(error).split())}") from None
     if not isinstance(images, np.ndarray) or images.dtype not in (np.float32, np.float64):
         raise refused(path, getattr(images, "dtype", "an archive"), "float32 or float64")
     if images.shape != CLASS_SHAPE:
         raise refused(path, f"shape {images.shape}", f"{CLASS_SHAPE}")
     largest = float(np.abs(images).max())
     if not largest <= 1:
-        raise refused(path, f"a value of size {largest:g}", "centred ones, between -1 and 1")
+        raise refused(path, f"a value of size {largest:g}", "centred values from -1 to 1")
     return images

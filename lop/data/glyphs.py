@@ -1,9 +1,11 @@
-"""Images drawn from the fonts that matplotlib ships: each class a character, each image a font, an affine map, colours,
-a background and noise of its own.
+"""Images of characters in the fonts that matplotlib ships.
 
-The same bytes on every machine: all randomness is of PCG64, and all arithmetic is on integers, or is +, -, * and / on
-doubles, one operation at a time, which IEEE 754 rounds alike everywhere; no sums, no products of matrices, no sines.
-Images come in blocks, each from a random stream of its own, so that none depends on which others are made.
+Each class is a character. Each image has a random font, affine map, colours, background and noise.
+
+Images are bit-identical on every machine. All random numbers come from PCG64. All arithmetic is on integers, or uses
+single +, -, * and / operations on doubles, which IEEE 754 rounds identically everywhere; there are no sums, matrix
+products or trigonometric functions. Images are drawn in blocks with separate random streams, so that no block depends
+on which others are drawn.
 """
 
 from dataclasses import dataclass
@@ -15,27 +17,27 @@ from lop.data.templates import EXTENT, SIDE, templates
 
 Range = tuple[float, float]
 CLUTTER = "".join(GROUPS)
-CHUNK = 200  # images that are drawn at a time: what the processor's caches hold
+CHUNK = 200  # images drawn at a time, few enough for the processor's caches
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a set's images vary; pairs are the least and the largest value of a uniform choice."""
+    """Distribution of a set's images; a pair contains the bounds of a uniform distribution."""
 
     name: str
     characters: str
     side: int  # pixels
     channels: int
-    size: Range  # longer side of the character, of the image's side
-    turn: float  # largest tangent of half the angle, either way
-    shear: float  # largest, either way
-    aspect: Range  # width over height, of the font's
-    shift: float  # largest distance from the centre, of the image's side, either way
-    edge: Range  # height of the template's hill at which a stroke ends, of 255
-    contrast: Range  # character's brightness less the background's, of 255
-    dark: float  # fraction of characters that are darker than their background
-    noise: Range  # amplitude, of 255; where there is one channel, of characters only: the ground is 0, as MNIST's
-    clutter: int  # characters of CLUTTER, partly in the image, drawn under the one that counts
+    size: Range  # longer side of the character, as a fraction of the image's side
+    turn: float  # maximum |tan(angle / 2)| of the rotation
+    shear: float  # maximum |shear|
+    aspect: Range  # factor on the ratio of width to height
+    shift: float  # maximum distance from the centre along each axis, as a fraction of the image's side
+    edge: Range  # value of the template, of 255, at which a stroke ends
+    contrast: Range  # brightness of the character minus that of the background, of 255
+    dark: float  # fraction of characters darker than their background
+    noise: Range  # amplitude, of 255; with one channel only on characters: the background is 0, as in MNIST
+    clutter: int  # characters of CLUTTER drawn beneath the labelled one, partly outside the image
 
 
 MNIST = Look(
@@ -89,14 +91,21 @@ IMAGENET = Look(
 
 
 def stream(look: Look, seed: int, *block: int) -> np.random.Generator:
-    """The random stream of one block of a set's images."""
+    """Return the random stream of one block of a set's images."""
     return np.random.Generator(np.random.PCG64([seed, *look.name.encode(), *block]))
 
 
 def images(look: Look, labels: np.ndarray, rng: np.random.Generator, chunk: int = CHUNK) -> np.ndarray:
-    """An image for each label, which is a position in `look.characters`.
+    """Draw one image per label.
 
-    labels: integers of shape (n,). Returns uint8 of shape (n, channels, side, side); `chunk` changes nothing in it.
+    Args:
+        look: distribution of the images.
+        labels: positions in `look.characters`, integers (n,).
+        rng: random stream.
+        chunk: number of images drawn at a time; does not affect the result.
+
+    Returns:
+        Images (n, channels, side, side), uint8.
     """
     beside = len(look.characters) + rng.integers(len(CLUTTER), size=(look.clutter, len(labels)))
     hills, first, count = _hills(look.characters + CLUTTER, np.unique([labels, *beside]))
@@ -112,7 +121,7 @@ def images(look: Look, labels: np.ndarray, rng: np.random.Generator, chunk: int 
 
 
 def _hills(characters: str, used: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Templates of the characters at `used`, flat, and for each character the first of its own and their number."""
+    """Return the flat templates of the characters at `used`, and each character's first template and template count."""
     first, count = np.zeros((2, len(characters)), np.int64)
     hills: list[np.ndarray] = []
     for index in used:
@@ -124,12 +133,12 @@ def _hills(characters: str, used: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 @dataclass(frozen=True)
 class _Layer:
-    """One character in each of n images: its template, and where an image's pixel lies in it."""
+    """One character in each of n images: its template and the affine map from image to template."""
 
     shape: np.ndarray  # (n,) index of a template
-    matrix: np.ndarray  # (2, 2, n) template pixels in half an image's pixel, times 2^16: rows are (down, right)
-    centre: np.ndarray  # (2, n) the image's centre in the template, times 2^16
-    edge: np.ndarray  # (n,) of 255
+    matrix: np.ndarray  # (2, 2, n) template pixels per half image pixel, times 2^16; axes: template, image; down, right
+    centre: np.ndarray  # (2, n) position of the image's centre in the template, times 2^16
+    edge: np.ndarray  # (n,) see `Look.edge`
 
     def part(self, part: slice) -> "_Layer":
         return _Layer(self.shape[part], self.matrix[:, :, part], self.centre[:, part], self.edge[part])
@@ -140,9 +149,9 @@ def _uniform(rng: np.random.Generator, bounds: Range, size: int) -> np.ndarray:
 
 
 def _placed(look: Look, shape: np.ndarray, rng: np.random.Generator, beside: bool = False) -> _Layer:
-    """Random affine maps from images to templates; a character that stands beside another is half out of the image."""
+    """Draw affine maps from images to templates; `beside` shifts the characters by half an image to one side."""
     n = len(shape)
-    zoom = EXTENT / (_uniform(rng, look.size, n) * look.side)  # template pixels in one of the image
+    zoom = EXTENT / (_uniform(rng, look.size, n) * look.side)  # template pixels per image pixel
     half = _uniform(rng, (-look.turn, look.turn), n)
     cos, sin = (1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)
     shear = _uniform(rng, (-look.shear, look.shear), n)
@@ -160,14 +169,14 @@ def _fixed(values: np.ndarray) -> np.ndarray:
 
 
 def _cover(look: Look, hills: np.ndarray, layer: _Layer) -> np.ndarray:
-    """How much of each pixel a character covers, 0 to 256: int32 of shape (n, side, side)."""
-    half = np.arange(1 - look.side, look.side, 2, dtype=np.int32)  # distances from the centre, in halves of a pixel
+    """Return the fraction of each pixel that a character covers, in 256ths: int32 (n, side, side)."""
+    half = np.arange(1 - look.side, look.side, 2, dtype=np.int32)  # distances from the centre in half pixels
     place = []
     for axis in (0, 1):
         down = layer.matrix[axis, 0][:, None, None] * half[:, None]
         right = layer.matrix[axis, 1][:, None, None] * half
         place.append(np.clip((layer.centre[axis][:, None, None] + down + right) >> 8, 0, (SIDE - 1) * 256 - 1))
-    row, column = place  # in 256ths of a template's pixel
+    row, column = place  # in 256ths of a template pixel
     at = (row >> 8) * SIDE + (column >> 8) + (layer.shape.astype(np.int32) * (SIDE * SIDE))[:, None, None]
     row, column = row & 255, column & 255
     upper = hills[at] * (256 - column) + hills[at + 1] * column
@@ -177,10 +186,7 @@ def _cover(look: Look, hills: np.ndarray, layer: _Layer) -> np.ndarray:
 
 
 def _colours(look: Look, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Background at the upper left and at the lower right, then each layer's colour, then the grain's amplitude.
-
-    Returns int32 of shape (4 + clutter, n, channels).
-    """
+    """Draw background colours (upper left, lower right), layer colours, noise: int32 (4 + clutter, n, channels)."""
     contrast = _uniform(rng, look.contrast, n)
     dark = rng.random(n) < look.dark
     ground = _uniform(rng, (0, 1), n) * (255 - contrast) * (look.channels > 1)
@@ -196,7 +202,7 @@ def _colours(look: Look, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _painted(look: Look, hills: np.ndarray, layers: list[_Layer], colours: np.ndarray, grain: np.ndarray) -> np.ndarray:
-    """Background, layers and grain put together: uint8 of shape (n, channels, side, side)."""
+    """Compose background, layers and noise: uint8 (n, channels, side, side)."""
     near, far, *inks, noise = colours[..., None, None]
     way = np.add.outer(np.arange(look.side), np.arange(look.side)).astype(np.int32)
     image = near + (far - near) * way // (2 * look.side - 2)

@@ -1,7 +1,7 @@
-"""Continual ImageNet's classes from the official downsampled ImageNet (Chrabaszcz et al. 2017).
+"""Classes of Continual ImageNet from the official downsampled ImageNet (Chrabaszcz et al. 2017).
 
-The paper's classes were made this way, but which 700 images of a class, and the classes' order, were not published:
-here a seed says which.
+The paper selects 700 images of each class. Its selection and its numbering of the classes are not published; here, a
+seed determines the selection.
 """
 
 import shutil
@@ -18,15 +18,24 @@ from lop.data.formats import CLASS_SHAPE, refused, write_class
 from lop.data.unpack import PIECE, readable, scratch_folder
 
 IMAGE_BYTES = 3 * 32 * 32
-MOST_BYTES = 2**30  # of one of the npz files
+MOST_BYTES = 2**30  # limit for each npz file
 
 
 def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -> None:
-    """Write classes/<0..classes-1>.npy below `folder`, 700 images each, from the npz files in a zip.
+    """Write classes/<0..classes-1>.npy below `folder`, 700 images each, from the npz files in a zip archive.
 
-    Each image is divided by 255, less each channel's mean over all that were chosen. Label n, of 1 to `classes`, is
-    class n-1. Images lie in a file of 2 GB below `folder` meanwhile; memory stays below a gigabyte. InputError names
-    what is wrong with the archive.
+    Images are divided by 255 and centred: the mean of each channel over all selected images is subtracted. The images
+    with label n, from 1 to `classes`, become class n - 1. Needs 2 GB of temporary space in `folder`, and less than 1 GB
+    of memory.
+
+    Args:
+        archive: official archive, Imagenet32_train_npz.zip.
+        folder: folder of the set.
+        seed: seed of the selection.
+        classes: number of classes in the archive.
+
+    Raises:
+        InputError: the archive is damaged or does not contain the expected images.
     """
     with scratch_folder(folder) as scratch:
         batch = scratch / "batch.npz"
@@ -45,11 +54,11 @@ def build_classes(archive: Path, folder: Path, seed: int, classes: int = 1000) -
 
 
 def _batches(archive: Path, batch: Path) -> Iterator[None]:
-    """Unpack the archive's npz files to `batch`, one after the other, in the order of their numbers."""
+    """Extract the npz files of the archive to `batch` one after the other, in the order of their numbers."""
     with readable(archive), zipfile.ZipFile(archive) as zipped:
         members = [info for info in zipped.infolist() if info.filename.endswith(".npz")]
         if not members:
-            raise refused(archive, "no .npz file in it", "Imagenet32_train_npz.zip")
+            raise refused(archive, "no .npz file", "Imagenet32_train_npz.zip")
         for info in sorted(members, key=lambda info: (len(info.filename), info.filename)):
             if info.file_size > MOST_BYTES:
                 raise refused(archive, f"{info.filename} of {info.file_size} bytes", f"{MOST_BYTES} at most")
@@ -59,13 +68,13 @@ def _batches(archive: Path, batch: Path) -> Iterator[None]:
 
 
 def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
-    """One array of an npz file; `labels` as integers (n,), `data` as bytes (n, 3072)."""
+    """Return an array of an npz file: `labels`, integers (n,), or `data`, uint8 (n, 3072)."""
     try:
         with np.load(batch, allow_pickle=False) as arrays:
             array = arrays[key]
-    except Exception as error:  # whatever NumPy makes of a header, and zipfile of a member, that are damaged
+    except Exception as error:  # damaged headers and members can make NumPy and zipfile raise anything
         why = " ".join(str(error).split())
-        raise InputError(f"{shown(archive)}: no readable `{key}` in an .npz file of it: {why}") from None
+        raise InputError(f"{shown(archive)}: cannot read `{key}` of an .npz file: {why}") from None
     kind, shape = (np.uint8, (*array.shape[:1], IMAGE_BYTES)) if key == "data" else (np.integer, (array.size,))
     if not np.issubdtype(array.dtype, kind) or array.shape != shape:
         raise refused(archive, f"`{key}` of {array.dtype} {array.shape}", f"{kind.__name__} {shape}")
@@ -73,10 +82,10 @@ def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
 
 
 def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, chosen: BinaryIO) -> np.ndarray:
-    """Put a batch's chosen images at their places in a file; returns the sums of their channels, int64 (3,)."""
+    """Write the selected images of a batch to their places in a file; return the sums per channel, int64 (3,)."""
     data = _array(archive, batch, "data")
     if len(data) != len(places):
-        raise refused(archive, f"{len(data)} images with {len(places)} labels", "as many of both")
+        raise refused(archive, f"{len(data)} images with {len(places)} labels", "equal numbers of both")
     rows = np.flatnonzero(places >= 0)
     for row in rows:
         chosen.seek(places[row] * IMAGE_BYTES)
@@ -85,7 +94,7 @@ def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, chosen: BinaryI
 
 
 def _choose(archive: Path, labels: np.ndarray, seed: int, classes: int) -> np.ndarray:
-    """For each image its place among the chosen, which lie class by class, or -1."""
+    """Return each image's place among the selected ones, which are sorted by class, or -1."""
     if labels.min() < 1 or labels.max() > classes:
         raise refused(archive, f"labels {labels.min()} to {labels.max()}", f"1 to {classes}")
     rng = np.random.Generator(np.random.PCG64(seed))

@@ -1,7 +1,7 @@
-"""The originals: where they are had, and how they become the files that the loaders read.
+"""Original data sets: downloaded, or taken from a folder of the user, and stored as the files that the loaders read.
 
-Every function takes the set's folder (data/original/<set>) and, instead of the network, a folder of the user's: what
-lies there under the original names is checked and linked to or unpacked, and never changed.
+In the following, `folder` is the folder of a set, such as data/original/mnist. Files in the user's folder are checked
+and then linked to or unpacked, and never changed.
 """
 
 from collections.abc import Iterable
@@ -26,44 +26,54 @@ MNIST_MIRRORS = (
 CIFAR100_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR100_ARCHIVE = "cifar-100-binary.tar.gz"
 CIFAR100_RECORDS = {"train.bin": 50_000, "test.bin": 10_000}
-CLASS_BYTES = 700 * 3 * 32 * 32 * 8 + 4096  # at most: as float64, with a header
-CLASSES_ZIP = "imagenet classes"  # what its checksum is pinned as: its name is the user's
+CLASS_BYTES = 700 * 3 * 32 * 32 * 8 + 4096  # upper limit: float64 and a header
+CLASSES_ZIP = "imagenet classes"  # key of its pinned checksum; the archive may have any name
 OFFICIAL = "Imagenet32_train_npz.zip"
 BY_HAND = (
-    "imagenet cannot be downloaded by a program: get the paper's zip (Google Drive file "
-    f"1i0ok3LT5_mYmFWaN7wlkpHsitUngGJ8z) or {OFFICIAL} (image-net.org, with a login), "
-    "and name the folder that holds it as data.folder (--folder)"
+    "imagenet cannot be downloaded automatically: download the paper's zip (Google Drive file "
+    f"1i0ok3LT5_mYmFWaN7wlkpHsitUngGJ8z) or {OFFICIAL} (image-net.org, login required), "
+    "and set data.folder (--folder) to the folder that contains it"
 )
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where files come from: addresses, or a folder of the user's, and the checksums that they have to meet."""
+    """Source of original files, a download or a folder of the user, and their expected checksums."""
 
     checksums: Checksums
     supplied: Path | None = None
     patience: Patience = field(default_factory=Patience)
-    mirrors: tuple[str, ...] = ()  # in place of the published addresses
+    mirrors: tuple[str, ...] = ()  # replace the published addresses
 
     def fetch(self, name: str, target: Path, mirrors: tuple[str, ...]) -> None:
-        """Download a file that the user does not supply."""
+        """Download a file.
+
+        Args:
+            name: name of the file, appended to each mirror.
+            target: path of the downloaded file.
+            mirrors: published addresses, tried in this order.
+
+        Raises:
+            InputError: no mirror provides the file.
+        """
         download(name, [base + name for base in self.mirrors or mirrors], target, self.checksums, self.patience)
 
     def find(self, *names: str) -> list[Path] | None:
-        """The user's files of those names; None unless all are there."""
+        """Return the user's files with these names; None unless all of them exist."""
         if self.supplied is None:
             return None
         found = [self.supplied / name for name in names]
         return found if all(path.is_file() for path in found) else None
 
     def missing(self, *wanted: str) -> InputError:
+        """Return the error for a user's folder that contains none of the wanted files."""
         assert self.supplied is not None
-        what = "no such folder" if not self.supplied.is_dir() else f"found no {', no '.join(wanted)} in it"
+        what = "no such folder" if not self.supplied.is_dir() else f"contains no {', no '.join(wanted)}"
         return InputError(f"data.folder {shown(self.supplied)}: {what}")
 
 
 def link(source: Path, target: Path) -> None:
-    """A symbolic link to a file of the user's, unless that is the target itself."""
+    """Create a symbolic link to a file of the user, unless it is the target itself."""
     if target.exists() and target.samefile(source):
         return
     with atomic_file(target) as temporary:
@@ -71,18 +81,28 @@ def link(source: Path, target: Path) -> None:
 
 
 def check_supplied(supplied: Path, wanted: Iterable[Path], folder: Path) -> None:
-    """InputError if a folder of the user's lies in the set's own, or links into it: what is there is made anew.
+    """Check that the user's folder is outside the folder of the set, whose files are overwritten.
 
-    wanted: the files that are to be made, below `folder`.
+    Args:
+        supplied: folder of the user.
+        wanted: files to create, below `folder`.
+        folder: folder of the set.
+
+    Raises:
+        InputError: the user's folder or a file in it is inside `folder` or links into it.
     """
     for path in (supplied, *(supplied / path.relative_to(folder) for path in wanted)):
         if path.resolve().is_relative_to(folder.resolve()):
-            where = f"{shown(folder)}, where the set itself is to lie"
-            raise InputError(f"data.folder: found {path}, which is in {where}; allowed: a folder elsewhere")
+            where = f"{shown(folder)}, the folder of the set itself"
+            raise InputError(f"data.folder: found {path}, which is in {where}; allowed: another folder")
 
 
 def mnist(folder: Path, origin: Origin) -> None:
-    """MNIST's four files; InputError if they cannot be had, or are others than the known ones."""
+    """Create the four files of MNIST.
+
+    Raises:
+        InputError: a file is missing, cannot be downloaded, or has another checksum.
+    """
     names = FIXED_FILES["mnist"]
     if origin.supplied is None:
         for name in names:
@@ -99,7 +119,11 @@ def mnist(folder: Path, origin: Origin) -> None:
 
 
 def cifar100(folder: Path, origin: Origin) -> None:
-    """CIFAR-100's train.bin and test.bin, from the archive without pickles or as they are."""
+    """Create train.bin and test.bin of CIFAR-100, from these files or from the archive of the binary version.
+
+    Raises:
+        InputError: a file is missing, damaged, cannot be downloaded, or has another checksum.
+    """
     found = origin.find(*CIFAR100_RECORDS)
     if found and origin.supplied:
         load.cifar100(origin.supplied)
@@ -116,7 +140,7 @@ def cifar100(folder: Path, origin: Origin) -> None:
         (archive,) = archives
         origin.checksums.check(archive, CIFAR100_ARCHIVE)
     else:
-        raise origin.missing("train.bin and test.bin", f"{CIFAR100_ARCHIVE} (not the one of Python pickles)")
+        raise origin.missing("train.bin and test.bin", f"{CIFAR100_ARCHIVE} (the binary version)")
     unpack_cifar100(archive, folder)
     origin.checksums.pin(archive, CIFAR100_ARCHIVE)
     if origin.supplied is None:
@@ -124,15 +148,24 @@ def cifar100(folder: Path, origin: Origin) -> None:
 
 
 def unpack_cifar100(archive: Path, folder: Path) -> None:
-    """Take train.bin and test.bin out of the archive; InputError if they are not there or not what they should be."""
+    """Extract train.bin and test.bin from the archive.
+
+    Raises:
+        InputError: a file is missing or invalid.
+    """
     most = max(CIFAR100_RECORDS.values()) * CIFAR_RECORD.itemsize
     targets = [folder / name for name in CIFAR100_RECORDS]
     unpack(archive, folder, targets, most, lambda file: read_cifar100(file, CIFAR100_RECORDS[file.name]))
 
 
 def imagenet(folder: Path, origin: Origin, seed: int) -> None:
-    """All classes of ImageNet, from a folder of the user's: the paper's own files, its zip of them, or the official
-    archive and a seeded choice."""
+    """Create all classes of ImageNet from the user's folder.
+
+    Accepts the paper's files, the paper's zip archive, or the official archive, from which `seed` selects the images.
+
+    Raises:
+        InputError: a file is missing, damaged, or has another checksum.
+    """
     assert origin.supplied is not None
     names = [f"classes/{number}.npy" for number in range(IMAGENET_CLASSES)]
     if found := origin.find(*names):
@@ -154,12 +187,20 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
 
 
 def imagenet_by_hand(folder: Path) -> None:
-    """See that all classes were put into the folder by hand; InputError with what to do if not."""
+    """Check that the user has put all classes into the folder.
+
+    Raises:
+        InputError: a class is missing; the message explains how to obtain the files.
+    """
     if not all((folder / "classes" / f"{number}.npy").exists() for number in range(IMAGENET_CLASSES)):
         raise InputError(BY_HAND)
 
 
 def unpack_classes(archive: Path, folder: Path, classes: int = IMAGENET_CLASSES) -> None:
-    """Take classes/<n>.npy out of the paper's zip; InputError if one is missing or not what it should be."""
+    """Extract classes/<n>.npy from the paper's zip archive.
+
+    Raises:
+        InputError: a file is missing or invalid.
+    """
     targets = [folder / "classes" / f"{number}.npy" for number in range(classes)]
     unpack(archive, folder, targets, CLASS_BYTES, read_class)

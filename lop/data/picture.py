@@ -1,4 +1,4 @@
-"""The picture in docs/data.md: python -m lop.data.picture docs/glyphs.png."""
+"""Picture of the built-in sets in docs/data.md: `python -m lop.data.picture docs/glyphs.png`."""
 
 import sys
 from pathlib import Path
@@ -9,13 +9,13 @@ from PIL import Image
 from lop.common.files import atomic_file
 from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
 
-ROWS, COLUMNS = 4, 20  # of images, a set
-CELL = 34  # pixels from one image to the next
+ROWS, COLUMNS = 4, 20  # images per set
+CELL = 34  # side in pixels of the cell around an image
 GAP = 10  # pixels between two sets
 
 
 def sheet(look: Look, seed: int = 0) -> np.ndarray:
-    """Images of one set, spread over its classes: uint8 (ROWS * CELL, COLUMNS * CELL, 3) on white."""
+    """Draw images from all over the classes of one set, on white: uint8 (ROWS * CELL, COLUMNS * CELL, 3)."""
     labels = np.arange(ROWS * COLUMNS) * len(look.characters) // (ROWS * COLUMNS)
     if len(look.characters) < COLUMNS:
         labels = np.arange(ROWS * COLUMNS) % len(look.characters)
@@ -27,7 +27,7 @@ def sheet(look: Look, seed: int = 0) -> np.ndarray:
 
 
 def draw(path: Path) -> None:
-    """Samples of the three built-in sets, one below the other, as a PNG of 128 colours."""
+    """Write samples of the three built-in sets, stacked vertically, to a PNG file with 128 colours."""
     gap = np.full((GAP, COLUMNS * CELL, 3), 255, np.uint8)
     sheets = [part for look in (MNIST, CIFAR100, IMAGENET) for part in (sheet(look), gap)][:-1]
     picture = Image.fromarray(np.concatenate(sheets)).quantize(128)

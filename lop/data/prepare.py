@@ -1,4 +1,4 @@
-"""Create the files of a set: draw them, download them, or take them from a folder of the user."""
+"""Creation of the files of a set: drawn, downloaded, or taken from a folder of the user."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,15 +24,15 @@ def prepare(
     Args:
         name: name of the set.
         images: source and seed.
-        classes: the required classes of the built-in ImageNet; published sets are created as a whole.
-        supplied: folder with your copy of the published sets; they are downloaded by default.
+        classes: required classes of the built-in ImageNet; the original data sets are created as a whole.
+        supplied: folder with a copy of the original data sets; None to download them.
         data: folder of all sets.
 
     Returns:
         The files.
 
     Raises:
-        InputError: the files cannot be created; no file with wrong contents remains.
+        InputError: the files cannot be created; no file with invalid contents remains.
     """
     source, folder = images.source, images.folder(name, data)
     wanted = images.files(name, classes, data)

@@ -1,7 +1,7 @@
-"""Sets of images: their files and where they are stored.
+"""Image sets: their files and where they are stored.
 
-The folder of a built-in set is named by a digest of its seed and the code that draws it. The published sets are in
-data/original and verified by checksums.
+The folder of a built-in set is named by a digest of its seed and of the code that draws it. The original data sets are
+in data/original and verified by checksums.
 """
 
 import shlex
@@ -23,7 +23,7 @@ FIXED_FILES = {
     "cifar-100": ("train.bin", "test.bin"),
 }
 SETS = (*FIXED_FILES, "imagenet")
-NAMED_CLASSES = 20  # most classes that a suggested command names one by one
+NAMED_CLASSES = 20  # limit on the classes that a suggested command lists one by one
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class ImageSource:
     def identity(self, name: str) -> dict[str, str | int]:
         """Return everything that determines the images of a set, known before its files exist.
 
-        For built-in sets: the seed and the code that draws them. For the published sets: only the source, since their
-        contents are known or pinned at first use (`lop.data.checksums`), and for ImageNet also the seed, which selects
+        For built-in sets: the seed and the code that draws them. For original data sets: only the source, since their
+        contents are known or pinned on first use (`lop.data.checksums`), and for ImageNet also the seed, which selects
         images from the official files.
         """
         identity: dict[str, str | int] = {"source": self.source}
@@ -58,7 +58,11 @@ class ImageSource:
         return identity
 
     def folder(self, name: str, data: Path = DATA) -> Path:
-        """Return the folder of a set, as the loaders of `lop.data.load` expect it."""
+        """Return the folder of a set, as expected by the loaders in `lop.data.load`.
+
+        Raises:
+            InputError: there is no such set.
+        """
         if name not in SETS:
             raise InputError(f"set of data: found {name!r}, allowed: {', '.join(SETS)}")
         identity = self.identity(name)
@@ -67,7 +71,11 @@ class ImageSource:
         return data / "original" / (f"{name}-seed-{self.seed}" if identity.get("seed") else name)
 
     def files(self, name: str, classes: Iterable[int] = range(IMAGENET_CLASSES), data: Path = DATA) -> list[Path]:
-        """Return the files of a set; for ImageNet, only those of `classes`."""
+        """Return the files of a set; for ImageNet, only those of `classes`.
+
+        Raises:
+            InputError: there is no such set or class.
+        """
         folder = self.folder(name, data)
         if name in FIXED_FILES:
             return [folder / file for file in FIXED_FILES[name]]
@@ -83,11 +91,15 @@ class ImageSource:
         return above(path, below / (path.name if name in FIXED_FILES else Path("classes", path.name)))
 
     def must_exist(self, name: str, classes: Iterable[int] = range(IMAGENET_CLASSES), data: Path = DATA) -> None:
-        """Raise an InputError, with the command that creates them, if files of a set are missing."""
+        """Check that the files of a set exist.
+
+        Raises:
+            InputError: a file is missing; the message contains the command that creates it.
+        """
         missing = [path for path in self.files(name, classes, data) if not path.is_file()]
         if missing:
             command = self._command(name, missing, data)
-            raise InputError(f"{shown(missing[0])}: no such file; `{command}` makes it")
+            raise InputError(f"{shown(missing[0])}: no such file; create it with `{command}`")
 
     def _command(self, name: str, missing: Iterable[Path], data: Path) -> str:
         given = {"--source": self.source, "--seed": str(self.seed), "--data": str(data)}
@@ -107,7 +119,11 @@ def _drawing_code() -> str:
 
 
 def checked_class(number: int) -> int:
-    """Return the number of an ImageNet class; raise an InputError if it is out of range."""
+    """Return the number of an ImageNet class.
+
+    Raises:
+        InputError: the number is out of range.
+    """
     if not 0 <= number < IMAGENET_CLASSES:
         raise InputError(f"class of imagenet: found {number}, allowed: 0 to {IMAGENET_CLASSES - 1}")
     return number

@@ -1,6 +1,7 @@
-"""Shapes of characters, from the fonts that matplotlib ships: the same bytes wherever its and Pillow's versions are.
+"""Shapes of characters in the fonts that matplotlib ships.
 
-FreeType's outlines and rasteriser, and the smoothing here, are integer arithmetic.
+Templates are bit-identical for the same versions of matplotlib and Pillow: FreeType's outlines and rasteriser, and the
+smoothing here, use integer arithmetic.
 """
 
 from functools import cache
@@ -10,8 +11,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageFont
 
-SIDE = 64  # pixels of a template's side
-EXTENT = 42  # pixels of the longer side of the character in it
+SIDE = 64  # side of a template in pixels
+EXTENT = 42  # longer side of the character in a template, in pixels
 DEJAVU_SANS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
 FONTS = (
     *DEJAVU_SANS,
@@ -37,7 +38,7 @@ def _font(font: str, size: float) -> ImageFont.FreeTypeFont:
 
 
 def _mask(character: str, font: str, size: float) -> Image.Image:
-    """The character's ink, 0 to 255, cut to its bounding box."""
+    """Return the ink of a character, 0 to 255, cropped to its bounding box."""
     core = _font(font, size).getmask(character, mode="L")
     image = Image.frombytes("L", core.size, bytes(core))
     return image.crop(image.getbbox())
@@ -45,15 +46,17 @@ def _mask(character: str, font: str, size: float) -> Image.Image:
 
 @cache
 def _missing(font: str) -> bytes:
-    """What the font draws for a character that it does not have."""
+    """Return the glyph that the font draws for missing characters."""
     return _mask("\uffff", font, EXTENT).tobytes()
 
 
 @cache
 def template(character: str, font: str) -> np.ndarray | None:
-    """The character as a smooth hill, 255 deep in its strokes; None if the font has no ink for it.
+    """Return the smoothed shape of a character in a font.
 
-    Returns uint8 of shape (SIDE, SIDE); the character is centred, its longer side EXTENT pixels, its borders 0.
+    Returns:
+        Centred character, uint8 (SIDE, SIDE), 0 in the background and up to 255 inside strokes; its longer side is
+        EXTENT pixels before smoothing. None if the font lacks the character or draws nothing for it.
     """
     draft = _mask(character, font, EXTENT)
     if not any(draft.tobytes()) or draft.tobytes() == _missing(font):
@@ -67,7 +70,7 @@ def template(character: str, font: str) -> np.ndarray | None:
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    """Binomial weights 1 4 6 4 1 along rows and columns."""
+    """Smooth rows and columns with the binomial weights 1, 4, 6, 4, 1."""
     for axis in (0, 1):
         near = np.roll(image, 1, axis) + np.roll(image, -1, axis)
         far = np.roll(image, 2, axis) + np.roll(image, -2, axis)
@@ -77,5 +80,5 @@ def _smooth(image: np.ndarray) -> np.ndarray:
 
 @cache
 def templates(character: str) -> tuple[np.ndarray, ...]:
-    """The character in each of FONTS that has it."""
+    """Return the templates of a character in all FONTS that contain it."""
     return tuple(shape for font in FONTS if (shape := template(character, font)) is not None)

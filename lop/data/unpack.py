@@ -1,4 +1,4 @@
-"""Members of tar.gz and zip archives that nobody has to trust: only those that are wanted, under names of our own."""
+"""Safe extraction of selected files from untrusted tar.gz and zip archives."""
 
 import errno
 import gzip
@@ -21,9 +21,9 @@ from lop.common.files import atomic_file
 from lop.common.paths import shown
 
 MOST_MEMBERS = 20_000
-MOST_BYTES = 40 * 2**30  # all members together, unpacked
+MOST_BYTES = 40 * 2**30  # limit on the unpacked size of all members together
 PIECE = 2**20  # bytes read at a time
-OF_THE_ARCHIVE = (None, errno.EINVAL)  # of an OSError: bz2's, and of a place before the file's beginning
+OF_THE_ARCHIVE = (None, errno.EINVAL)  # errno of an OSError: of bz2, and of an offset before the beginning of the file
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -40,7 +40,7 @@ _SCRATCH = ".building-"
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """A folder in `folder` for the time of a block, after those of processes that were killed are deleted."""
+    """Yield a temporary folder in `folder`; first delete those that killed processes left behind."""
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{_SCRATCH}*"):
         shutil.rmtree(leftover)
@@ -50,21 +50,34 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def readable(archive: Path) -> Iterator[None]:
-    """InputError for whatever a damaged archive makes its reader raise."""
+    """Convert all errors that a damaged archive makes its reader raise.
+
+    Raises:
+        InputError: the archive is damaged.
+    """
     try:
         yield
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno not in OF_THE_ARCHIVE:
             raise
-        raise InputError(f"{shown(archive)}: not a whole archive: {' '.join(str(error).split())}") from None
+        raise InputError(f"{shown(archive)}: damaged archive: {' '.join(str(error).split())}") from None
 
 
 def unpack(archive: Path, folder: Path, targets: Sequence[Path], most: int, check: Callable[[Path], object]) -> None:
-    """Unpack to `targets`, which lie below `folder`, the files of their names, wherever they stand in the archive.
+    """Extract files by name from any folder of an archive.
 
-    All are written to a scratch folder and put to `check(file)` before the first gets its place. InputError if one is
-    missing or comes twice, if a member is absolute, leaves the folder with "..", is a link or a device, or holds more
-    than `most` bytes, if all together are out of proportion, or if the archive is damaged.
+    All files are extracted to a temporary folder and checked before the first one is moved to its target.
+
+    Args:
+        archive: tar.gz or zip archive.
+        folder: folder that contains the targets.
+        targets: paths of the extracted files, whose names select the members.
+        most: maximum size of each file in bytes.
+        check: function that raises an InputError if an extracted file is invalid.
+
+    Raises:
+        InputError: a file is missing, occurs twice, is too large or invalid; a member has an absolute path or one with
+            "..", or is a link or device; the archive has too many members, is too large in total, or is damaged.
     """
     with scratch_folder(folder) as scratch:
         with readable(archive):
@@ -90,7 +103,7 @@ def _unpack(archive: Path, scratch: Path, wanted: set[str], most: int, check: Ca
         lacking.remove(name)
     if lacking:
         more = f", nor {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        raise InputError(f"{shown(archive)}: found no {min(lacking)} in it{more}")
+        raise InputError(f"{shown(archive)}: contains no {min(lacking)}{more}")
 
 
 def _refused(archive: Path, member: str, found: str, allowed: str) -> InputError:
@@ -108,13 +121,13 @@ Member = tuple[str, int, Callable[[], Any]]
 
 
 def _members(archive: Path) -> Iterator[Member]:
-    """Name, size and content of each file, once its name and kind, and the number and size of all, are known good."""
+    """Yield name, size and opener of each file, after checks of its path and kind and of the totals so far."""
     total = 0
     for count, (name, size, kind, content) in enumerate(_entries(archive), start=1):
         total += size
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            raise _refused(archive, name, "a path out of the folder", "one below it")
+            raise _refused(archive, name, "a path outside the folder", "a relative path without ..")
         if kind not in ("file", "folder"):
             raise _refused(archive, name, f"a {kind}", "files and folders")
         if count > MOST_MEMBERS or total > MOST_BYTES:
@@ -136,7 +149,7 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, str, Callable[[], Any]]]
 
 
 def _read_to_the_end(archive: Path, stream: gzip.GzipFile) -> None:
-    """Where gzip's checksum stands, which tarfile leaves unread."""
+    """Read on to gzip's checksum at the end of the file, where tarfile does not go."""
     while stream.read(PIECE):
         if stream.tell() > MOST_BYTES:
             raise _refused(archive, "after the last", f"more than {MOST_BYTES} bytes", "fewer")

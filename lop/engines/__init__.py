@@ -1,1 +1,1 @@
-"""Compiled engines: the arithmetic of `lop.algos` and `lop.nets` on a hot path, without Python in its loops."""
+"""Compiled engines: the hot paths of `lop.algos` and `lop.nets` without Python in their loops."""

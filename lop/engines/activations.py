@@ -1,4 +1,4 @@
-"""Activations of compiled networks: of one number, and of whole arrays."""
+"""Activations of compiled networks, for single numbers and for arrays."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from lop.engines.compilation import OPTIONS, Entry, compiled
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish")
 LEAK, SELU_ALPHA, SELU_SCALE = 0.01, 1.6732632423543772, 1.0507009873554805
 
-# The functions make no arrays and need not count references, which would take longer than an example. `fastmath` is set
-# because a function without it inherits the caller's.
+# The functions allocate no arrays, so they do not need reference counting, which would take longer than an example.
+# `fastmath` is set explicitly because a function without it inherits the caller's.
 COMPILED: dict[str, Any] = OPTIONS | without_reference_counts()
 EXACT: dict[str, Any] = COMPILED | {"fastmath": False}
-# Only compiled functions call them: what would let Python do it takes as long to compile as they do.
+# Without the wrappers for calls from Python, which would double the compilation time.
 INLINED: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inlined: Any = njit(**INLINED, **COMPILED)
 inlined_exact: Any = njit(**INLINED, **EXACT)
-at = np.uintp  # an index that is not negative: the compiler need not ask whether it counts from the end
+at = np.uintp  # unsigned index: avoids the check for negative indices
 
 
 @inlined
 def activate(act, z):
-    """f(z); `act` is an index of `ACTIVATIONS`."""
+    """Return f(z); `act` is an index into `ACTIVATIONS`."""
     one, zero = np.float32(1), np.float32(0)
     if act == 1:
-        return zero if z < zero else z  # a sum that is not a number stays none
+        return zero if z < zero else z  # NaN stays NaN
     if act == 2:
         return z if z > zero else np.float32(LEAK) * z
     if act == 3:
@@ -45,7 +45,7 @@ def activate(act, z):
 
 @inlined
 def derivative(act, z, h):
-    """f'(z), with h = f(z)."""
+    """Return f'(z), with h = f(z)."""
     one, zero = np.float32(1), np.float32(0)
     if act == 1:
         return one if z > zero else zero
@@ -67,7 +67,10 @@ def derivative(act, z, h):
 
 @inlined
 def is_inactive(act, h):
-    """Whether a unit is off (ReLU) or saturated (tanh beyond 0.9, sigmoid beyond 0.05 and 0.95)."""
+    """Return whether a unit is inactive.
+
+    It is for tanh if |h| > 0.9, for sigmoid if h < 0.05 or h > 0.95, and for all other activations if h = 0.
+    """
     if act == 3:
         return abs(h) > np.float32(0.9)
     if act == 4:
@@ -87,10 +90,10 @@ def _differentiate_all(act, gradient, h):
         gradient[i] *= derivative(act, h[i], h[i])
 
 
-# A branch for each activation, which is a constant in it, lets the compiler use vector instructions.
+# A branch with a constant for each activation allows the compiler to vectorise the loops.
 @compiled
 def apply(act, z):
-    """f(z) of an array (n,), in place."""
+    """Replace z (n,) by f(z) in place."""
     if act == 1:
         _activate_all(1, z)
     elif act == 2:
@@ -109,10 +112,14 @@ def apply(act, z):
 
 @compiled
 def backpropagate(act, gradient, h):
-    """Multiply the gradient in h = f(z) by f'(z), in place; both (n,).
+    """Multiply gradients by f'(z) in place.
 
-    For those activations whose derivative h determines, as it does for all but the last, Swish: the sign of h is that
-    of z.
+    Supports all activations whose derivative is determined by h, that is all except Swish: h has the sign of z.
+
+    Args:
+        act: Index into `ACTIVATIONS`.
+        gradient: Gradients (n,), updated in place.
+        h: Activations f(z) (n,).
     """
     if act == 1:
         _differentiate_all(1, gradient, h)
@@ -130,5 +137,5 @@ def backpropagate(act, gradient, h):
 
 @Entry
 def apply_activation(act, z):
-    """`apply`, to be called from Python."""
+    """Call `apply`, from Python."""
     apply(act, z)

@@ -1,4 +1,4 @@
-"""Compile functions with numba, and keep the machine code of those that Python calls on disk."""
+"""Compilation with Numba, with an on-disk cache of the functions that Python calls."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,21 +10,23 @@ from numba import njit, typeof
 
 from lop.common.sources import digest
 
-# NaN and infinity keep their meaning; sums may be computed in another order than written, by vector instructions.
+# Allows the compiler to reorder and vectorise sums; NaN and infinity keep their meaning.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
-# A function that only compiled functions call: what would let Python call it takes as long to compile as it does.
+# For functions that only compiled functions call: compiling the wrappers would double the compilation time.
 INNER: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 compiled: Any = njit(**INNER)
 
 
 class Entry:
-    """A compiled function that Python calls. Processes that start together compile it once and share the result.
+    """Compiled function that Python calls.
+
+    Processes that start together compile it once and share the result. Numba invalidates its cache when the file of the
+    function changes, but not when files of functions that it calls change. Therefore, the name of the function includes
+    a digest of all modules of lop that its module imports.
 
     Args:
-        function: the function. Numba renews what it keeps on disk when the function's own file changes, but not when a
-            file changes whose functions it calls. So a digest of all modules of lop that its module imports becomes
-            part of its name.
-        options: of `numba.njit`.
+        function: Function to compile.
+        options: Options of `numba.njit`; the default is `OPTIONS`.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any):
@@ -33,6 +35,7 @@ class Entry:
         self._is_compiled = False
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the function, and compile it first if necessary."""
         if not self._is_compiled:
             with _locked(Path(self.function.stats.cache_path)):
                 self.function.compile(tuple(map(typeof, arguments)))
@@ -42,7 +45,7 @@ class Entry:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder, if its file system has locks."""
+    """Lock a folder, if its file system supports locks."""
     lock = FileLock(folder / ".compiling.lock", fallback_to_soft=False)
     try:
         lock.acquire()

@@ -1,8 +1,8 @@
-"""Torch's random numbers on the CPU, without torch: the Mersenne Twister, and how torch makes numbers of its words.
+"""PyTorch's random numbers on the CPU without PyTorch: the Mersenne Twister and PyTorch's conversions of its output.
 
-Compiled kernels draw with it what torch's learners draw with the same seed: `uniform_` of float32, `torch.rand(1)`,
-`torch.randn` of a few numbers, and the initial weights of linear layers. The many normal numbers of shrink and perturb
-are not torch's.
+With the same seed, compiled kernels draw the same numbers as learners in PyTorch: `uniform_` in float32,
+`torch.rand(1)`, `torch.randn` of fewer than 16 numbers, and the initial weights of linear layers. The noise of shrink
+and perturb differs from PyTorch's.
 """
 
 from functools import cache
@@ -13,12 +13,19 @@ import numpy as np
 from numba import njit
 
 WORDS = 624
-VECTORISED = 16  # from this many on, torch draws normal numbers by other code
+VECTORISED = 16  # number of normal draws from which PyTorch uses a different algorithm
 _compiled: Any = njit(cache=True)
 
 
 def seeded(seed: int) -> np.ndarray:
-    """State (625,) uint32 of `torch.manual_seed(seed)`: the twister's words, and how many of them are used up."""
+    """Return the state of `torch.manual_seed(seed)`.
+
+    Args:
+        seed: Seed.
+
+    Returns:
+        State (625,) uint32: the words of the twister, and the number of words that have been used.
+    """
     state = np.empty(WORDS + 1, np.uint32)
     _, words, position, *_ = np.random.RandomState(seed % 2**32).get_state()
     state[:WORDS], state[WORDS] = words, position
@@ -27,7 +34,7 @@ def seeded(seed: int) -> np.ndarray:
 
 @_compiled
 def word(state):
-    """The next 32 random bits."""
+    """Return the next 32 random bits."""
     if state[WORDS] >= WORDS:
         _twist(state)
     y = state[state[WORDS]]
@@ -49,16 +56,18 @@ def _twist(state):
 
 @_compiled
 def _double(state):
-    """Float64 in [0, 1), of 53 bits."""
+    """Return a float64 in [0, 1) with 53 random bits."""
     high, low = np.uint64(word(state)), np.uint64(word(state))
     return np.float64(((high << np.uint64(32)) | low) & np.uint64((1 << 53) - 1)) * 2.0**-53
 
 
 @_compiled
 def normal(state, spare):
-    """One number of `torch.randn(n)` for n < 16, float64, by Box and Muller's method.
+    """Return one number of `torch.randn(n)`, n < 16, in float64, by the Box-Muller method.
 
-    Two are made at a time; `spare` (2,) float64 holds the second one, and whether there is one.
+    Args:
+        state: State of the generator, updated in place.
+        spare: Array (2,) float64 with the second number of the last pair, and 1 if it has not been used, else 0.
     """
     if spare[1]:
         spare[1] = 0
@@ -70,46 +79,55 @@ def normal(state, spare):
 
 @_compiled
 def unit(state):
-    """`torch.rand(1)`: float32 in [0, 1), of 24 bits."""
+    """Return the number of `torch.rand(1)`, a float32 in [0, 1) with 24 random bits."""
     return np.float32(word(state) & np.uint32(0xFFFFFF)) * np.float32(1.0 / 16777216.0)
 
 
 @_compiled
 def within(state, bound):
-    """One number of `uniform_(-bound, bound)`; rounded once, as torch does."""
+    """Return one number of `uniform_(-bound, bound)`, rounded once, as in PyTorch."""
     low, width = np.float32(-bound), np.float32(bound) - np.float32(-bound)
     return np.float32(np.float64(unit(state)) * np.float64(width) + np.float64(low))
 
 
 @_compiled
 def uniform(state, out, bound):
-    """Fill out (n,) float32 as `uniform_(-bound, bound)` does."""
+    """Fill out (n,) float32 like `uniform_(-bound, bound)`."""
     for i in range(len(out)):
         out[i] = within(state, bound)
 
 
 @_compiled
 def signs(state, out):
-    """Fill out (n,) float32 with +1 and -1, as `randint(0, 2) * 2 - 1` does."""
+    """Fill out (n,) float32 with +1 and -1, like `randint(0, 2) * 2 - 1`."""
     for i in range(len(out)):
         out[i] = np.float32(2.0) * np.float32(word(state) & np.uint32(1)) - np.float32(1.0)
 
 
 @cache
 def normal_table() -> np.ndarray:
-    """The standard normal distribution as 65,536 numbers (float32) of equal probability: 16 random bits choose one.
+    """Return 65,536 equally probable numbers of the standard normal distribution, float32, indexed by 16 random bits.
 
-    Twenty times as fast as a logarithm and a cosine, and as good for noise: moments and quantiles are those of the
-    normal distribution to four digits; the largest number is 4.3.
+    Drawing noise from the table is twenty times as fast as the Box-Muller method. Moments and quantiles agree with
+    those of the normal distribution to four digits; the largest number is 4.3.
     """
-    from scipy.special import ndtri  # costs a tenth of a second, and few runs need it
+    from scipy.special import ndtri  # imported on use: takes 0.1 s
 
     table = ndtri((np.arange(2**16) + 0.5) / 2**16)
     return (table / table.std()).astype(np.float32)
 
 
 def built_linear(state: np.ndarray, inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (outputs, inputs) and biases (outputs,) that building `torch.nn.Linear(inputs, outputs)` draws."""
+    """Draw the initial weights of `torch.nn.Linear(inputs, outputs)`.
+
+    Args:
+        state: State of the generator, updated in place.
+        inputs: Number of inputs.
+        outputs: Number of outputs.
+
+    Returns:
+        Weights (outputs, inputs) and biases (outputs,).
+    """
     weights, biases = np.empty(inputs * outputs, np.float32), np.empty(outputs, np.float32)
     for drawn in (weights, biases):
         uniform(state, drawn, sqrt(1 / inputs))
@@ -117,7 +135,7 @@ def built_linear(state: np.ndarray, inputs: int, outputs: int) -> tuple[np.ndarr
 
 
 def kaiming(state: np.ndarray, inputs: int, outputs: int, gain: float) -> np.ndarray:
-    """Kaiming-uniform weights (outputs, inputs)."""
+    """Draw Kaiming-uniform weights (outputs, inputs)."""
     weights = np.empty(inputs * outputs, np.float32)
     uniform(state, weights, gain * sqrt(3 / inputs))
     return weights.reshape(outputs, inputs)

@@ -1,10 +1,10 @@
-"""The environments of the paper, registered with Gymnasium: Ant-v3, Hopper-v3, Walker2d-v3, SlipperyAnt-v3.
+"""Environments of the paper, registered with Gymnasium: Ant-v3, Hopper-v3, Walker2d-v3 and SlipperyAnt-v3.
 
     import gymnasium, lop.envs
     env = gymnasium.make("Ant-v3")
-    env = lop.envs.make("Ant-v3", backend="mujoco-py")  # the original physics itself: see lop.envs.original
+    env = lop.envs.make("Ant-v3", backend="mujoco-py")  # original physics engine: see lop.envs.original
 
-They take the place of Gymnasium's entries of these names, which can only say that they have moved elsewhere.
+They replace Gymnasium's entries of the same names, which only raise an error that refers to another package.
 """
 
 import importlib
@@ -45,25 +45,29 @@ TIME_LIMIT = 1000  # steps
 
 @runtime_checkable
 class Simulation(Protocol):
-    """An environment whose state can be saved."""
+    """Environment whose state can be saved."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 def make(name: str, backend: str = "mujoco", **arguments: Any) -> gymnasium.Env:
-    """An environment of the paper with its time limit.
+    """Create an environment of the paper with its time limit.
 
     Args:
-        name: of `ENVIRONMENTS`.
-        backend: "mujoco", today's MuJoCo made to give the original physics to rounding; "mujoco-py", the original.
-        arguments: of the environment; `friction` alone for "mujoco-py".
+        name: Name of the environment, a key of `ENVIRONMENTS`.
+        backend: `mujoco`, current MuJoCo adjusted to reproduce the original physics up to rounding, or `mujoco-py`, the
+            original engine.
+        arguments: Arguments of the environment; with `mujoco-py` only `friction`.
+
+    Raises:
+        ValueError: If the backend is unknown.
     """
     if backend == "mujoco":
         return gymnasium.make(name, **arguments)
     if backend != "mujoco-py":
-        raise ValueError(f"Invalid backend: {backend!r} (allowed: mujoco, mujoco-py)")
-    original = importlib.import_module("lop.envs.original")  # no import statement: see `Parameters.modules`
+        raise ValueError(f"backend must be mujoco or mujoco-py, got {backend!r}")
+    original = importlib.import_module("lop.envs.original")  # keeps it out of the imports of other runs
     return TimeLimit(original.OriginalEnv(name, **arguments), TIME_LIMIT)
 
 
@@ -74,11 +78,11 @@ def _register() -> None:
             name,
             entry_point=f"{environment.__module__}:{environment.__qualname__}",
             max_episode_steps=TIME_LIMIT,
-            # Their checks cost time at every step.
+            # These checks would slow down every step.
             order_enforce=False,
             disable_env_checker=True,
         )
-    # Gymnasium advises to use v5, which is another physics.
+    # Gymnasium recommends v5, which has different physics.
     advice = r".*The environment (Ant|Hopper|Walker2d)-v3 is out of date"
     warnings.filterwarnings("ignore", advice, DeprecationWarning)
 
@@ -87,16 +91,31 @@ _register()
 
 
 def environment_state(env: gymnasium.Env) -> dict[str, Any]:
-    """All that a bit-exact continuation of `env` needs, time limits included, as plain Python values."""
+    """Return the complete state of an environment as plain Python values, for bit-identical continuation.
+
+    Args:
+        env: Environment of the paper, which may be wrapped. The state includes time limits, but not other wrappers.
+
+    Raises:
+        ValueError: If `env` is not an environment of the paper.
+    """
     elapsed = [elapsed_steps(limit) for limit in _time_limits(env)]
     return {"environment": _simulation(env).state_dict(), "elapsed_steps": elapsed}
 
 
 def restore_environment(env: gymnasium.Env, state: dict[str, Any]) -> None:
-    """Let `env`, made with the same arguments, go on from where `environment_state` was called."""
+    """Restore a state that `environment_state` returned.
+
+    Args:
+        env: Environment that was created with the same arguments.
+        state: State.
+
+    Raises:
+        ValueError: If the state does not fit the environment.
+    """
     limits = list(_time_limits(env))
     if len(limits) != len(state["elapsed_steps"]):
-        raise ValueError(f"Invalid state: {len(state['elapsed_steps'])} time limits (allowed: {len(limits)})")
+        raise ValueError(f"state must have {len(limits)} time limits, got {len(state['elapsed_steps'])}")
     _simulation(env).load_state_dict(state["environment"])
     for limit, steps in zip(limits, state["elapsed_steps"], strict=True):
         set_elapsed_steps(limit, steps)
@@ -104,7 +123,7 @@ def restore_environment(env: gymnasium.Env, state: dict[str, Any]) -> None:
 
 def _simulation(env: gymnasium.Env) -> Simulation:
     if not isinstance(env.unwrapped, Simulation):
-        raise ValueError(f"Invalid env: {env} (allowed: {', '.join(ENVIRONMENTS)})")
+        raise ValueError(f"env must be one of {', '.join(ENVIRONMENTS)}, got {env}")
     return env.unwrapped
 
 
@@ -116,15 +135,15 @@ def _time_limits(env: gymnasium.Env) -> Iterator[TimeLimit]:
 
 
 class ResumableEnvironment:
-    """`env` as an object with state_dict and load_state_dict."""
+    """Adapter with `state_dict` and `load_state_dict` for an environment."""
 
     def __init__(self, env: gymnasium.Env):
         self.env = env
 
     def state_dict(self) -> dict[str, Any]:
-        """See `environment_state`."""
+        """Return the state of the environment; see `environment_state`."""
         return environment_state(self.env)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `restore_environment`."""
+        """Restore a state of the environment; see `restore_environment`."""
         restore_environment(self.env, state)

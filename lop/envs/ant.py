@@ -1,4 +1,4 @@
-"""Ant-v3: a four-legged body of eight hinges that is to run in the direction of x."""
+"""Ant-v3: a four-legged body with eight hinges that has to run in the direction of x."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,21 @@ from lop.envs.mujoco_env import MujocoEnv, interval, number
 
 
 class AntEnv(MujocoEnv):
-    """Ant-v3 of gym 0.23.1. Arguments that are not listed here: see `MujocoEnv`.
+    """Ant-v3 of gym 0.23.1.
 
-    Observation (111,): qpos without x and y (13), qvel (14), and an external force and torque for each of
-    14 bodies (84), which MuJoCo 2.1 under mujoco-py always left at zero. Action (8,): torques of the hinges,
-    in units of 150.
+    For arguments that are not listed, see `MujocoEnv`.
 
-    Reward: forward velocity of the torso in m/s + healthy_reward - control cost - contact cost. The velocity
-    is taken from the torso's `xpos`, which after a step is one Runge-Kutta stage behind qpos: so it was in
-    the published environment.
+    Observation (111,): qpos without x and y (13), qvel (14), and an external force and torque on each of 14 bodies
+    (84), which are always zero in MuJoCo 2.1 with mujoco-py. Action (8,): torques of the hinges, in units of 150.
+
+    Reward: forward velocity of the torso in m/s + healthy_reward - control cost - contact cost. As in the published
+    environment, the velocity is computed from the torso's `xpos`, which after a step is one Runge-Kutta stage behind
+    qpos.
 
     Args:
-        contact_cost_weight: weight of the sum of squared contact forces.
-        healthy_z_range: heights of the torso in metres at which the body is healthy.
-        contact_force_range: to which contact forces are clipped.
+        contact_cost_weight: Weight of the sum of squared contact forces.
+        healthy_z_range: Range of the torso's height in metres in which the body is healthy.
+        contact_force_range: Range to which contact forces are clipped.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -70,17 +71,24 @@ class AntEnv(MujocoEnv):
 
     @property
     def is_healthy(self) -> bool:
-        """Whether all of the state is finite and the torso within `healthy_z_range`."""
+        """Whether the state is finite and the torso's height within `healthy_z_range`."""
         return self._is_healthy(self._state())
 
     def _is_healthy(self, state: np.ndarray) -> bool:
         lowest, highest = self._healthy_z_range
-        # The product costs a tenth of np.isfinite(...).all(), and is finite only if all numbers are.
+        # The dot product takes a tenth of the time of np.isfinite(...).all(), and is finite only if all numbers are.
         finite = math.isfinite(state.dot(state)) or bool(np.isfinite(state).all())
         return finite and lowest <= state.item(2) <= highest
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One step of 0.05 s under `action` (8,): observation, reward, terminated, False, reward's terms."""
+        """Simulate one step of 0.05 s.
+
+        Args:
+            action: Action (8,).
+
+        Returns:
+            Observation, reward, terminated, False, and a dict with the terms of the reward.
+        """
         x_before, y_before, _ = self._torso_position.tolist()
         control_cost = self._advance(action)
         x, y, _ = self._torso_position.tolist()

@@ -1,4 +1,4 @@
-"""Hopper-v3, a one-legged body in a plane that is to hop along x, and the base that Walker2d-v3 shares."""
+"""Hopper-v3, a one-legged body in a plane that has to hop along x, and the base class that Walker2d-v3 shares."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,21 @@ import numpy as np
 
 from lop.envs.mujoco_env import MujocoEnv, interval, number
 
-FASTEST = 10.0  # velocities are observed up to this, per second
+FASTEST = 10.0  # velocities are clipped to this magnitude in observations, per second
 
 
 class PlanarEnv(MujocoEnv):
-    """A body that moves in the x-z plane; qpos begins with x, z in metres and the torso's angle in radians.
+    """Body that moves in the x-z plane; qpos begins with x and z in metres and the torso's angle in radians.
 
-    Observation: qpos without x, and qvel clipped to [-10, 10]. Reward: forward_reward_weight * velocity in
-    m/s + healthy_reward - control cost. Other arguments: see `MujocoEnv`.
+    For arguments that are not listed, see `MujocoEnv`.
+
+    Observation: qpos without x, and qvel clipped to [-10, 10]. Reward: forward_reward_weight * velocity in m/s +
+    healthy_reward - control cost.
 
     Args:
-        forward_reward_weight: weight of the velocity.
-        healthy_z_range, healthy_angle_range: where the torso is healthy, ends excluded.
+        forward_reward_weight: Weight of the velocity.
+        healthy_z_range: Open interval of the torso's height in metres in which the body is healthy.
+        healthy_angle_range: Open interval of the torso's angle in radians in which the body is healthy.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 125}
@@ -46,7 +49,7 @@ class PlanarEnv(MujocoEnv):
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the body stands as the healthy ranges say."""
+        """Whether the state is within the healthy ranges."""
         return self._is_healthy(self._state())
 
     def _is_healthy(self, state: np.ndarray) -> bool:
@@ -55,13 +58,20 @@ class PlanarEnv(MujocoEnv):
 
     def _observation(self, state: np.ndarray) -> np.ndarray:
         velocities = state[self._velocities]
-        # Two ufuncs with arrays as bounds: np.clip takes ten times as long on so few numbers.
+        # np.clip takes ten times as long for so few numbers.
         np.minimum(velocities, self._highest, out=velocities)
         np.maximum(velocities, self._lowest, out=velocities)
         return state[self._first_observed :]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One step of 0.008 s under `action` (nu,): observation, reward, terminated, False, position."""
+        """Simulate one step of 0.008 s.
+
+        Args:
+            action: Action (nu,).
+
+        Returns:
+            Observation, reward, terminated, False, and a dict with position and velocity.
+        """
         x_before = self._qpos.item(0)
         control_cost = self._advance(action)
         state = self._state()
@@ -77,10 +87,12 @@ class PlanarEnv(MujocoEnv):
 
 
 class HopperEnv(PlanarEnv):
-    """Hopper-v3 of gym 0.23.1: observation (11,), action (3,), torques of the hinges in units of 200.
+    """Hopper-v3 of gym 0.23.1: observation (11,), and action (3,), torques of the hinges in units of 200.
+
+    For arguments that are not listed, see `PlanarEnv` and `MujocoEnv`.
 
     Args:
-        healthy_state_range: in which all of qpos but x and z, and all of qvel, are healthy, ends excluded.
+        healthy_state_range: Open interval in which all of qpos except x and z, and all of qvel, are healthy.
     """
 
     def __init__(
@@ -119,6 +131,6 @@ class HopperEnv(PlanarEnv):
     def _is_healthy(self, state: np.ndarray) -> bool:
         lowest, highest = self._healthy_state_range
         rest = state[2:]
-        # A sum of squares below the square of the nearer end is enough, and quicker than min and max.
+        # A sum of squares below the square of the nearer end is sufficient, and faster than min and max.
         in_range = rest.dot(rest) < self._safe_square or lowest < rest.min() <= rest.max() < highest
         return bool(in_range) and super()._is_healthy(state)

@@ -1,6 +1,7 @@
-"""The original environments, gym 0.23.1 on mujoco-py and MuJoCo 2.1, as they were when the paper was made.
+"""Original environments, gym 0.23.1 on mujoco-py and MuJoCo 2.1.
 
-They need Python 3.10 or older, so they live in a process of their own, with an interpreter that `make legacy` sets up.
+They require Python 3.10 or older. They therefore run in a separate process, with an interpreter that `make legacy`
+installs.
 """
 
 import json
@@ -20,18 +21,22 @@ from lop.common.paths import ROOT, shown
 from lop.envs import original_worker
 from lop.envs.mujoco_env import number
 
-INTERPRETER = "LOP_ORIGINAL_PYTHON"  # environment variable that names another one
+INTERPRETER = "LOP_ORIGINAL_PYTHON"  # environment variable with the path of another interpreter
 WORKER = Path(original_worker.__file__)
 SLIPPERY = "SlipperyAnt-v3"
 
 
 def interpreter() -> Path:
-    """The old Python with the original stack; InputError, which says how to get it, if there is none."""
+    """Return the path of the Python interpreter with the original environments.
+
+    Raises:
+        InputError: If it does not exist.
+    """
     path = Path(os.environ.get(INTERPRETER) or ROOT / ".legacy" / "bin" / "python")
     if not path.is_file():
         raise InputError(
-            f"backend: mujoco-py needs an interpreter of its own: {shown(path)}: no such file; `make legacy` in {ROOT} "
-            f"makes it, or {INTERPRETER} names one"
+            f"backend: mujoco-py requires a separate interpreter: {shown(path)}: no such file; run `make legacy` in "
+            f"{ROOT} to install it, or set {INTERPRETER} to another one"
         )
     return path
 
@@ -39,14 +44,15 @@ def interpreter() -> Path:
 class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """Ant-v3, Hopper-v3 or Walker2d-v3 of gym 0.23.1; SlipperyAnt-v3 is its Ant with another friction.
 
-    Observations, actions, rewards, draws of a seed, and `state_dict` are as in `lop.envs.mujoco_env.MujocoEnv`.
+    Observations, actions, rewards, the effect of seeds and the methods are those of `lop.envs.mujoco_env.MujocoEnv`.
 
     Args:
-        name: of the environment.
-        friction: sliding friction of all geoms, SlipperyAnt-v3 only.
+        name: Name of the environment.
+        friction: Sliding friction of all geoms; SlipperyAnt-v3 only.
 
     Raises:
-        InputError: there is no old interpreter, or the original environment does not start in it.
+        InputError: If the interpreter does not exist, or the original environment does not start in it.
+        ValueError: If `friction` is given for another environment, or is out of range.
     """
 
     def __init__(self, name: str, friction: float | None = None):
@@ -67,45 +73,74 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             self.set_friction(1.5 if friction is None else friction)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Start an episode: observation, and an empty dict."""
+        """Start an episode.
+
+        Args:
+            seed: Seed of the environment's generator; None continues with the current one.
+            options: Ignored.
+
+        Returns:
+            Observation, and an empty dict.
+        """
         return np.frombuffer(self._ask(b"r", json.dumps(seed).encode())).copy(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Observation, reward, whether the episode ended, False, and the terms of the reward."""
+        """Simulate one step.
+
+        Args:
+            action: Action, of the shape of `action_space`.
+
+        Returns:
+            Observation, reward, terminated, False, and a dict with the terms of the reward.
+        """
         action = np.asarray(action, np.float32)
         if action.shape != self.action_space.shape:
-            raise ValueError(f"Invalid action: shape {action.shape} (allowed: {self.action_space.shape})")
+            raise ValueError(f"action must have shape {self.action_space.shape}, got {action.shape}")
         numbers, n = np.frombuffer(self._ask(b"s", action.tobytes())), self._observed
         info = dict(zip(self._info, numbers[n + 2 :].tolist(), strict=True))
         return numbers[:n].copy(), float(numbers[n]), bool(numbers[n + 1]), False, info
 
     @property
     def friction(self) -> float:
-        """The sliding friction that steps are simulated with; ValueError if the environment is not slippery."""
+        """Sliding friction of the current simulation; SlipperyAnt-v3 only."""
         _must_be_slippery(self.name)
         return self._friction
 
     def set_friction(self, friction: float) -> None:
-        """Change the friction from the next step on; ValueError if the environment is not slippery."""
+        """Change the friction from the next step on.
+
+        Args:
+            friction: Sliding friction of all geoms, non-negative.
+
+        Raises:
+            ValueError: If the environment is not SlipperyAnt-v3, or `friction` is out of range.
+        """
         _must_be_slippery(self.name)
         self._friction = number("friction", friction, at_least=0)
         self._ask(b"f", np.array([self._friction]).tobytes())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a bit-exact continuation needs, as numbers, strings, lists and dicts."""
+        """Return the complete state as plain Python values, for bit-identical continuation."""
         state = {"original": self.name} | json.loads(self._ask(b"g"))
         return state | ({"friction": self._friction} if self.name == SLIPPERY else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called, here or in another process; ValueError if not of this name."""
+        """Restore what `state_dict` returned, in this process or in another one.
+
+        Args:
+            state: State.
+
+        Raises:
+            ValueError: If the state is of another environment.
+        """
         if (found := state.get("original")) != self.name:
-            raise ValueError(f"Invalid state: of the original {found} (allowed: {self.name})")
+            raise ValueError(f"state must be of the original {self.name}, got {found}")
         if self.name == SLIPPERY:
             self.set_friction(state["friction"])
         self._ask(b"p", json.dumps(state).encode())
 
     def close(self) -> None:
-        """End the process."""
+        """Terminate the process."""
         self._process.kill()
         self._process.communicate()
         self._errors.close()
@@ -116,7 +151,7 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             self._process.stdin.write(original_worker.HEADER.pack(letter, len(payload)) + payload)
             self._process.stdin.flush()
         except OSError:
-            pass  # what it said at its end is read with its answer
+            pass  # `_answer` reports why the process ended
         return self._answer()
 
     def _answer(self) -> bytes:
@@ -141,10 +176,10 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
 def _must_be_slippery(name: str) -> None:
     if name != SLIPPERY:
-        raise ValueError(f"Invalid friction: {name} has none to set (allowed: {SLIPPERY})")
+        raise ValueError(f"friction must not be set for {name}, only for {SLIPPERY}")
 
 
 def _own_environment() -> dict[str, str]:
-    """Without what points our own interpreter to its packages; and mujoco-py as `make legacy` compiled it."""
+    """Return environment variables without our interpreter's paths, for mujoco-py as `make legacy` built it."""
     ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if name not in ours} | {"MUJOCO_PY_FORCE_CPU": "1"}

@@ -1,10 +1,11 @@
-"""The original environments, gym 0.23.1 on mujoco-py, behind a pipe; runs under the old Python, knows nothing of lop.
+"""Original environments, gym 0.23.1 on mujoco-py, behind a pipe; runs in the old interpreter and does not import lop.
 
     python original_worker.py Ant-v3
 
-reads requests from standard input and answers on standard output. Both are a letter, the length of what follows as
-uint32, and that: numbers as float64, the rest as JSON. It ends with its input, and only with it: Ctrl-C and SIGTERM
-often reach a whole group of processes, and the run on the other side still asks for the state that it saves.
+The process reads requests from standard input and writes answers to standard output. Both consist of a letter, the
+length of the payload as uint32, and the payload: numbers as float64, everything else as JSON. The process ignores
+SIGINT and SIGTERM, which often reach a whole process group, because the run still requests the state that it saves. It
+exits when its input ends.
 """
 
 import json
@@ -17,10 +18,11 @@ HEADER = struct.Struct("<cI")
 
 
 def main(name):
+    """Answer requests for the environment `name` until the input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever libraries print is no answer
+    os.dup2(2, 1)  # redirects output of libraries away from the answers
     world = World(name)
     send(answers, b"o", json.dumps(world.about()).encode())
     while True:
@@ -36,6 +38,7 @@ def main(name):
 
 
 def send(answers, letter, payload):
+    """Write one answer."""
     answers.write(HEADER.pack(letter, len(payload)) + payload)
     answers.flush()
 
@@ -53,6 +56,7 @@ class World:
         self.names = sorted(self.env.step(self.env.action_space.sample())[3])
 
     def about(self):
+        """Return the spaces of the environment, the names of the terms of the reward, and the seconds per step."""
         space = self.env.action_space
         return {
             "observation": self.env.observation_space.shape[0],
@@ -63,27 +67,28 @@ class World:
         }
 
     def answer(self, letter, payload):
+        """Return the answer to a request."""
         return {b"s": self.step, b"r": self.reset, b"f": self.friction, b"g": self.state, b"p": self.load}[letter](
             payload
         )
 
     def step(self, payload):
-        """float32 action -> observation, reward, whether it ended, the terms of the reward."""
+        """Simulate an action (float32); return observation, reward, whether the episode ended, terms of the reward."""
         action = self.numpy.frombuffer(payload, self.numpy.float32)
         observation, reward, done, info = self.env.step(action)
         return self.numpy.concatenate((observation, [reward, done], [info[name] for name in self.names])).tobytes()
 
     def reset(self, payload):
-        """JSON seed, or null -> observation."""
+        """Start an episode with a seed or null (JSON); return the observation."""
         return self.env.reset(seed=json.loads(payload.decode())).tobytes()
 
     def friction(self, payload):
-        """Sliding friction of all geoms."""
+        """Set the sliding friction of all geoms."""
         self.env.sim.model.geom_friction[:, 0] = self.numpy.frombuffer(payload)[0]
         return b""
 
     def state(self, _):
-        """All that a bit-exact continuation needs."""
+        """Return the complete state (JSON)."""
         data, state = self.env.sim.data, self.env.sim.get_state()
         return json.dumps(
             {
@@ -98,12 +103,13 @@ class World:
         ).encode()
 
     def load(self, payload):
+        """Restore a state (JSON)."""
         state = json.loads(payload.decode())
         sim = self.env.sim
         sim.reset()
         self.env.np_random.bit_generator.state = state["np_random"]
         old = sim.get_state()
-        for again in (True, False):  # what a step computes on the way there must not be kept
+        for again in (True, False):  # discards what `forward` computes in between
             sim.set_state(old._replace(time=state["time"], qpos=state["qpos"], qvel=state["qvel"]))
             sim.data.ctrl[:] = state["ctrl"]
             sim.data.qacc_warmstart[:] = state["warmstart"]

@@ -1,4 +1,4 @@
-"""SlipperyAnt-v3: Ant-v3 on ground whose friction can be changed, the non-stationary problem of the paper."""
+"""SlipperyAnt-v3: Ant-v3 with a variable friction, the paper's non-stationary environment."""
 
 from typing import Any
 
@@ -7,9 +7,16 @@ from lop.envs.mujoco_env import number
 
 
 class SlipperyAnt(AntEnv):
-    """Ant-v3 with sliding friction `friction` >= 0 of all geoms; other arguments as `AntEnv`, by name.
+    """Ant-v3 with a variable sliding friction; torsional and rolling friction remain 0.5.
 
-    Torsional and rolling friction stay at 0.5.
+    Args:
+        friction: Sliding friction of all geoms, non-negative.
+        arguments: Arguments of `AntEnv`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example::
 
         env = gymnasium.make("SlipperyAnt-v3", friction=0.05)
         env.unwrapped.set_friction(2.0)
@@ -22,19 +29,26 @@ class SlipperyAnt(AntEnv):
 
     @property
     def friction(self) -> float:
-        """The sliding friction that steps are simulated with."""
+        """Sliding friction of the current simulation."""
         return self._friction
 
     def set_friction(self, friction: float) -> None:
-        """Change the friction from the next step on; after a reset this equals a new environment."""
+        """Change the friction from the next step on; after a reset, this is equivalent to a new environment.
+
+        Args:
+            friction: Sliding friction of all geoms, non-negative.
+
+        Raises:
+            ValueError: If `friction` is out of range.
+        """
         self._friction = number("friction", friction, at_least=0)
         self.model.geom_friction[:, 0] = self._friction
 
     def state_dict(self) -> dict[str, Any]:
-        """As `MujocoEnv.state_dict`, and the friction."""
+        """Return the state including the friction; see `MujocoEnv.state_dict`."""
         return super().state_dict() | {"friction": self._friction}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As `MujocoEnv.load_state_dict`; the friction becomes the saved one."""
+        """Restore the state including the friction; see `MujocoEnv.load_state_dict`."""
         self.set_friction(state["friction"])
         super().load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Walker2d-v3: a two-legged body in a plane that is to walk in the direction of x."""
+"""Walker2d-v3: a two-legged body in a plane that has to walk in the direction of x."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,10 @@ from lop.envs.hopper import PlanarEnv
 
 
 class Walker2dEnv(PlanarEnv):
-    """Walker2d-v3 of gym 0.23.1: observation (17,), action (6,), torques of the hinges in units of 100."""
+    """Walker2d-v3 of gym 0.23.1: observation (17,), and action (6,), torques of the hinges in units of 100.
+
+    For the arguments, see `PlanarEnv` and `MujocoEnv`.
+    """
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""From runs' metrics to figures, one way: `registry`, `collect`, `statistics`, `plotting`, `draw`."""
+"""Figures drawn from the metrics of runs: `registry`, `collect`, `statistics`, `plotting`, `draw`."""

@@ -1,4 +1,4 @@
-"""Command line of every plots/*.py: draw a figure into the current folder, from the existing runs."""
+"""Command line of the scripts lop/*/plots/*.py: draw a figure into the current folder, from the existing runs."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         found = [run for run in runs if (options.results / run.spec.path).exists()]
         command = _command(figure, options.results)
         if runs and not found:
-            raise InputError(f"no runs of {name} in {shown(options.results)}; {command} makes them")
+            raise InputError(f"no runs of {name} in {shown(options.results)}; {command} creates them")
         if runs:
             print("\n".join(account(list(by_path(runs).values()), options.results)))
         if len(found) < len(runs):
-            print(f"{command} makes the missing ones")
+            print(f"{command} creates the missing ones")
         data = PROJECT / configured().data.sets
         for picture in figure.pictures:
             if picture.data:

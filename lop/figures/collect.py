@@ -1,7 +1,6 @@
-"""Collection of metrics into one tidy table of bin means: per panel, curve, seed, layer and bin.
+"""Collection of metrics into one tidy table with one row per panel, curve, seed, layer and bin.
 
-Runs are read one at a time, and only the rows of the metric, so apart from their bins, memory does not grow with the
-number of runs.
+Runs are read one at a time and only the rows of the required metric, so memory grows only with the number of bins.
 """
 
 from collections.abc import Iterable
@@ -41,11 +40,11 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
         results: folder of all results.
 
     Returns:
-        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (of the
-        bin), count (of values in the bin); rows in the order of runs, layers and bins.
+        Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean or maximum
+        in the bin), count (number of values in the bin); rows in the order of runs, layers and bins.
 
     Raises:
-        InputError: a file is missing, damaged, of another layout, without the metric, or of another run.
+        InputError: a file is missing or damaged, has other columns, lacks the metric, or belongs to another run.
     """
     tables = [COLLECTED.empty_table()]
     for run in runs:
@@ -57,22 +56,30 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
 
 
 def bins(path: Path, panel: Panel) -> pa.Table:
-    """Return the bins of a run that a panel shows, as from `binned`."""
+    """Return the bins of a run that a panel shows; see `binned`."""
     return binned(read_metric(path, panel, panel.to), panel.bin, panel.within)
 
 
 def level(path: Path, panel: Panel) -> pa.Table:
-    """Return the single bin of a run whose curve is a level: the whole run, with the panel's last step as its edge."""
+    """Return the mean over a whole run as a single bin that ends at the panel's last step, for a curve with `level`."""
     rows = read_metric(path, panel)
     steps = pa.repeat(pa.scalar(panel.to, pa.int64()), len(rows))
     return binned(rows.set_column(rows.column_names.index("step"), "step", steps), panel.to)
 
 
 def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
-    """Return the rows of a panel's metric, in its layers if it names any and up to step `to` if given.
+    """Return the rows of a panel's metric.
+
+    Args:
+        path: metrics file of the run.
+        panel: its `metric`, and the `layers` to select if it names any.
+        to: last step, inclusive; all steps if None.
 
     Returns:
         Columns step, layer, value.
+
+    Raises:
+        InputError: the run has no such metric.
     """
     rows = pc.field("metric") == panel.metric
     if to is not None:
@@ -86,20 +93,20 @@ def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
 
 
 def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
-    """Aggregate values per layer and bin, where the bins are (i * width, (i + 1) * width].
+    """Aggregate values per layer and bin; bin i is (i * width, (i + 1) * width].
 
     Args:
         rows: columns step, layer, value.
         width: width of a bin in steps.
-        within: aggregation, mean or max.
+        within: aggregation, "mean" or "max".
 
     Returns:
-        Columns layer, bin (right edge), value, count, by layer (null last) and bin; empty bins have no row.
+        Columns layer, bin (right edge), value, count; sorted by layer (null last) and bin; empty bins have no row.
     """
     bins = pc.multiply(pc.divide(pc.add(rows["step"], width - 1), width), width)
     grouped = rows.append_column("bin", bins).group_by(["layer", "bin"], use_threads=False)
     means = grouped.aggregate([("value", "mean"), ("value", "max"), ("value", "count")])
-    if within == "max":  # `max` ignores NaN
+    if within == "max":  # Arrow's `max` ignores NaN
         largest = pc.if_else(pc.is_nan(means["value_mean"]), means["value_mean"], means["value_max"])
         means = means.set_column(means.column_names.index("value_mean"), "value_mean", largest)
     means = means.drop_columns(["value_max"])
@@ -117,7 +124,7 @@ def read_collected(path: Path) -> pd.DataFrame:
     """Read a collected table.
 
     Raises:
-        InputError: the file is missing, damaged or a different table.
+        InputError: the file is missing or damaged, or has other columns.
     """
     schema = read_schema(path)
     if not schema.remove_metadata().equals(COLLECTED):

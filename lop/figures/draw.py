@@ -1,4 +1,4 @@
-"""The one way from a collected table to a figure, for the workflow and by hand: PDF, PNG and numbers."""
+"""Drawing of a figure from its collected table: PDF, PNG and the plotted numbers."""
 
 from collections.abc import Mapping
 from math import ceil, sqrt
@@ -29,21 +29,24 @@ def draw(
     data: Path = DATA,
     table: str = "",
 ) -> list[Path]:
-    """Draw a figure from its collected table; the same table and entry give the same bytes.
+    """Draw a figure from its collected table.
+
+    The same table and definition give byte-identical files.
 
     Args:
-        collected: as `lop.figures.collect.collect` gives it.
-        figure: what is shown, and how.
-        folder: where the three files go; each of them is whole or not there.
-        images, data: the images that pictures show, and the folder of all sets.
-        table: key of the collected table, for the PNG's metadata.
+        collected: table from `lop.figures.collect.collect`.
+        figure: definition of the figure.
+        folder: output folder; each file is written atomically.
+        images: source of the images that pictures show.
+        data: folder of all sets of images.
+        table: key of the collected table, stored in the PNG's metadata.
 
     Returns:
-        <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns of `plotted_numbers`, panel
-        only if there are several).
+        Paths of <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns as in `plotted_numbers`,
+        `panel` only if there are several panels).
 
     Raises:
-        InputError: the table is of another figure, or has nothing for one of the panels.
+        InputError: the table has a curve that the figure lacks, or no values for one of the panels.
     """
     numbers = plotted_numbers(collected, figure)
     notes = {index: conditions(rows, figure.scale, panel) for index, rows, panel in _by_panel(collected, figure)}
@@ -60,7 +63,18 @@ def draw(
 
 
 def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
-    """Columns panel (from 0), curve, label, step, mean, low, high, n; curves in the order of the entry."""
+    """Return the numbers that a figure shows.
+
+    Args:
+        collected: table from `lop.figures.collect.collect`.
+        figure: definition of the figure.
+
+    Returns:
+        Columns panel (from 0), curve, label, step, mean, low, high, n; curves in the order of the definition.
+
+    Raises:
+        InputError: the table has a curve that the figure lacks, or no values for one of the panels.
+    """
     tables = [
         summarise(rows.assign(value=rows["value"] * panel.factor), panel.band).assign(panel=index)
         for index, rows, panel in _by_panel(collected, figure)
@@ -75,13 +89,14 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
 
 
 def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
-    """How a panel was made: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`, in two lines if the
-    panel has a note.
+    """Return the label of a panel: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`.
+
+    A panel with a note has two lines.
 
     Args:
-        rows: the panel's part of the collected table, whose last bin is what is called steps.
-        scale: its name.
-        panel: says how many seeds there should be, and the unit of a step.
+        rows: rows of the panel in the collected table; their last bin is the number of steps.
+        scale: name of the scale.
+        panel: definition of the panel, with the requested seeds and the unit of a step.
     """
     seeds = rows.groupby("curve")["seed"].nunique()
     last = int(rows.loc[~rows["curve"].isin(panel.levels), "bin"].max())
@@ -93,14 +108,14 @@ def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
 
 
 def _seeds(fewest: int, most: int, wanted: int) -> str:
-    """`3 seeds`, or `1-2 of 3 seeds` where some are missing."""
+    """Return `3 seeds`, or `1-2 of 3 seeds` if some are missing."""
     found = f"{fewest}" if fewest == most else f"{fewest}-{most}"
     found = found if fewest == wanted else f"{found} of {wanted}"
     return f"{found} seed{'s' if wanted > 1 else ''}"
 
 
 def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.DataFrame, Panel]]:
-    """Each panel with curves: its place, its rows in the order of its curves, and what it shows."""
+    """Return (position, rows in the order of the curves, definition) of each panel with curves."""
     return [
         (index, _ordered(collected[collected["panel"] == index], panel, figure.name), panel)
         for index, panel in figure.curve_panels.items()
@@ -109,7 +124,7 @@ def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.Dat
 
 def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
     if rows.empty:
-        raise InputError(f"{name}: nothing to draw: no run has a `{panel.metric}` up to step {panel.to:,}")
+        raise InputError(f"{name}: nothing to draw: no values of `{panel.metric}` up to step {panel.to:,}")
     places = rows["curve"].map({curve: place for place, curve in enumerate(panel.curves)})
     if places.isna().any():
         found = rows["curve"][places.isna()].iloc[0]
@@ -120,7 +135,7 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
         return rows
     paired = relative(rows, panel.relative_to)
     if paired.empty:
-        raise InputError(f"{name}: nothing to draw: no run of {panel.relative_to} has the seed of another curve's")
+        raise InputError(f"{name}: nothing to draw: no runs of {panel.relative_to}, the curve of `relative_to`")
     return paired
 
 
@@ -131,7 +146,7 @@ def _page(
     images: ImageSource = ImageSource(),
     data: Path = DATA,
 ) -> matplotlib.figure.Figure:
-    """All panels in rows of about equal number, with one legend above them."""
+    """Lay out all panels on a near-square grid below one legend."""
     columns = ceil(sqrt(len(figure.panels)))
     rows = ceil(len(figure.panels) / columns)
     page = matplotlib.figure.Figure()
@@ -151,7 +166,7 @@ def _page(
 
 
 def _legend(page: matplotlib.figure.Figure) -> None:
-    """Each method once, however many panels show it, in as many columns as the page is wide enough for."""
+    """Add a legend with each method once, in as many columns as fit the page."""
     entries: dict[str, Any] = {}
     for ax in page.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):

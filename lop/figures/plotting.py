@@ -1,4 +1,4 @@
-"""How a panel looks: takes tidy statistics and axes. Nothing here reads files or computes statistics."""
+"""Appearance of panels: functions that draw tidy statistics on axes, without reading files or computing statistics."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from lop.figures.registry import Method, Panel, Picture
 
 STYLE = Path(__file__).with_name("lop.mplstyle")
-LINES: dict[str, tuple[float, ...]] = {  # lengths on and off, in line widths
+LINES: dict[str, tuple[float, ...]] = {  # dash pattern: on and off lengths in line widths
     "solid": (),
     "dashed": (4, 1.6),
     "dashdot": (6, 1.6, 1.2, 1.6),
@@ -31,8 +31,8 @@ MARKERS = {
 }
 MARKERS_A_CURVE = 8
 BAND_OPACITY = 0.16
-DENSE = 1_000  # a logarithmic axis whose ends are closer than this factor is labelled at 1, 2 and 5, not only at 1
-ROOM = 1.015  # right of the last step, so that its markers are whole
+DENSE = 1_000  # a logarithmic axis that spans less than this factor has ticks at 1, 2 and 5, not only at 1
+ROOM = 1.015  # space right of the last step, so that its markers are not clipped
 
 
 def plot_panel(
@@ -43,18 +43,18 @@ def plot_panel(
     note: str = "",
     title: str = "",
 ) -> None:
-    """Draw the curves of a panel with their bands, and all that stands around them but the legend.
+    """Draw the curves of a panel with their bands, labels and title, but without a legend.
 
     Args:
-        statistics: columns curve (a key of methods), step, mean, low, high: see `statistics.summarise`.
-        ax: axes, empty.
+        statistics: columns curve (a key of methods), step, mean, low, high; see `statistics.summarise`.
+        ax: empty axes.
         panel: labels and limits of the axes.
         methods: label, colour, line style and marker of each curve.
-        note: small, above the axes: under which conditions the figure was made.
-        title: above the axes, on the left.
+        note: scale, seeds and steps, in small type above the axes on the right.
+        title: title above the axes on the left.
     """
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
-        if panel.draw == "steps":  # the first bin too is as wide as it is
+        if panel.draw == "steps":  # extend the first bin to its full width
             rows = pd.concat([rows[:1].assign(step=rows["step"].iloc[0] - panel.bin), rows], ignore_index=True)
         if curve in panel.levels:
             rows = pd.concat([rows.assign(step=0), rows], ignore_index=True)
@@ -77,15 +77,22 @@ def plot_panel(
 
 
 def plot_picture(ax: Axes, picture: Picture, images: Path | None, title: str = "") -> None:
-    """Let a picture fill the axes, without ticks; `images` is the folder of the set that it shows, if any."""
+    """Draw a picture on axes without ticks; `images` is the folder of the set that it shows, if any."""
     picture.draw(ax, images)
     ax.set_axis_off()
     ax.set_title(title, loc="left", pad=14)
 
 
 def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, steps: bool = False) -> None:
-    """One method's mean as a line, or as steps that end at each point, its band behind; `place` keeps its markers off
-    those of other curves."""
+    """Draw the mean of one method as a line in front of its band.
+
+    Args:
+        rows: columns step, mean, low, high.
+        ax: axes.
+        method: label, colour, line style and marker.
+        place: position among the curves; it shifts the markers so that those of different curves do not overlap.
+        steps: whether to draw steps that end at each point.
+    """
     finite = np.isfinite(rows["mean"])
     seaborn.lineplot(
         rows[finite].assign(stretch=(~finite).cumsum()),  # a run that diverged leaves a gap in the line
@@ -116,14 +123,14 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, ste
 
 
 def step_unit(last: int) -> tuple[int, str, str]:
-    """How steps up to `last` are counted: size, name and suffix of the unit; millions from one million on."""
+    """Return the size, name and suffix of the unit for an axis of steps that ends at `last`."""
     if last >= 1_000_000:
         return 1_000_000, "millions", "M"
     return (1_000, "thousands", "k") if last >= 10_000 else (1, "", "")
 
 
 def _marked(n: int, place: int) -> list[int]:
-    """Which of n points get a marker: all if there are few, else about eight, at a curve's own points."""
+    """Return the indices of the points with a marker: all of a few, otherwise about eight, shifted by the curve."""
     every = -(-n // MARKERS_A_CURVE)
     return list(range(place % 4 * every // 4, n, every)) if n else []
 

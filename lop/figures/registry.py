@@ -1,6 +1,6 @@
-"""What each figure shows: config/figures.yaml, checked, with a scale's changes merged in.
+"""Definitions of the figures: config/figures.yaml, validated and merged with the changes of a scale.
 
-The keys are described at the head of that file. Nothing here reads results or draws.
+The head of that file documents the keys.
 """
 
 import ast
@@ -36,14 +36,14 @@ def _seeds(value: Any) -> tuple[int, ...]:
     seeds = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(seeds, range | list | tuple) and all(type(seed) is int and seed >= 0 for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError("a number of seeds above 0, or a list of different seeds from 0 on")
+        raise ValueError("a positive number of seeds, or a list of distinct non-negative seeds")
     return tuple(seeds)
 
 
 def _source(value: Any) -> Any:
     runs = value.get("runs") if isinstance(value, dict) else value
     if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
-        raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <a point of its sweep>}")
+        raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <key>=<value>}")
     if (problem := runs.partition("/")[0]) not in PROBLEMS:
         near = difflib.get_close_matches(problem, PROBLEMS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -52,7 +52,7 @@ def _source(value: Any) -> Any:
 
 
 def _function(value: Any, info: ValidationInfo) -> str:
-    """Found in the text of its module, which may import what not every machine has."""
+    """Validate `<module>:<function>` without importing the module, whose imports may be unavailable here."""
     takes = 2 if info.data.get("data") else 1
     if not isinstance(value, str) or not re.fullmatch(r"lop(\.\w+)+:\w+", value):
         raise ValueError("<module>:<function> of the library")
@@ -60,11 +60,11 @@ def _function(value: Any, info: ValidationInfo) -> str:
     try:
         functions = definitions(module, ast.FunctionDef)
     except FileNotFoundError:
-        raise ValueError(f"<module>:<function>, of a module that there is, unlike {module}") from None
+        raise ValueError(f"<module>:<function> of an existing module, unlike {module}") from None
     names = [one.name for one in functions if len(one.args.args) == takes and not one.name.startswith("_")]
     if name not in names:
-        what = "images on axes" if takes == 2 else "on axes"
-        raise ValueError(f"a function of {module} that draws {what}: {', '.join(names) or 'it has none'}")
+        what = "axes and a folder" if takes == 2 else "axes"
+        raise ValueError(f"a public function of {module} that takes {what}: {', '.join(names) or 'none'}")
     return value
 
 
@@ -73,7 +73,7 @@ class _Model(BaseModel):
 
 
 class Method(_Model):
-    """How the curves of a method look, in every figure."""
+    """Appearance of a method's curves in every figure."""
 
     label: str = Field(min_length=1)
     colour: Annotated[str, BeforeValidator(_colour)]
@@ -82,7 +82,7 @@ class Method(_Model):
 
 
 class Source(_Model):
-    """The runs of a curve: all its seeds at one point of a config's sweep; as a level, their mean over all steps."""
+    """Runs of a curve: all seeds of one setting of a config; with `level`, their mean over all steps."""
 
     runs: str
     setting: str = "default"
@@ -90,21 +90,23 @@ class Source(_Model):
 
     @property
     def problem(self) -> str:
+        """Name of the problem."""
         return self.runs.partition("/")[0]
 
     @property
     def config(self) -> str:
+        """Name of the config within the problem."""
         return self.runs.partition("/")[2]
 
 
 class Picture(_Model):
-    """Axes that a function of the library fills, `<module>:<function>`: what a problem looks like, without any run.
+    """Panel drawn by a function `<module>:<function>` of the library, without runs.
 
-    It takes the axes, and where the picture shows a set of images its folder, for `lop.data.load`.
+    The function takes the axes and, if `data` is given, the folder of that set of images, for `lop.data.load`.
     """
 
     data: Literal["mnist", "cifar-100", "imagenet"] | None = None
-    classes: tuple[Whole, ...] = ()  # of imagenet
+    classes: tuple[Whole, ...] = ()  # for imagenet: the classes whose files it needs
     picture: Annotated[str, BeforeValidator(_function)]
     title: str = ""
     caption: str = ""
@@ -118,16 +120,20 @@ class Picture(_Model):
 
     @property
     def module(self) -> str:
+        """Name of the module with the function."""
         return self.picture.partition(":")[0]
 
     def check(self) -> None:
-        """InputError if this machine cannot draw it, as `check` of its module says, if there is one; else the module,
-        which may import all of torch, is not asked."""
+        """Call `check` of the function's module, if it has one; the module is imported only in that case.
+
+        Raises:
+            InputError: this machine cannot draw the picture.
+        """
         if any(function.name == "check" for function in definitions(self.module, ast.FunctionDef)):
             importlib.import_module(self.module).check()
 
     def draw(self, ax: Any, images: Path | None) -> None:
-        """Let the function draw on the axes, with the folder of the images that it shows, if any."""
+        """Call the function with the axes and, if the picture shows a set of images, its folder."""
         function = getattr(importlib.import_module(self.module), self.picture.partition(":")[2])
         function(ax, images) if self.data else function(ax)
 
@@ -161,7 +167,7 @@ class Panel(_Model):
         curves = info.data.get("curves", {})
         if name is not None and (name not in curves or curves[name].level):
             allowed = [curve for curve, source in curves.items() if not source.level]
-            raise ValueError(f"one of the curves: {', '.join(allowed)}")
+            raise ValueError(f"a curve without `level`: {', '.join(allowed)}")
         return name
 
     @field_validator("bin")
@@ -175,7 +181,7 @@ class Panel(_Model):
     @classmethod
     def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
         if limits and not limits[0] < limits[1]:
-            raise ValueError("[lowest, highest]")
+            raise ValueError("[lowest, highest], in ascending order")
         return limits
 
     @field_validator("y_scale")
@@ -183,22 +189,22 @@ class Panel(_Model):
     def _has_a_logarithm(cls, scale: str, info: ValidationInfo) -> str:
         limits = info.data.get("y_limits")
         if scale == "log" and limits and limits[0] <= 0:
-            raise ValueError(f"linear with `y_limits` from {limits[0]:g}")
+            raise ValueError(f"linear, since `y_limits` starts at {limits[0]:g}")
         return scale
 
     @property
     def levels(self) -> set[str]:
-        """The curves that are a level."""
+        """Names of the curves with `level`."""
         return {curve for curve, source in self.curves.items() if source.level}
 
     def collected_from(self) -> dict[str, Any]:
-        """Return what the collected table depends on beside its runs, as plain JSON values."""
+        """Return what the collected table depends on besides its runs, as plain JSON values."""
         levels = sorted(self.levels)
         return self.model_dump(mode="json", include={"metric", "layers", "to", "bin", "within"}) | {"levels": levels}
 
 
 class Figure(_Model):
-    """A figure at a scale: its panels, and the methods that they show."""
+    """A figure at a scale: its panels and the methods that they show."""
 
     name: str
     scale: str
@@ -208,15 +214,16 @@ class Figure(_Model):
 
     @property
     def curve_panels(self) -> dict[int, Panel]:
-        """The panels that show runs, by their place among all."""
+        """Panels that show runs, keyed by their position among all panels."""
         return {index: panel for index, panel in enumerate(self.panels) if isinstance(panel, Panel)}
 
     @property
     def pictures(self) -> list[Picture]:
+        """Panels that show pictures."""
         return [panel for panel in self.panels if isinstance(panel, Picture)]
 
     def undrawable(self) -> str:
-        """Why this machine cannot draw one of the pictures, or nothing."""
+        """Return why this machine cannot draw one of the pictures, or an empty string."""
         try:
             for picture in self.pictures:
                 picture.check()
@@ -226,31 +233,44 @@ class Figure(_Model):
 
 
 class Registry(_Model):
-    """Contents of config/figures.yaml; an entry is checked when it is asked for, with the scale's changes."""
+    """Contents of config/figures.yaml; entries are validated by `load_figure`, after merging the changes of a scale."""
 
     methods: dict[str, Method]
     figures: dict[str, dict[str, Any]]
 
 
 def read_registry(path: Path = FIGURES) -> Registry:
-    """The file as it is; InputError if it is no such file."""
+    """Read the file without validating its entries.
+
+    Raises:
+        InputError: the file is missing or invalid.
+    """
     return checked(Registry, read_mapping(path), shown(path))
 
 
 def figure_names() -> list[str]:
-    """Every figure that there is."""
+    """Return the names of all figures."""
     return list(read_registry().figures)
 
 
 def load_figure(name: str, scale: str, path: Path = FIGURES) -> Figure:
-    """The figure of that name at a scale; InputError, in one line, for anything wrong about either."""
+    """Return the definition of a figure at a scale.
+
+    Args:
+        name: name of the figure.
+        scale: name of the scale, whose changes replace keys of the definition.
+        path: file with the definitions.
+
+    Raises:
+        InputError: the figure or scale does not exist or is invalid; the message is one line.
+    """
     changes = load_scale(scale).figures
     return _Resolver(read_registry(path), changes, shown(path), shown(scale_path(scale))).figure(name, scale)
 
 
 @dataclass(frozen=True)
 class _Resolver:
-    """Merges a scale's changes into the entries of figures.yaml; has the files' names for messages."""
+    """Merges the changes of a scale into the entries of figures.yaml; file names are for error messages."""
 
     registry: Registry
     changes: Mapping[str, Mapping[str, Any]]
@@ -272,11 +292,11 @@ class _Resolver:
         shared = {key: value for key, value in entry.items() if key != "panels"}
         panels, where = entry.get("panels", [{}]), f"{self.path}: figures.{name}: key `panels`"
         if not (isinstance(panels, list) and panels and all(isinstance(one, dict | str) for one in panels)):
-            raise InputError(f"{where}: found {panels!r}, allowed: a list of mappings or of names of figures")
+            raise InputError(f"{where}: found {panels!r}, allowed: a list of mappings and names of figures")
         named = [(one, self._entry(one, where)) if isinstance(one, str) else (name, one) for one in panels]
         pictures = ["picture" in {**shared, **own} for _, own in named]
         common = [shared, self.changes.get(name, {})]
-        # Beside panels with curves, a picture does without the keys that only those have.
+        # Among panels with curves, a picture ignores the shared keys that only curves have.
         of_pictures = common if all(pictures) else [_those_of(Picture, keys) for keys in common]
         return [
             self._panel(name, other, own, *(of_pictures if picture else common))
@@ -284,16 +304,16 @@ class _Resolver:
         ]
 
     def _entry(self, name: str, where: str) -> Mapping[str, Any]:
-        """That of a figure which is a panel of another."""
+        """Return the entry of a figure that is a panel of another."""
         entry = self._known(name, self.registry.figures, where)
         if "panels" in entry:
-            raise InputError(f"{where}: found {name!r}, allowed: figures that have no panels themselves")
+            raise InputError(f"{where}: found {name!r}, allowed: figures without `panels`")
         return entry
 
     def _panel(
         self, figure: str, name: str, own: Mapping[str, Any], shared: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> Panel | Picture:
-        """A panel: its own keys over those that a figure's panels share, then the scale's changes to it and to all."""
+        """Merge the shared keys of a figure, those of the panel and the changes of the scale; later ones win."""
         merged = {**shared, **own}
         replaced = dict.fromkeys(shared.keys() - own.keys(), f"{self.path}: figures.{figure}")
         for changed, keys in {name: self.changes.get(name, {}), figure: changes}.items():

@@ -12,7 +12,7 @@ from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
 
 @dataclass(frozen=True)
 class Shown:
-    """One run as part of a curve."""
+    """A run as part of a curve."""
 
     panel: int
     curve: str
@@ -20,10 +20,10 @@ class Shown:
 
 
 def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
-    """Return the runs of a figure: panel by panel, curve by curve, each by seed.
+    """Return the runs of a figure, ordered by panel, curve and seed.
 
     Raises:
-        InputError: there is no such config or setting.
+        InputError: a config or setting of the figure does not exist.
     """
     return [
         Shown(place, curve, first.with_seed(seed))
@@ -35,19 +35,20 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
 
 
 def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:
-    """Return {metrics file relative to the results folder: run}, each file once."""
+    """Return {path of the metrics relative to the results folder: run}; runs that several curves share occur once."""
     return {run.spec.path: run.spec for run in runs}
 
 
 def table_path(figure: Figure, runs: Iterable[Shown]) -> Path:
     """Return the path of a figure's collected table, relative to the results folder.
 
-    Its name is a digest of the runs and of how they are collected, so an existing table is always the right one.
+    The file name is a digest of the runs and of how they are collected, so an existing table is always up to date.
     """
     return Path("tables", figure.name, f"{table_key(figure, runs)}.parquet")
 
 
 def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
+    """Return the digest of a figure's runs and of how they are collected."""
     collected = {
         "panels": {place: panel.collected_from() for place, panel in figure.curve_panels.items()},
         "runs": [[run.panel, run.curve, str(run.spec.path)] for run in runs],

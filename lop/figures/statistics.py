@@ -1,4 +1,4 @@
-"""Means over seeds and their uncertainty, per curve and bin. Nothing here reads files or draws."""
+"""Means over seeds and their uncertainty per curve and bin, independent of files and drawing."""
 
 import warnings
 
@@ -13,18 +13,18 @@ COLUMNS = ["curve", "step", "mean", "low", "high", "n"]
 
 
 def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
-    """Mean over seeds and band, per curve and bin, of the collected table of one panel.
+    """Compute the mean over seeds and its band per curve and bin for one panel.
 
-    A run's value in a bin is the mean of its layers there. A bin is made of those seeds that have one.
+    The value of a run in a bin is the mean over its layers. A bin averages the seeds that have a value there.
 
     Args:
-        collected: columns curve, seed, layer, bin, value, as `lop.figures.collect.collect` gives them.
-        band: "bootstrap" (95% interval of the mean) or "standard_error" (mean minus and plus one).
+        collected: columns curve, seed, layer, bin, value, as returned by `lop.figures.collect.collect`.
+        band: "bootstrap" (95% interval of the mean) or "standard_error" (mean minus and plus one standard error).
 
     Returns:
-        Columns curve, step (right edge of the bin), mean, low, high, n (seeds in the bin); curves in their
-        order, each by step. low and high are NaN where n is 1. Where a run's value is not finite, neither is
-        the mean, and low and high are NaN: a run that diverged is not averaged away.
+        Columns curve, step (right edge of the bin), mean, low, high, n (number of seeds in the bin); curves in
+        their original order, each sorted by step. `low` and `high` are NaN if n is 1. If the value of a run is
+        not finite, as after divergence, the mean is not finite either, and `low` and `high` are NaN.
     """
     groups = collected.groupby("curve", sort=False)
     curves = [_summarise_curve(rows, band).assign(curve=curve) for curve, rows in groups]
@@ -32,15 +32,15 @@ def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
 
 
 def relative(collected: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """What runs have more than those of another curve with the same seeds: bands of it are of paired differences.
+    """Subtract the values of a reference curve, paired by seed, so that bands are those of paired differences.
 
     Args:
-        collected: as `summarise` takes it.
-        reference: the other curve.
+        collected: table as in `summarise`.
+        reference: name of the reference curve.
 
     Returns:
-        The same rows, each value less that of the reference with its seed, layer and bin; the reference is 0 where it
-        is a number. Rows without such a value are left out.
+        The same columns, with the reference's value of the same seed, layer and bin subtracted from each value. Rows
+        without a reference value are dropped. Finite values of the reference itself become 0.
     """
     keys = ["seed", "layer", "bin"]
     others = collected.loc[collected["curve"] == reference, [*keys, "value"]].rename(columns={"value": "reference"})
@@ -49,18 +49,18 @@ def relative(collected: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """95% bootstrap interval of the mean over runs, bias-corrected and accelerated (BCa), as in the paper.
+    """Compute the 95% bootstrap interval of the mean over runs, bias-corrected and accelerated (BCa), as in the paper.
 
-    All bins share their resamples, drawn from a generator of fixed seed: the interval of a bin is the one
-    that `scipy.stats.bootstrap` gives for the bin alone with `rng=numpy.random.default_rng(seed)`.
+    All bins share the same resamples. The interval of a bin equals that of `scipy.stats.bootstrap` applied to the
+    bin alone with `rng=numpy.random.default_rng(seed)`.
 
     Args:
-        values: (bins, runs).
-        seed: of the resamples.
+        values: array of shape (bins, runs).
+        seed: seed of the resamples.
 
     Returns:
-        low, high: (bins,) each. NaN where there is one run or a value that is not finite; the mean where all
-        values are equal; the percentile interval where BCa is undefined.
+        low, high: arrays of shape (bins,). They are NaN for a single run or values that are not finite, the mean if
+        all values are equal, and the percentile interval if BCa is undefined.
     """
     finite = np.isfinite(values).all(axis=1) & (values.shape[1] > 1)
     low = np.where(finite, values.mean(axis=1), np.nan)
@@ -73,7 +73,14 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def standard_error_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean minus and plus one standard error over runs; values (bins, runs), NaN as for the bootstrap."""
+    """Compute the mean minus and plus one standard error over runs.
+
+    Args:
+        values: array of shape (bins, runs).
+
+    Returns:
+        low, high: arrays of shape (bins,), NaN for a single run or values that are not finite.
+    """
     finite = np.isfinite(values).all(axis=1) & (values.shape[1] > 1)
     low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if finite.any():
@@ -98,7 +105,7 @@ def _summarise_curve(rows: pd.DataFrame, band: str) -> pd.DataFrame:
 
 
 def _run_values(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bins, how many runs each has, and the runs' values, averaged over layers, bin by bin."""
+    """Return the bins, the number of runs in each, and the values of the runs bin by bin, averaged over layers."""
     rows = rows.sort_values(["bin", "seed"], kind="stable")
     keys = rows[["bin", "seed"]].to_numpy(np.int64)
     starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
@@ -112,7 +119,7 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
     if not len(values):
         return np.empty(0), np.empty(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about degenerate bins, which the caller mends
+        warnings.simplefilter("ignore")  # degenerate bins, which the caller handles
         interval = stats.bootstrap(
             (values,),
             _mean,
@@ -127,5 +134,5 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Of contiguous rows: else rounding, and with it a bin's interval, would depend on the other bins."""
+    """Average contiguous rows; otherwise rounding, and so the interval of a bin, would depend on the other bins."""
     return np.ascontiguousarray(values).mean(axis)

@@ -1,4 +1,4 @@
-"""Continual ImageNet: one binary classification task after the other, with a convolutional network."""
+"""Continual ImageNet: a convolutional network learns a sequence of binary classification tasks."""
 
 from lop.runs.problem import Problem
 

@@ -1,4 +1,4 @@
-"""The keys of lop/imagenet/cfg/*.yml."""
+"""Keys of lop/imagenet/cfg/*.yml."""
 
 from typing import ClassVar, Literal
 
@@ -13,57 +13,57 @@ CLASS_TEST = CLASS_SHAPE[0] - CLASS_TRAIN
 
 
 class ImagenetParameters(CallbackParameters):
-    """Parameters of a run, named as in the published configurations and code, with its defaults."""
+    """Parameters of a run, with the names and defaults of the published configurations and code."""
 
     horizon: ClassVar[str] = "num_tasks"
     named_by: ClassVar[tuple[str, ...]] = ("agent", "channels", "opt", "step_size")
 
-    num_tasks: Whole = Field(ge=1, description="tasks of the run")
-    num_classes: Whole = Field(2, ge=2, description="classes of a task")
-    num_showings: Whole = Field(250, ge=1, description="epochs of a task")
-    mini_batch_size: Whole = Field(100, ge=1, description="images of a minibatch; an epoch's last may have fewer")
+    num_tasks: Whole = Field(ge=1, description="number of tasks")
+    num_classes: Whole = Field(2, ge=2, description="classes per task")
+    num_showings: Whole = Field(250, ge=1, description="epochs per task")
+    mini_batch_size: Whole = Field(100, ge=1, description="images per minibatch; the last of an epoch may be smaller")
     total_classes: Whole = Field(
         IMAGENET_CLASSES,
         ge=2,
         le=IMAGENET_CLASSES,
-        description="number of classes that tasks are made of; once used up, they are used again",
+        description="number of classes to draw tasks from; reused once all have been used",
     )
     train_images_per_class: Whole = Field(
-        CLASS_TRAIN, ge=1, le=CLASS_TRAIN, description="images of each class to learn from"
+        CLASS_TRAIN, ge=1, le=CLASS_TRAIN, description="training images of each class"
     )
-    test_images_per_class: Whole = Field(CLASS_TEST, ge=1, le=CLASS_TEST, description="images of each class to test on")
-    new_heads: bool = Field(True, description="zero the output layer's weights and biases before each task")
+    test_images_per_class: Whole = Field(CLASS_TEST, ge=1, le=CLASS_TEST, description="test images of each class")
+    new_heads: bool = Field(True, description="zero weights and biases of the output layer before each task")
 
     agent: Literal["bp", "cbp", "linear"] = Field(
         "bp", description="backpropagation, continual backpropagation, or backpropagation in a linear network"
     )
     net_type: Literal[1, 2] = Field(
-        1, description="2: continual backpropagation is layers of the network, not part of the learner (cbp)"
+        1, description="1: units replaced by the learner; 2: by drop-in layers in the network (cbp)"
     )
     channels: Whole = Field(
-        32, ge=1, description="channels of the first convolution; the other layers' units are in proportion"
+        32, ge=1, description="channels of the first convolution; all hidden layers scale in proportion"
     )
     opt: Literal["sgd", "adam"] = Field("sgd", description="optimizer")
     step_size: Number = Field(gt=0, description="step size of the optimizer")
-    momentum: Number = Field(0.0, ge=0, lt=1, description="of SGD")
+    momentum: Number = Field(0.0, ge=0, lt=1, description="momentum of SGD")
     beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
     beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
-    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation, of weights and biases")
+    weight_decay: Number = Field(0.0, ge=0, description="L2 regularisation of weights and biases")
     perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
 
     replacement_rate: Number = Field(1e-4, ge=0, le=1, description="fraction of units replaced per step (cbp)")
     decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
-    maturity_threshold: Whole = Field(100, ge=0, description="steps that a new unit is left alone (cbp)")
+    maturity_threshold: Whole = Field(100, ge=0, description="steps before a new unit may be replaced (cbp)")
     util_type: Utility = Field("contribution", description="utility of units (cbp)")
     move_mean_to_bias: bool = Field(
-        False, description="move a removed unit's mean contribution into the next bias, as the paper's text says (cbp)"
+        False, description="add mean contributions of replaced units to the next layer's biases, as in the paper (cbp)"
     )
     clear_optimizer_state: bool | None = Field(
-        None, description="zero the optimizer's state of replaced units; by default Adam's, not SGD's momentum (cbp)"
+        None, description="clear the optimizer state of replaced units; by default with Adam, not with SGD (cbp)"
     )
 
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the network's passes; weights and the optimizer are always float32"
+        "float32", description="type in forward and backward passes; weights and optimizer use float32"
     )
 
     @model_validator(mode="after")
@@ -82,5 +82,5 @@ class ImagenetParameters(CallbackParameters):
         return self
 
     def classes(self, seed: int) -> list[int]:
-        """Numbers of the classes that a run of this seed learns from."""
+        """Return the classes that the run with a seed learns from, sorted."""
         return sorted(set(classes_until(seed, self.total_classes, self.num_tasks * self.num_classes)))

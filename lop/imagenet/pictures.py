@@ -1,4 +1,4 @@
-"""What the tasks of Continual ImageNet look like."""
+"""Pictures of the tasks of Continual ImageNet."""
 
 from pathlib import Path
 
@@ -15,11 +15,16 @@ TASKS, IMAGES, SIZE, GAP, APART = (
     32,
     2,
     14,
-)  # rows; columns of a class; pixels of an image, between two, two classes
+)  # rows; columns per class; pixels: image, gap between images, gap between classes
 
 
 def pairs(ax: Axes, images: Path) -> None:
-    """The first images of the classes of a run's first tasks, of seed 0 with all classes: a row a task."""
+    """Draw the first images of both classes of the first tasks with seed 0 and all classes, one row per task.
+
+    Args:
+        ax: axes to draw on.
+        images: folder of the set.
+    """
     step, right = SIZE + GAP, IMAGES * (SIZE + GAP) + APART
     for place, number in enumerate(classes_until(0, IMAGENET_CLASSES, 2 * TASKS)):
         task, side = divmod(place, 2)
@@ -32,7 +37,7 @@ def pairs(ax: Axes, images: Path) -> None:
 
 
 def shown(image: np.ndarray) -> np.ndarray:
-    """An image as stored, (3, 32, 32) of any range, as (32, 32, 3) from 0 to 1."""
+    """Convert a stored image (3, 32, 32) of any range to (32, 32, 3) in [0, 1]."""
     image = image.transpose(1, 2, 0).astype(np.float32)
     low, high = image.min(), image.max()
     result: np.ndarray = (image - low) / max(high - low, 1e-9)

@@ -1,10 +1,10 @@
-"""Continual ImageNet (figure 1): which classes are told apart in which task, and in which order images are seen.
+"""Continual ImageNet (figure 1): classes of each task, and order of the images.
 
-A run has a random order of the classes, and a task takes the next two (or more) of them. When all are used up, the same
-order begins again. The published code has an order for each run in a file; here it comes of the seed.
+Each run has a random order of the classes. A task consists of the next two (or more) classes; after the last class, the
+same order is repeated. The published code reads the order of each run from a file; here it is derived from the seed.
 
-Nothing of it is stored: the order of the images of an epoch follows from the seed and the epoch's number. Runs of the
-same seed see the same tasks, whatever learns from them.
+No order is stored: the order of the images in an epoch is derived from the seed and the number of the epoch. Runs with
+the same seed see the same tasks, whatever the method.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,22 @@ from lop.data.load import LabelledImages
 
 
 class Task(NamedTuple):
-    """Images float32 (n, 3, 32, 32) and labels int64 (n,)."""
+    """Task: images float32 (n, 3, 32, 32) and labels int64 (n,)."""
 
     train: LabelledImages
     test: LabelledImages
 
 
 class Tasks:
-    """The tasks of one seed.
+    """Tasks of one seed.
 
     Args:
-        seed: all follows from it.
-        folder: with the files classes/<number>.npy.
-        total_classes: that tasks are made of. num_classes: of a task.
-        train_images, test_images: of a class.
+        seed: seed of the run.
+        folder: folder that contains classes/<number>.npy.
+        total_classes: number of classes to draw tasks from.
+        num_classes: number of classes per task.
+        train_images: number of training images per class.
+        test_images: number of test images per class.
     """
 
     def __init__(
@@ -42,12 +44,16 @@ class Tasks:
         self.train_images, self.test_images = train_images, test_images
 
     def classes(self, number: int) -> list[int]:
-        """Of the task of that number, from 0 on: label i is the i-th of them."""
+        """Return the classes of a task, numbered from 0; class i of the list has label i."""
         first = number * self.num_classes
         return classes_until(self.seed, self.total_classes, first + self.num_classes)[first:]
 
     def task(self, number: int) -> Task:
-        """Read the images of a task, class by class; InputError if a file is missing or damaged."""
+        """Load the images of a task, numbered from 0, sorted by class.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
         classes = [load.imagenet_class(self.folder, one) for one in self.classes(number)]
         return Task(
             _labelled([images.train[: self.train_images] for images in classes]),
@@ -55,19 +61,19 @@ class Tasks:
         )
 
     def order(self, epoch: int) -> np.ndarray:
-        """The order (n,) in which the images of a task are seen in an epoch, counted from the run's first."""
+        """Return the order (n,) of the training images in an epoch, numbered from the start of the run."""
         rng = np.random.default_rng([*_entropy(self.seed), epoch])
         return rng.permutation(self.num_classes * self.train_images)
 
 
 def classes_until(seed: int, total_classes: int, n: int) -> list[int]:
-    """The first n classes that are used."""
+    """Return the first n classes of the run with a seed, in order of use."""
     order = np.random.default_rng(_entropy(seed)).permutation(total_classes)
     return np.resize(order, n).tolist()
 
 
 def _entropy(seed: int) -> list[int]:
-    """Of the tasks, which are no other run's: not that of a number near the seed."""
+    """Hash the seed, so that runs with nearby seeds have unrelated random streams."""
     return np.random.SeedSequence(seed).generate_state(4).tolist()
 
 

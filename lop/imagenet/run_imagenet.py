@@ -1,11 +1,11 @@
-"""One run of Continual ImageNet.
+"""Run Continual ImageNet.
 
     python run_imagenet.py -c cfg/bp.yml --setting step_size=0.01 -s 0
 
-learns one binary task after the other, and writes
-its metrics to a file below results/imagenet in the project. The images have to be there:
-`python -m lop.data imagenet` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut: the same
-command goes on where it stopped, with the very numbers of an uninterrupted run.
+The network learns a sequence of binary classification tasks. The metrics are written below results/imagenet in the
+project. The images must exist; `python -m lop.data imagenet` creates them. The run may be interrupted at any time, by
+Ctrl-C, kill or a power failure: the same command resumes it, and the results are bit-identical to those of an
+uninterrupted run.
 """
 
 from typing import Any
@@ -31,9 +31,10 @@ from lop.runs.protocol import Run
 
 
 def train(run: Run) -> None:
+    """Learn all tasks of a run and log the accuracies of each."""
     p: ImagenetParameters = run.parameters
 
-    # Seeds: the tasks are the same for all callbacks, and so are the initial weights
+    # Seeds: all methods see the same tasks and start from the same weights
     tasks = Tasks(
         run.seed,
         run.images,
@@ -54,7 +55,7 @@ def train(run: Run) -> None:
         run.track(callback=learner.callback)
     learner.capture()
 
-    # Loop, from one epoch to the next
+    # Loop over epochs
     run.facts = lambda: recent_accuracy(run)
     task = None
     for step in run.steps(p.num_tasks * p.num_showings, unit="epochs"):
@@ -67,7 +68,7 @@ def train(run: Run) -> None:
 
         right = torch.zeros((), dtype=torch.long, device=run.device)
         for batch in torch.from_numpy(tasks.order(step)).to(run.device).split(p.mini_batch_size):
-            _, output = learner.learn(x[batch], y[batch])  # (batch, num_classes), of the weights before the step
+            _, output = learner.learn(x[batch], y[batch])  # (batch, num_classes), with the weights before the step
             right += (output.argmax(1) == y[batch]).sum()
 
         if epoch + 1 == p.num_showings:
@@ -76,7 +77,7 @@ def train(run: Run) -> None:
 
 
 def make_network(p: ImagenetParameters) -> Any:
-    """The network that the parameters ask for."""
+    """Build the network that the parameters select."""
     if p.agent == "linear":
         return MyLinear(int(np.prod(CLASS_SHAPE[1:])), p.num_classes)
     if p.net_type == 1:
@@ -92,7 +93,7 @@ def make_network(p: ImagenetParameters) -> Any:
 
 
 def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
-    """The learner that the parameters ask for, for this network."""
+    """Build the learner that the parameters select for a network."""
     learns = Bfloat16(net) if p.precision == "bfloat16" else net
     common: dict[str, Any] = {
         "step_size": p.step_size,
@@ -121,32 +122,36 @@ def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
 
 
 def on_device(images: LabelledImages, p: ImagenetParameters, device: str) -> tuple[Tensor, Tensor]:
-    """Images (n, 3, 32, 32), as `layout` says, and labels (n,); a linear network's are (n, 3072)."""
+    """Return images (n, 3, 32, 32), or (n, 3072) for linear networks, and labels (n,) on a device."""
     x, y = torch.from_numpy(images.images).to(device), torch.from_numpy(images.labels).to(device)
     return x.flatten(1) if p.agent == "linear" else x.contiguous(memory_format=layout(device)), y
 
 
 def layout(device: str) -> torch.memory_format:
-    """How images lie in memory: channels last on a processor, which computes twice as fast so; channels first on a GPU,
-    whose deterministic gradient of three channels takes longer so than all else of a step."""
+    """Return the memory format of images on a device.
+
+    With channels last, a CPU is twice as fast. On a GPU, the deterministic gradient of the first convolution, with its
+    three input channels, would then take longer than the rest of a step.
+    """
     return torch.contiguous_format if device.startswith("cuda") else torch.channels_last
 
 
 @torch.no_grad()
 def zero(layer: torch.nn.Linear) -> None:
+    """Set weights and biases of a layer to zero in place."""
     layer.weight.zero_()
     layer.bias.zero_()
 
 
 @torch.no_grad()
 def accuracy(net: Any, x: Tensor, y: Tensor, batch: int) -> float:
-    """Share of images x that the network gives label y, `batch` at a time."""
+    """Return the fraction of images x that a network classifies as y, computed in minibatches of `batch` images."""
     answers = torch.cat([net.predict(some)[0].argmax(1) for some in x.split(batch)])
     return (answers == y).sum().item() / len(x)
 
 
 def recent_accuracy(run: Run) -> str:
-    """Of the last ten tasks, for the progress line."""
+    """Return the mean test accuracy of the last ten tasks as text for the progress line."""
     accuracies = run.recent("test_accuracy", 10)
     return f"test accuracy {np.mean(accuracies):.1%}" if accuracies else "no task ended yet"
 

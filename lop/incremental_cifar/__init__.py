@@ -1,4 +1,4 @@
-"""Incremental CIFAR-100: a residual network learns ever more classes (figure 2)."""
+"""Incremental CIFAR-100 (figure 2): a residual network learns a growing set of classes."""
 
 from lop.runs.problem import Problem
 

@@ -1,4 +1,4 @@
-"""What the increments of CIFAR-100 look like."""
+"""Picture of the increments of CIFAR-100."""
 
 from pathlib import Path
 
@@ -8,11 +8,16 @@ from matplotlib.axes import Axes
 from lop.data import load
 from lop.incremental_cifar.problem import class_order
 
-INCREMENTS, ADDED, SIZE, GAP = 10, 5, 32, 3  # columns; rows; pixels of an image, between two
+INCREMENTS, ADDED, SIZE, GAP = 10, 5, 32, 3  # columns; rows; pixels: image, gap between images
 
 
 def increments(ax: Axes, images: Path) -> None:
-    """The first image of each class that the first increments of a run add, of seed 0: a column an increment."""
+    """Draw the first image of each class that the first increments with seed 0 add, one column per increment.
+
+    Args:
+        ax: axes to draw on.
+        images: folder of the set.
+    """
     records, _ = load.cifar100(images)
     labels, step = np.asarray(records["fine"]), SIZE + GAP
     for place, number in enumerate(class_order(0)[: INCREMENTS * ADDED]):

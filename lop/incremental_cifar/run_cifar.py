@@ -1,11 +1,11 @@
-"""One run of incremental CIFAR-100.
+"""Run incremental CIFAR-100.
 
     python run_cifar.py -c cfg/base_deep_learning_system.yml -s 0
 
-learns five classes, then five more, until it knows all, and writes
-its metrics to a file below results/incremental_cifar in the project. The images have to be
-there: `python -m lop.data cifar-100` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut:
-the same command goes on where it stopped, with the very numbers of an uninterrupted run.
+The network learns five classes, then five more at a time, up to a hundred. The metrics are written below
+results/incremental_cifar in the project. The images must exist; `python -m lop.data cifar-100` creates them. The run
+may be interrupted at any time, by Ctrl-C, kill or a power failure: the same command resumes it, and the results are
+bit-identical to those of an uninterrupted run.
 """
 
 from contextlib import nullcontext
@@ -30,15 +30,16 @@ from lop.measures import activity, effective_rank, stable_rank, weight_magnitude
 from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
 from lop.runs.protocol import Run
 
-TRAINING, TESTING = 0, 1  # what random numbers of an epoch are for
-BATCH = 250  # images that are tested at a time
-DORMANT = 0.01  # a unit that is active on less of all images and pixels
+TRAINING, TESTING = 0, 1  # uses of the random numbers of an epoch
+BATCH = 250  # images tested at a time
+DORMANT = 0.01  # units active on a smaller fraction of images and pixels are dormant
 
 
 def train(run: Run) -> None:
+    """Learn all increments of a run and log the accuracy and the plasticity of each."""
     p: CifarParameters = run.parameters
 
-    # Seeds: the classes and images are the same for all callbacks, and so are the initial weights
+    # Seeds: all methods see the same classes and images and start from the same weights
     increments = Increments(run.seed, run.images, p, run.device)
     torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
 
@@ -56,7 +57,7 @@ def train(run: Run) -> None:
         learner.capture()
         moves = GraphedStep(moved)
 
-    # Loop, from one epoch to the next
+    # Loop over epochs
     run.facts = lambda: f"test accuracy {best.latest:.1%}" if best.latest else "no epoch ended yet"
     parts = None
     for step in run.steps(p.increments * p.class_increase_frequency, unit="epochs"):
@@ -97,14 +98,14 @@ def train(run: Run) -> None:
 
 
 def make_network(p: CifarParameters) -> ResNet:
-    """A residual network of 18 layers, freshly drawn."""
+    """Build a residual network of 18 layers with new initial weights."""
     net = ResNet((2, 2, 2, 2), CIFAR_CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
     net.apply(kaiming_init_resnet_module)
     return net
 
 
 def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
-    """What replaces units in continual backpropagation."""
+    """Build the replacement of units for continual backpropagation; None without `use_cbp`."""
     if not p.use_cbp:
         return None
     return ResGnT(
@@ -117,8 +118,12 @@ def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
 
 
 class Learner:
-    """Stochastic gradient descent with momentum on a residual network; with continual backpropagation, if the
-    parameters say so."""
+    """SGD with momentum on a residual network, optionally with continual backpropagation.
+
+    Args:
+        p: parameters of the run.
+        net: network to train.
+    """
 
     def __init__(self, p: CifarParameters, net: ResNet):
         self.p, self.net = p, net
@@ -128,12 +133,18 @@ class Learner:
         self._graphed: GraphedStep | None = None
 
     def capture(self) -> None:
-        """On a CUDA device: have steps repeated by the GPU itself, unless a callback of one's own is part of them."""
+        """Use CUDA graphs for further steps, unless there is a callback; requires a CUDA device."""
         if not self.callback:
             self._graphed = GraphedStep(self._descend, self.optimizer)
 
     def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:
-        """From a minibatch: x (n, 3, 32, 32), y (n,) the places of its labels among `outputs`, which are there."""
+        """Train on a minibatch.
+
+        Args:
+            x: standardised images (n, 3, 32, 32).
+            y: labels (n,), positions in `outputs`.
+            outputs: classes so far, whose logits enter the loss.
+        """
         features = (self._graphed or self._descend)(x, y, outputs)
         if self.units:
             self.units.gen_and_test(features, self._graphed is not None)
@@ -162,6 +173,8 @@ def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) 
     """Log an increment's accuracies: of its best epoch, and of its last epoch in total and for each class.
 
     Args:
+        run: run to log to.
+        best: best accuracies of the increment.
         labels: class numbers of the test images, (n,).
         right: 1 for each correctly classified test image of the last epoch, else 0, (n,).
     """
@@ -175,7 +188,14 @@ def log_accuracy(run: Run, best: "Best", labels: np.ndarray, right: np.ndarray) 
 
 @torch.no_grad()
 def log_plasticity(run: Run, net: ResNet, increments: Increments, increment: int) -> None:
-    """What the network is like before an increment: on images of the classes to come, and of all those before."""
+    """Log weight magnitude, and dormant units and ranks on new and earlier classes, before an increment.
+
+    Args:
+        run: run to log to.
+        net: network before the increment.
+        increments: increments of the run.
+        increment: number of the increment, from 0.
+    """
     p: CifarParameters = run.parameters
     known = (increment + 1) * p.class_increase
     weights = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
@@ -201,6 +221,7 @@ def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:
     at most 1%).
 
     Args:
+        net: network to measure, in its current mode.
         x: images (n, 3, 32, 32).
 
     Returns:
@@ -215,7 +236,18 @@ def hidden(net: ResNet, x: Tensor) -> tuple[float, Tensor]:
 def right_answers(
     net: ResNet, images: LabelledTensors, outputs: Tensor, p: CifarParameters, rng: np.random.Generator | None
 ) -> Tensor:
-    """1 for each image (n,) that gets the right label among `outputs`, else 0; augmented by `rng`, if it is given."""
+    """Classify images among the classes in `outputs`.
+
+    Args:
+        net: network.
+        images: images, with labels that are positions in `outputs`.
+        outputs: classes so far.
+        p: parameters of the run.
+        rng: generator for augmentation; None for no augmentation.
+
+    Returns:
+        1 for each correctly classified image, else 0, float32 (n,).
+    """
     right = []
     for some, labels in zip(images.images.split(BATCH), images.labels.split(BATCH), strict=True):
         x = seen(some) if rng is None else augmented(some, rng)
@@ -226,12 +258,12 @@ def right_answers(
 
 
 def autocast(p: CifarParameters, device: str) -> Any:
-    """For the device's type."""
+    """Return a context with the precision of the parameters on a type of device."""
     return torch.autocast(device, torch.bfloat16) if p.precision == "bfloat16" else nullcontext()
 
 
 class Best:
-    """The epoch of an increment that was best in validation, and the best test accuracy of all."""
+    """Parameters of the epoch with the best validation accuracy in an increment, and its best test accuracy."""
 
     def __init__(self, net: nn.Module):
         self.parameters = _copy(net)
@@ -239,18 +271,21 @@ class Best:
         self.forget()
 
     def forget(self) -> None:
-        self.test, self.validation = 0.0, -1.0  # an accuracy of 0 is better than none
+        """Start a new increment."""
+        self.test, self.validation = 0.0, -1.0  # lower than any accuracy
 
     def see(self, test: float, validation: float, net: nn.Module) -> None:
-        """An epoch's accuracies, and its network."""
+        """Update with the accuracies and the network of an epoch."""
         self.latest, self.test = test, max(test, self.test)
         if validation > self.validation:
             self.validation, self.parameters = validation, _copy(net)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return accuracies and parameters for a checkpoint."""
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state of a checkpoint."""
         vars(self).update(state)
 
 

@@ -1,1 +1,1 @@
-"""The paper's networks."""
+"""Networks of the paper."""

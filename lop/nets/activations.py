@@ -1,4 +1,4 @@
-"""The paper's seven activations, by name."""
+"""Activations of the paper, by name."""
 
 from torch import nn
 
@@ -15,10 +15,13 @@ ACTIVATION_MODULES = tuple(ACTIVATIONS.values())
 
 
 def activation_named(name: str) -> type[nn.Module]:
-    """Return the module of an activation (case-insensitive).
+    """Return the module class of an activation.
+
+    Args:
+        name: Name of the activation, case-insensitive.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: If the name is unknown.
     """
     if name.lower() not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")

@@ -1,4 +1,4 @@
-"""Three convolutions and three fully connected layers: the learner of Continual ImageNet."""
+"""Network of three convolutions and three fully connected layers, the learner of Continual ImageNet."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,14 +7,19 @@ from lop.nets.pooling import relu_pool
 
 
 class ConvNet(nn.Module):
-    """Convolutions 5x5x32, 3x3x64, 3x3x128, each with ReLU and 2x2 max pooling, then 128, 128 and `num_classes` units.
+    """Three convolutions, each with ReLU and 2x2 max pooling, then fully connected layers.
 
-    With other `channels` than 32 in the first convolution, the other layers but the last are wider or narrower too, in
-    proportion. Takes images (batch, 3, 32, 32); a processor is faster where channels lie last in memory
-    (`torch.channels_last`). Keeps PyTorch's own initial weights, drawn in the published order.
+    The convolutions are 5x5x32, 3x3x64 and 3x3x128, the fully connected layers have 128, 128 and `num_classes` units.
+
+    The input is a batch of images (batch, 3, 32, 32). On the CPU, the channels-last memory format is faster. Initial
+    weights are PyTorch's defaults, drawn in the same order as in the published code.
+
+    Args:
+        num_classes: Number of outputs.
+        channels: Channels of the first convolution. All other layers except the last scale in proportion.
     """
 
-    last_filter_output = 2 * 2  # pixels of a last feature map
+    last_filter_output = 2 * 2  # pixels of each feature map after the last pooling
     act_type = "relu"
 
     def __init__(self, num_classes: int = 2, channels: int = 32):
@@ -30,12 +35,19 @@ class ConvNet(nn.Module):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """Layers with weights at even places and their activations between, as published."""
+        """Layers with weights at even indices and their activations in between, as in the published code."""
         weights = (self.conv1, self.conv2, self.conv3, self.fc1, self.fc2)
         return [*(module for layer in weights for module in (layer, nn.ReLU())), self.fc3]
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (batch, num_classes) and the five hidden layers' activations, as the next layer receives them."""
+        """Compute outputs and hidden activations.
+
+        Args:
+            x: Images (batch, 3, 32, 32).
+
+        Returns:
+            Outputs (batch, num_classes), and the activations of the five hidden layers as the next layer receives them.
+        """
         x1 = relu_pool(self.conv1(x))  # (batch, 32, 14, 14)
         x2 = relu_pool(self.conv2(x1))  # (batch, 64, 6, 6)
         x3 = relu_pool(self.conv3(x2)).flatten(1)  # (batch, 512)
@@ -44,4 +56,5 @@ class ConvNet(nn.Module):
         return self.fc3(x5), [x1, x2, x3, x4, x5]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (batch, num_classes)."""
         return self.predict(x)[0]

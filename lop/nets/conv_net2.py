@@ -1,4 +1,4 @@
-"""The convolutional network of Continual ImageNet with continual backpropagation as layers of it."""
+"""Network of Continual ImageNet with continual backpropagation as layers of the network."""
 
 from typing import Any
 
@@ -12,13 +12,16 @@ from lop.nets.pooling import relu_pool
 
 
 class ConvNet2(ConvNet):
-    """`ConvNet` whose hidden layers replace their own units: `loss.backward()` is all that it takes.
+    """`ConvNet` whose hidden layers replace their own units during `loss.backward()`.
 
     Args:
-        replacement_rate: fraction of mature units replaced per step; 0 replaces none.
-        init: distribution of new weights of linear layers.
-        maturity_threshold: steps that a new unit is left alone.
-        util_type: see `lop.algos.utilities`. decay_rate: of the running utilities; 0 takes each step's as it is.
+        num_classes: Number of outputs.
+        replacement_rate: Fraction of mature units to replace per step; 0 disables replacement.
+        init: Distribution of new weights of linear layers.
+        maturity_threshold: Number of steps during which a new unit is not replaced.
+        util_type: See `lop.algos.utilities`.
+        decay_rate: Decay rate of the running utilities; with 0, they are those of the last step.
+        channels: See `ConvNet`.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class ConvNet2(ConvNet):
         self.cbp5 = CBPLinear(self.fc2, self.fc3, **settings)
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `ConvNet.predict`; the activations pass through the layers that replace units."""
+        """Compute outputs and hidden activations, and record the latter; see `ConvNet.predict`."""
         x1 = self.cbp1(relu_pool(self.conv1(x)))
         x2 = self.cbp2(relu_pool(self.conv2(x1)))
         x3 = self.cbp3(relu_pool(self.conv3(x2)).flatten(1))

@@ -1,4 +1,4 @@
-"""A deep fully connected network: the learner of online permuted MNIST."""
+"""Deep fully connected network, the learner of online permuted MNIST."""
 
 from itertools import pairwise
 
@@ -11,16 +11,22 @@ from lop.nets.online_norm import OnlineNorm
 
 
 class DeepFFNN(nn.Module):
-    """`num_hidden_layers` hidden layers of `num_features` units each, and `num_outputs` linear outputs.
+    """Network of `num_hidden_layers` hidden layers with `num_features` units each, and `num_outputs` linear outputs.
 
-    Weights are Kaiming-uniform and biases zero, every layer built and initialised before the next, as published: with
-    the same torch seed the weights are the published ones.
+    Weights are Kaiming-uniform and biases zero. As in the published code, each layer is created and initialised before
+    the next, so that the same PyTorch seed gives the published weights.
 
     Args:
-        act_type: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
-        dropout: probability of zeroing a hidden activation in training (Srivastava et al. 2014).
-        online_norm: normalise every hidden layer before its activation by online normalisation with these decay rates
-            (forward, backward); None for none.
+        input_size: Number of inputs.
+        num_features: Number of units per hidden layer.
+        num_outputs: Number of outputs.
+        num_hidden_layers: Number of hidden layers.
+        act_type: Activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
+        dropout: Probability of zeroing a hidden activation in training mode (Srivastava et al. 2014).
+        online_norm: Decay rates (forward, backward) of online normalisation before each activation; None disables it.
+
+    Raises:
+        ValueError: If `num_hidden_layers` or `dropout` is out of range, or the activation is unknown.
     """
 
     def __init__(
@@ -35,9 +41,9 @@ class DeepFFNN(nn.Module):
     ):
         super().__init__()
         if num_hidden_layers < 1:
-            raise ValueError(f"Invalid num_hidden_layers: {num_hidden_layers} (allowed: 1 and more)")
+            raise ValueError(f"num_hidden_layers must be at least 1, got {num_hidden_layers!r}")
         if not 0 <= dropout < 1:
-            raise ValueError(f"Invalid dropout: {dropout} (allowed: 0 up to, not including, 1)")
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         self.num_inputs, self.num_features, self.num_outputs = input_size, num_features, num_outputs
         self.num_hidden_layers, self.act_type = num_hidden_layers, act_type
         layers: list[nn.Module] = []
@@ -51,15 +57,23 @@ class DeepFFNN(nn.Module):
         self.layers = nn.Sequential(*layers, kaiming_linear(num_features, num_outputs, "linear"))
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (batch, num_outputs) for inputs (batch, input_size), and hidden activations, (batch, units) a layer,
-        before dropout."""
+        """Compute outputs and hidden activations.
+
+        Args:
+            x: Inputs (batch, input_size).
+
+        Returns:
+            Outputs (batch, num_outputs), and hidden activations (batch, units) before dropout, one tensor per layer.
+        """
         return forward_logged(self.layers, x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (batch, num_outputs)."""
         return self.predict(x)[0]
 
 
 def kaiming_linear(fan_in: int, fan_out: int, activation: str) -> nn.Linear:
+    """Create a linear layer with Kaiming-uniform weights for an activation and zero biases."""
     layer = nn.Linear(fan_in, fan_out)
     initialise_layer(layer, "kaiming", activation)
     return layer

@@ -1,4 +1,4 @@
-"""A network of one hidden layer: the learner of slowly-changing regression."""
+"""Network with one hidden layer, the learner of slowly-changing regression."""
 
 from torch import Tensor, nn
 
@@ -7,13 +7,16 @@ from lop.nets.mlp import forward_logged, mlp
 
 
 class FFNN(nn.Module):
-    """`input_size` inputs, `num_features` hidden units, `num_outputs` linear outputs.
+    """Network of `input_size` inputs, `num_features` hidden units and `num_outputs` linear outputs.
 
-    Weights are Kaiming-uniform and biases zero, drawn in the published order: with the same torch seed they are the
-    published ones. SELU keeps PyTorch's own hidden weights.
+    Weights are Kaiming-uniform and biases zero, drawn in the same order as in the published code, so that the same
+    PyTorch seed gives the published weights. With SELU, the hidden layer keeps PyTorch's default weights.
 
     Args:
-        hidden_activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
+        input_size: Number of inputs.
+        num_features: Number of hidden units.
+        num_outputs: Number of outputs.
+        hidden_activation: Activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
     """
 
     def __init__(self, input_size: int, num_features: int = 5, num_outputs: int = 1, hidden_activation: str = "relu"):
@@ -28,8 +31,16 @@ class FFNN(nn.Module):
             initialise(self.layers, "kaiming", hidden_activation)
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (batch, num_outputs) for inputs (batch, input_size), and [hidden activations (batch, units)]."""
+        """Compute outputs and hidden activations.
+
+        Args:
+            x: Inputs (batch, input_size).
+
+        Returns:
+            Outputs (batch, num_outputs), and a list with the hidden activations (batch, num_features).
+        """
         return forward_logged(self.layers, x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (batch, num_outputs)."""
         return self.predict(x)[0]

@@ -1,21 +1,22 @@
-"""The target network of slowly-changing regression: linear threshold units with weights of +1 and -1."""
+"""Target network of slowly-changing regression: linear threshold units with weights of +1 and -1."""
 
 import torch
 from torch import Tensor, nn
 
 
 class FixLTUNet(nn.Module):
-    """h_i = 1 where w_i x + b_i > tau_i, else 0; the output is a +-1 sum of them with bias.
+    """Network of hidden units h_i = 1 if w_i x + b_i > tau_i, else 0, and one linear output.
 
-    tau_i = beta (m + 1) - S_i with m inputs and S_i the number of -1 among a unit's weights, so that a unit is active
-    when at least a fraction beta of its inputs agree with it (Sutton and Whitehead 1993).
+    All weights and biases are +1 or -1, drawn from PyTorch's generator in the same order as in the published code. The
+    thresholds are tau_i = beta (m + 1) - S_i, with m inputs and S_i the number of -1 among the weights of a unit. Thus
+    a unit is active if at least a fraction beta of its inputs agree with it (Sutton and Whitehead 1993).
 
     Args:
-        num_inputs: m, inputs of 0 or 1. num_features: hidden units. beta: fraction of agreeing inputs.
-        corrected_threshold: S_i counts a bias of -1, too. In the published network the bias enters with the opposite
-            sign, S_i = (m - sum(w_i) + b_i) / 2, which is off by +0.5 or -1.5.
-
-    Weights come from torch's generator in the published order.
+        num_inputs: Number of inputs m, each 0 or 1.
+        num_features: Number of hidden units.
+        beta: Fraction of agreeing inputs.
+        corrected_threshold: Include the bias in S_i. In the published network, the bias enters with the opposite sign,
+            S_i = (m - sum(w_i) + b_i) / 2, which is off by +0.5 or -1.5.
     """
 
     tau: Tensor  # thresholds, (num_features,)
@@ -37,9 +38,17 @@ class FixLTUNet(nn.Module):
         self.register_buffer("tau", beta * (num_inputs + 1) - negatives)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (batch, 1) and the units' states (batch, num_features) for inputs (batch, num_inputs)."""
+        """Compute outputs and hidden activations.
+
+        Args:
+            x: Inputs (batch, num_inputs).
+
+        Returns:
+            Outputs (batch, 1) and hidden activations (batch, num_features).
+        """
         features = (self.layers[0](x) > self.tau).to(x.dtype)
         return self.layers[1](features), features
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (batch, 1)."""
         return self.predict(x)[0]

@@ -1,4 +1,4 @@
-"""Initial weights of networks."""
+"""Initialisation of networks."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,20 @@ from lop.nets.numerics import gain, initial_gain, uniform_bound
 
 @torch.no_grad()
 def initialise(net: Iterable[nn.Module], init: str, activation: str, orthogonal_output: float = 1.0) -> None:
-    """Draw the weights of `net`'s linear layers in order, biases 0; the output layer's gain is 1.
+    """Draw the weights of a network's linear layers in order, and set the biases to 0.
 
-    `default` keeps what PyTorch drew when the layers were built, and only clears the output layer's bias. `orthogonal`
-    draws orthogonal matrices (Saxe et al. 2013), the output layer's of gain `orthogonal_output`.
+    `default` keeps the weights and biases that PyTorch drew when it created the layers, except for the bias of the
+    output layer. `orthogonal` draws orthogonal matrices (Saxe et al. 2013).
+
+    Args:
+        net: Modules in order.
+        init: Distribution of the weights: `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
+        activation: Name of the activation, which determines the gain of hidden layers. The gain of the output layer is
+            1.
+        orthogonal_output: Gain of an orthogonal output layer.
+
+    Raises:
+        ValueError: If `init` is unknown.
     """
     layers = [module for module in net if isinstance(module, nn.Linear)]
     if init == "orthogonal":
@@ -30,7 +40,13 @@ def initialise(net: Iterable[nn.Module], init: str, activation: str, orthogonal_
 
 @torch.no_grad()
 def initialise_layer(layer: nn.Linear, init: str, activation: str) -> None:
-    """Draw the weights of one layer for the activation that follows it, and set its bias to 0."""
+    """Draw the weights of one layer, and set its bias to 0.
+
+    Args:
+        layer: Linear layer.
+        init: Distribution of the weights; see `initialise`.
+        activation: Name of the activation that follows the layer.
+    """
     bound = uniform_bound(layer.in_features, layer.out_features, init, initial_gain(init, activation))
     layer.weight.uniform_(-bound, bound)
     layer.bias.zero_()

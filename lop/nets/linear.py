@@ -1,4 +1,4 @@
-"""A linear network."""
+"""Linear network."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,12 @@ from lop.nets.initialisation import initialise
 
 
 class MyLinear(nn.Module):
-    """One linear layer from `input_size` to `num_outputs`, Kaiming-uniform weights, no hidden units."""
+    """Network of a single linear layer with Kaiming-uniform weights.
+
+    Args:
+        input_size: Number of inputs.
+        num_outputs: Number of outputs.
+    """
 
     def __init__(self, input_size: int, num_outputs: int = 1):
         super().__init__()
@@ -14,8 +19,16 @@ class MyLinear(nn.Module):
         initialise(self.layers, "kaiming", "linear")
 
     def predict(self, x: Tensor) -> tuple[Tensor, None]:
-        """Outputs (batch, num_outputs) for inputs (batch, input_size), and None for the hidden activations."""
+        """Compute outputs.
+
+        Args:
+            x: Inputs (batch, input_size).
+
+        Returns:
+            Outputs (batch, num_outputs), and None in place of hidden activations.
+        """
         return self.layers[0](x), None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (batch, num_outputs)."""
         return self.predict(x)[0]

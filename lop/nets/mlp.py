@@ -9,7 +9,17 @@ from lop.nets.activations import ACTIVATION_MODULES, activation_named
 
 
 def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -> nn.Sequential:
-    """Return Linear, activation, ..., Linear; `net[2 * i]` is the i-th linear layer."""
+    """Create a sequential network of alternating linear layers and activations; `net[2 * i]` is the i-th linear layer.
+
+    Args:
+        n_inputs: Number of inputs.
+        hidden: Number of units of each hidden layer.
+        n_outputs: Number of outputs.
+        activation: Name of the activation.
+
+    Raises:
+        ValueError: If the activation is unknown.
+    """
     sizes = [n_inputs, *hidden]
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
@@ -18,7 +28,7 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_outputs: int, activation: str) -
 
 
 def forward_logged(net: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the outputs of a plain network, and its hidden activations (batch, units), one tensor per layer."""
+    """Return the outputs of a sequential network and its hidden activations, one tensor per layer."""
     hidden = []
     for module in net:
         x = module(x)

@@ -1,11 +1,11 @@
-"""Numbers shared by networks, unit replacement and the compiled engine; importable without torch.
+"""Gains and bounds of initial weights, and constants of online normalisation.
 
-Gains and bounds of initial weights, and constants of online normalisation.
+Networks, unit replacement and the compiled engines share this module, which does not import PyTorch.
 """
 
 from math import sqrt
 
-# PyTorch's gains; Swish and ELU use that of ReLU, as in the paper's experiments.
+# PyTorch's gains; Swish and ELU have the gain of ReLU, as in the paper's experiments.
 GAINS = {
     "relu": sqrt(2),
     "leaky_relu": sqrt(2 / (1 + 0.01**2)),
@@ -14,19 +14,19 @@ GAINS = {
     "selu": 3 / 4,
     "swish": sqrt(2),
 }
-NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # `lop.nets.online_norm`: added to variances; largest absolute output
+NORM_EPS, NORM_CLAMP = 1e-5, 5.0  # `lop.nets.online_norm`: epsilon, maximum absolute output
 INITS = ("default", "kaiming", "lecun", "xavier", "orthogonal")
 
 
 def gain(activation: str) -> float:
-    """Return the gain of `activation` (case-insensitive); 1 for all others, such as sigmoid and linear."""
+    """Return the gain of an activation (case-insensitive); 1 if it has no entry, such as sigmoid and linear."""
     return GAINS.get(activation.lower(), 1.0)
 
 
 def initial_gain(init: str, activation: str) -> float:
     """Return the gain of a layer's initial weights.
 
-    With `kaiming` a leaky ReLU has the gain of a ReLU, like the default of `torch.nn.init.kaiming_uniform_`.
+    With `kaiming`, leaky ReLU has the gain of ReLU, which is the default of `torch.nn.init.kaiming_uniform_`.
     """
     return gain("relu" if init == "kaiming" and activation.lower() == "leaky_relu" else activation)
 
@@ -34,11 +34,18 @@ def initial_gain(init: str, activation: str) -> float:
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
     """Return the bound b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 
-    `default` is PyTorch's default for linear layers, sqrt(1 / fan_in); like `lecun`, it ignores the gain. Entries of an
-    `orthogonal` matrix have variance gain^2 / max(fan_in, fan_out); weights of new units have the same variance.
+    `default` is PyTorch's default for linear layers, sqrt(1 / fan_in); like `lecun`, it ignores the gain. For
+    `orthogonal`, weights of new units have the same variance as the entries of an orthogonal matrix,
+    gain^2 / max(fan_in, fan_out).
+
+    Args:
+        fan_in: Number of inputs of the layer.
+        fan_out: Number of outputs of the layer.
+        init: Distribution of the weights, one of `INITS`.
+        gain: Gain of the activation.
 
     Raises:
-        ValueError: `init` is not in `INITS`.
+        ValueError: If `init` is unknown.
     """
     if init == "default":
         return sqrt(1 / fan_in)

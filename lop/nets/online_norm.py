@@ -1,17 +1,18 @@
-"""Online normalisation: normalise every unit without a batch (Chiley et al. 2019, arXiv 1905.05894).
+"""Online normalisation: normalise units without a batch (Chiley et al. 2019, arXiv 1905.05894).
 
-Forward, sample by sample, with running mean mu and variance s^2 of every unit (decay a_f):
+The forward pass processes one sample at a time, with running mean mu and variance s^2 per unit and decay rate a_f:
 
     y_t = (x_t - mu) / sqrt(s^2 + eps)
     s^2 = a_f s^2 + a_f (1 - a_f) (x_t - mu)^2;   mu = a_f mu + (1 - a_f) x_t
 
-Backward, the gradient g_t of y_t is freed of what would change the output's scale and mean, by two accumulated errors
-(decay a_b):
+The backward pass removes from the gradient g_t of y_t the components that would change scale and mean of the outputs,
+with two accumulated errors and decay rate a_b:
 
     g'_t = g_t - (1 - a_b) e_y y_t;                    e_y += g'_t y_t
     x'_t = g'_t / sqrt(s^2 + eps) - (1 - a_b) e_1;     e_1 += x'_t
 
-Of a feature map, mu takes in its mean, s^2 in addition (1 - a_f) times its variance, and both errors take in means.
+For feature maps, mu and the errors are updated with means over the map, and (1 - a_f) times the variance of the map is
+added to s^2.
 """
 
 from typing import Any
@@ -23,24 +24,28 @@ from lop.nets.numerics import NORM_CLAMP, NORM_EPS
 
 
 class OnlineNorm(nn.Module):
-    """Online normalisation of (batch, units, *space), the samples of a batch one after the other.
+    """Online normalisation of (batch, units, *space), one sample of the batch after the other.
 
-    As in the authors' code a scale and a bias by unit follow, then clamping, which bounds what an outlier can do. In
-    evaluation the running statistics normalise and stay as they are.
+    As in the authors' code, normalisation is followed by a scale and a bias per unit and by clamping, which limits the
+    effect of outliers. In evaluation mode, the running statistics are used and not updated.
 
     Args:
-        num_features: units.
-        alpha_forward, alpha_backward: decay rates a_f and a_b, each from 0 up to, not including, 1.
-        eps: added to the variance.
-        affine: learn a scale and a bias by unit.
-        clamp: outputs are held in [-clamp, clamp]; None for no bound.
+        num_features: Number of units.
+        alpha_forward: Decay rate a_f, at least 0 and below 1.
+        alpha_backward: Decay rate a_b, at least 0 and below 1.
+        eps: Constant added to the variance.
+        affine: Learn a scale and a bias per unit.
+        clamp: Clamp outputs to [-clamp, clamp]; None disables clamping.
+
+    Raises:
+        ValueError: If a decay rate is out of range.
 
     Example::
 
         net = nn.Sequential(nn.Linear(784, 100), OnlineNorm(100), nn.ReLU(), nn.Linear(100, 10))
     """
 
-    weight: Tensor  # scales (units,), None unless affine; so is bias
+    weight: Tensor  # scales (units,); like the bias, None unless affine
     bias: Tensor
     running_mean: Tensor  # mu, (units,)
     running_var: Tensor  # s^2, (units,)
@@ -58,7 +63,7 @@ class OnlineNorm(nn.Module):
     ):
         for name, alpha in (("alpha_forward", alpha_forward), ("alpha_backward", alpha_backward)):
             if not 0 <= alpha < 1:
-                raise ValueError(f"Invalid {name}: {alpha} (allowed: 0 up to, not including, 1)")
+                raise ValueError(f"{name} must be at least 0 and below 1, got {alpha!r}")
         super().__init__()
         self.num_features, self.eps, self.affine, self.clamp = num_features, eps, affine, clamp
         self.alpha_forward, self.alpha_backward = alpha_forward, alpha_backward
@@ -70,6 +75,7 @@ class OnlineNorm(nn.Module):
         self.register_buffer("mean_error", torch.zeros(num_features))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised inputs, of the same shape as x (batch, units, *space)."""
         by_unit = (1, -1) + (1,) * (x.ndim - 2)
         if self.training:
             y = _Normalise.apply(x, self)

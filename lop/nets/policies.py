@@ -11,11 +11,21 @@ from lop.nets.mlp import forward_logged, mlp
 
 
 class MLPPolicy(nn.Module):
-    """Normal distribution over actions whose mean is a multilayer perceptron and whose standard deviation a parameter.
+    """Normal distribution of actions with a multilayer perceptron for the mean and a learned standard deviation.
 
-    `mean_net` maps observations (batch, o_dim) to means (batch, a_dim); `log_std` (a_dim,) does not depend on the
-    observation. Weights are drawn in the published order, so the same torch seed gives the published weights. With
-    `init="orthogonal"`, the choice of most PPO libraries, the gain of the output layer is 0.01.
+    `mean_net` maps observations (batch, o_dim) to means (batch, a_dim). `log_std` (a_dim,) does not depend on the
+    observation. Weights are drawn in the same order as in the published code, so that the same PyTorch seed gives the
+    published weights.
+
+    Args:
+        o_dim: Size of an observation.
+        a_dim: Size of an action.
+        act_type: Name of the activation.
+        h_dim: Number of units of each hidden layer.
+        log_std: Initial logarithm of the standard deviation.
+        device: Device of the network.
+        init: Distribution of initial weights; see `lop.nets.initialisation`. With `orthogonal`, the choice of most PPO
+            libraries, the gain of the output layer is 0.01.
 
     Example::
 
@@ -43,12 +53,15 @@ class MLPPolicy(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Device of the parameters."""
         return self.log_std.device
 
     def dist(self, x: Tensor, to_log_features: bool = False) -> Normal:
-        """Return the distribution of actions for observations (batch, o_dim).
+        """Return the distribution of actions.
 
-        With `to_log_features`, `get_activations` returns the hidden activations of this pass.
+        Args:
+            x: Observations (batch, o_dim).
+            to_log_features: Record the hidden activations for `get_activations`.
         """
         mean, hidden = forward_logged(self.mean_net, x.to(self.device))
         if to_log_features:
@@ -56,17 +69,30 @@ class MLPPolicy(nn.Module):
         return Normal(mean, self.log_std.exp(), validate_args=False)
 
     def get_activations(self) -> list[Tensor]:
-        """Return hidden activations (batch, units) of the last pass with `to_log_features`, one tensor per layer."""
+        """Return the recorded hidden activations (batch, units), one tensor per layer."""
         return self._activations
 
     def logp_dist(self, x: Tensor, a: Tensor, to_log_features: bool = False) -> tuple[Tensor, Normal]:
-        """Return the log probabilities (batch, 1) of actions (batch, a_dim), and the distribution."""
+        """Return log probabilities of actions and the distribution.
+
+        Args:
+            x: Observations (batch, o_dim).
+            a: Actions (batch, a_dim).
+            to_log_features: Record the hidden activations for `get_activations`.
+
+        Returns:
+            Log probabilities (batch, 1), and the distribution.
+        """
         dist = self.dist(x, to_log_features)
         return dist.log_prob(torch.as_tensor(a, device=self.device)).sum(1, keepdim=True), dist
 
     @torch.no_grad()
     def action(self, x: Tensor, to_log_features: bool = False) -> tuple[Tensor, Tensor, Normal]:
-        """Draw actions for observations (batch, o_dim).
+        """Draw actions.
+
+        Args:
+            x: Observations (batch, o_dim).
+            to_log_features: Record the hidden activations for `get_activations`.
 
         Returns:
             Actions (batch, a_dim), their log probabilities (batch, 1), and the distribution.

@@ -1,10 +1,11 @@
-"""ReLU and 2x2 max pooling in one pass over memory, for the CPU.
+"""ReLU and 2x2 max pooling in a single pass over memory, for the CPU.
 
-Both orders are the same function, with the same gradient. Torch's pooling takes a fifth of a step of
-`lop.nets.conv_net.ConvNet`: it notes every maximum's place in eight bytes, and its backward pass first writes zeros.
+Max pooling and ReLU can be exchanged without changing the result or the gradient. PyTorch's pooling takes a fifth of
+the time of a step of `lop.nets.conv_net.ConvNet`: it stores the position of each maximum in eight bytes, and its
+backward pass first writes zeros.
 
-Floats are compared as the integers that their bits are: among positive ones that is the same order, and what is
-negative does not get past the ReLU.
+The loops compare floats by their bits as integers. This preserves the order of positive floats, and ReLU maps negative
+ones to zero.
 """
 
 from typing import Any
@@ -17,17 +18,23 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 AS_INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
-NOWHERE = 4  # the largest of four is not positive
-WORTH_IT = 200_000  # numbers from which on one pass is faster; the paper's three layers have 204,800 and more
+NOWHERE = 4  # position if none of the four values is positive
+WORTH_IT = 200_000  # elements from which the loops are faster; the paper's three layers have at least 204,800
 
 
 def relu_pool(x: Tensor) -> Tensor:
-    """max_pool2d(relu(x), 2) of x (batch, channels, height, width).
+    """Return max_pool2d(relu(x), 2).
 
-    One pass where x is on the CPU in float32 or bfloat16, channels last in memory, its sides even, and large enough;
-    else torch's two.
+    The compiled loops take x on the CPU in float32 or bfloat16, in the channels-last memory format, with even height
+    and width, and with at least `WORTH_IT` elements. All other tensors use PyTorch's functions.
+
+    Args:
+        x: Feature maps (batch, channels, height, width).
+
+    Returns:
+        Pooled feature maps (batch, channels, height // 2, width // 2).
     """
-    if isinstance(x, Tensor) and x.numel() >= WORTH_IT and _fits(x):  # a tracer's x is none
+    if isinstance(x, Tensor) and x.numel() >= WORTH_IT and _fits(x):  # x may be a proxy of torch.fx
         return _ReluPool.apply(x)
     return F.relu(F.max_pool2d(x, 2))
 
@@ -60,15 +67,15 @@ class _ReluPool(torch.autograd.Function):
 
 
 def _integers(x: Tensor) -> np.ndarray:
-    """The bits of x (batch, channels, height, width), as (batch, height, width, channels)."""
+    """Return the bits of x (batch, channels, height, width) as (batch, height, width, channels)."""
     return x.detach().permute(0, 2, 3, 1).view(AS_INTEGERS[x.dtype]).numpy()
 
 
 @njit(cache=True)
 def _pool(x, pooled, where):
-    # Constants of the integers' own type: wider ones would halve what a vector holds.
+    # Constants have the type of the integers, since wider types would halve the number of vector lanes.
     kind = pooled.dtype.type
-    lowest = kind(-128 if pooled.itemsize == 2 else -8388608)  # minus infinity; above it and negative is not a number
+    lowest = kind(-128 if pooled.itemsize == 2 else -8388608)  # bits of -inf; larger negative integers are NaN
     largest, zero = kind(32767 if pooled.itemsize == 2 else 2147483647), kind(0)
     for i in range(pooled.shape[0]):
         for j in range(pooled.shape[1]):

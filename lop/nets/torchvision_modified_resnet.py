@@ -1,7 +1,7 @@
-"""ResNet-18 for images of 32x32: the learner of incremental CIFAR-100 (He et al. 2016, arXiv 1512.03385).
+"""ResNet-18 for 32x32 images, the learner of incremental CIFAR-100 (He et al. 2016, arXiv 1512.03385).
 
-Torchvision's network with a stem of one 3x3 convolution and no pooling, and with biases in all
-convolutions. The names of its parameters, and the order in which they are drawn, are torchvision's.
+This is Torchvision's network with a stem of a single 3x3 convolution without pooling, and with biases in all
+convolutions. The names of its parameters and the order in which they are drawn are those of Torchvision.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,19 @@ Norm = Callable[[int], nn.Module]
 
 
 def conv3x3(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
+    """Create a 3x3 convolution with padding 1."""
     return nn.Conv2d(in_planes, out_planes, kernel_size=3, stride=stride, padding=1)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, each with normalisation, and a connection around both."""
+    """Residual block of two 3x3 convolutions with normalisation.
+
+    Args:
+        in_planes: Number of input channels.
+        planes: Number of output channels.
+        stride: Stride of the first convolution.
+        norm_layer: Function that creates a normalisation from a number of channels.
+    """
 
     def __init__(self, in_planes: int, planes: int, stride: int, norm_layer: Norm):
         super().__init__()
@@ -29,11 +37,20 @@ class BasicBlock(nn.Module):
         self.stride = stride
         self.downsample: nn.Module | None = None
         if stride != 1 or in_planes != planes:
-            # `forward` leaves pixels out instead of a stride here: it is the same function. With one, oneDNN's gradient
-            # of a 1x1 convolution of few channels writes beyond its memory (uxlfoundation/oneDNN issue 6035).
+            # `forward` subsamples the pixels instead of using a stride, which is equivalent. With a stride, oneDNN's
+            # gradient of a 1x1 convolution of few channels writes out of bounds (uxlfoundation/oneDNN issue 6035).
             self.downsample = nn.Sequential(nn.Conv2d(in_planes, planes, kernel_size=1), norm_layer(planes))
 
     def forward(self, x: Tensor, feature_list: list | None = None) -> Tensor:
+        """Return the output of the block.
+
+        Args:
+            x: Feature maps (batch, in_planes, height, width).
+            feature_list: List to which the activations of both convolutions are appended.
+
+        Returns:
+            Feature maps (batch, planes, height / stride, width / stride).
+        """
         hidden = F.relu(self.bn1(self.conv1(x)))
         around = x if self.downsample is None else self.downsample(x[:, :, :: self.stride, :: self.stride])
         out = F.relu(self.bn2(self.conv2(hidden)) + around)
@@ -46,11 +63,12 @@ class ResNet(nn.Module):
     """Residual network for images (batch, 3, 32, 32).
 
     Args:
-        layers: blocks in each of the four stages.
-        num_classes: outputs.
-        norm_layer: `nn.BatchNorm2d`, `nn.Identity`, or any other module made from a number of channels.
-        width: channels of the first stage; every further stage has twice as many.
-        stem_stride: of the first convolution; 1 as published; 2 leaves a quarter of the pixels.
+        layers: Number of blocks in each of the four stages.
+        num_classes: Number of outputs.
+        norm_layer: Function that creates a normalisation from a number of channels, such as `nn.BatchNorm2d` or
+            `nn.Identity`.
+        width: Number of channels of the first stage; it doubles with each further stage.
+        stem_stride: Stride of the first convolution; 1 in the published network.
     """
 
     def __init__(
@@ -74,8 +92,17 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor, feature_list: list | None = None) -> Tensor:
-        """Outputs (batch, num_classes); appends the 17 hidden layers' activations to `feature_list`, each
-        (batch, channels, height, width) as the next convolution receives it, the last one pooled, (batch, channels)."""
+        """Return the outputs.
+
+        Args:
+            x: Images (batch, 3, 32, 32).
+            feature_list: List to which the activations of the hidden layers are appended, 17 in ResNet-18. Each is
+                (batch, channels, height, width), as the next convolution receives it; the last one is pooled,
+                (batch, channels).
+
+        Returns:
+            Outputs (batch, num_classes).
+        """
         x = F.relu(self.bn1(self.conv1(x)))
         if feature_list is not None:
             feature_list.append(x)
@@ -88,26 +115,39 @@ class ResNet(nn.Module):
         return self.fc(x)
 
     def predict(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Outputs (batch, num_classes) and the hidden activations that `forward` appends."""
+        """Return the outputs (batch, num_classes) and a list of the hidden activations; see `forward`."""
         features: list[Tensor] = []
         return self.forward(x, features), features
 
 
 def stage(in_planes: int, planes: int, n_blocks: int, stride: int, norm_layer: Norm) -> nn.Sequential:
+    """Create a stage of residual blocks, the first of which may have a stride and change the number of channels."""
     first = BasicBlock(in_planes, planes, stride, norm_layer)
     return nn.Sequential(first, *(BasicBlock(planes, planes, 1, norm_layer) for _ in range(n_blocks - 1)))
 
 
 def build_resnet18(num_classes: int, norm_layer: Norm) -> ResNet:
-    """ResNet-18: two blocks in each stage. `net.apply(kaiming_init_resnet_module)` then gives the paper's weights."""
+    """Create a ResNet-18, which has two blocks in each stage.
+
+    `net.apply(kaiming_init_resnet_module)` then draws the paper's initial weights.
+
+    Args:
+        num_classes: Number of outputs.
+        norm_layer: Function that creates a normalisation from a number of channels.
+    """
     return ResNet((2, 2, 2, 2), num_classes, norm_layer)
 
 
 @torch.no_grad()
 def kaiming_init_resnet_module(nn_module: nn.Module) -> None:
-    """Kaiming-normal weights (fan in; gain sqrt 2 for convolutions, 1 for the output), zero biases, neutral norms.
+    """Initialise one module of a ResNet in place.
 
-    Drawn from torch's CPU generator, on whatever device the module is."""
+    Weights are Kaiming-normal with mode `fan_in` (gain sqrt(2) for convolutions, 1 for the output layer), biases zero,
+    and normalisations have scale 1 and bias 0. Weights are drawn from PyTorch's CPU generator on all devices.
+
+    Args:
+        nn_module: Module; types other than convolutions, linear layers and batch normalisation are not changed.
+    """
     if isinstance(nn_module, nn.Conv2d | nn.Linear):
         weight = torch.empty(nn_module.weight.shape)
         nn.init.kaiming_normal_(weight, nonlinearity="relu" if isinstance(nn_module, nn.Conv2d) else "linear")

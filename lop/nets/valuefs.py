@@ -9,7 +9,15 @@ from lop.nets.mlp import forward_logged, mlp
 
 
 class MLPVF(nn.Module):
-    """State value by a multilayer perceptron; `v_net` maps observations (batch, o_dim) to values (batch, 1)."""
+    """State-value function; the multilayer perceptron `v_net` maps observations (batch, o_dim) to values (batch, 1).
+
+    Args:
+        o_dim: Size of an observation.
+        act_type: Name of the activation.
+        h_dim: Number of units of each hidden layer.
+        device: Device of the network.
+        init: Distribution of initial weights; see `lop.nets.initialisation`.
+    """
 
     def __init__(
         self,
@@ -27,9 +35,11 @@ class MLPVF(nn.Module):
         self._activations: list[Tensor] = []
 
     def value(self, x: Tensor, to_log_features: bool = False) -> Tensor:
-        """Return the values (batch, 1) of observations (batch, o_dim).
+        """Return the values (batch, 1) of observations.
 
-        With `to_log_features`, `get_activations` returns the hidden activations of this pass.
+        Args:
+            x: Observations (batch, o_dim).
+            to_log_features: Record the hidden activations for `get_activations`.
         """
         value, hidden = forward_logged(self.v_net, x)
         if to_log_features:
@@ -37,5 +47,5 @@ class MLPVF(nn.Module):
         return value
 
     def get_activations(self) -> list[Tensor]:
-        """Return hidden activations (batch, units) of the last pass with `to_log_features`, one tensor per layer."""
+        """Return the recorded hidden activations (batch, units), one tensor per layer."""
         return self._activations

@@ -1,4 +1,4 @@
-"""Online permuted MNIST: a stream of examples, one at a time, whose pixels are permuted anew from task to task."""
+"""Online permuted MNIST: a stream of examples whose pixels are permuted differently in each task."""
 
 from lop.runs.problem import Problem
 

@@ -1,4 +1,4 @@
-"""The keys of lop/permuted_mnist/cfg/**/*.yml."""
+"""Keys of lop/permuted_mnist/cfg/**/*.yml."""
 
 from typing import ClassVar, Literal
 
@@ -7,31 +7,31 @@ from pydantic import Field, model_validator
 from lop.runs.online_parameters import OnlineParameters
 from lop.runs.parameters import Number, Whole
 
-BIN = 1000  # examples whose fraction of right answers is one number
+BIN = 1000  # examples per logged accuracy
 Metric = Literal["dead_units", "ranks", "weight_magnitude"]
 
 
 class MnistParameters(OnlineParameters):
-    """Parameters of a run, named as in the published configurations, with the published code's defaults."""
+    """Parameters of a run, with the names of the published configurations and the defaults of the published code."""
 
     horizon: ClassVar[str] = "num_examples"
     named_by: ClassVar[tuple[str, ...]] = ("agent", "num_features", "opt", "step_size")
 
-    num_examples: Whole = Field(ge=1, description="examples of the run; a multiple of change_after")
+    num_examples: Whole = Field(ge=1, description="number of examples; a multiple of change_after")
     change_after: Whole = Field(
-        60_000, ge=1, description=f"examples of a task, beyond 60,000 the same ones again; a multiple of {BIN}"
+        60_000, ge=1, description=f"examples per task, repeated after 60,000; a multiple of {BIN}"
     )
 
     num_features: Whole = Field(2000, ge=1, description="units of each hidden layer")
-    num_hidden_layers: Whole = Field(3, ge=1, description="hidden layers")
+    num_hidden_layers: Whole = Field(3, ge=1, description="number of hidden layers")
     mt: Whole = Field(100, ge=0, description="maturity threshold in examples (cbp)")
-    accumulate: bool = Field(True, description="carry fractions of a unit over, rather than draw (cbp)")
+    accumulate: bool = Field(True, description="accumulate fractional numbers of due units instead of sampling (cbp)")
     dropout: Number = Field(0.0, ge=0, lt=1, description="probability of dropping a hidden unit for an example")
-    online_norm: bool = Field(False, description="normalise the sums of hidden units online")
-    alpha_forward: Number = Field(0.999, ge=0, lt=1, description="decay of online normalisation's running statistics")
-    alpha_backward: Number = Field(0.99, ge=0, lt=1, description="decay of online normalisation's backward errors")
+    online_norm: bool = Field(False, description="apply online normalisation before hidden activations")
+    alpha_forward: Number = Field(0.999, ge=0, lt=1, description="decay of running statistics in online normalisation")
+    alpha_backward: Number = Field(0.99, ge=0, lt=1, description="decay of backward errors in online normalisation")
 
-    to_log: list[Metric] = Field([], description="what is logged beside accuracy, before each task")
+    to_log: list[Metric] = Field([], description="metrics logged before each task, besides the accuracy")
 
     @model_validator(mode="after")
     def _fits(self) -> "MnistParameters":

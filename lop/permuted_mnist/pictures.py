@@ -1,4 +1,4 @@
-"""What the examples of online permuted MNIST look like."""
+"""Picture of the examples of online permuted MNIST."""
 
 from pathlib import Path
 
@@ -8,11 +8,16 @@ from matplotlib.axes import Axes
 from lop.data import load
 from lop.permuted_mnist.problem import Stream
 
-TASKS, DIGITS, GAP = 4, 5, 4  # rows; columns; pixels between two images
+TASKS, DIGITS, GAP = 4, 5, 4  # rows; columns; pixels between images
 
 
 def permutations(ax: Axes, images: Path) -> None:
-    """The first images of some digits as they are stored, and below as the first tasks of seed 0 permute them."""
+    """Draw one image of each of the first digits, and below it the same image as permuted in the first tasks of seed 0.
+
+    Args:
+        ax: axes to draw on.
+        images: folder of the set.
+    """
     train = load.mnist(images).train
     chosen = [int(np.argmax(train.labels == digit)) for digit in range(DIGITS)]
     stream = Stream(np.random.SeedSequence(0), train, len(train.images))

@@ -1,9 +1,9 @@
-"""Online permuted MNIST (Extended Data figures 3 and 4): which examples are seen, and in which order.
+"""Online permuted MNIST (Extended Data figures 3 and 4): the examples and their order.
 
-A task permutes the pixels of all 60,000 images alike and goes through the images in a random order, once; a task of
-more examples begins again. The published code permutes the last task's pixels and order further: that is any
-permutation with the same probability, so here each task's are drawn on their own, from the seed and its number.
-Nothing is stored, and runs of the same seed see the same examples, whatever learns from them.
+Each task applies one permutation of pixels to all 60,000 images and presents them once in a random order; longer tasks
+repeat this order. The published code composes each permutation with that of the previous task. The result is uniformly
+distributed, so each task draws independent permutations here, from the seed and the number of the task. Nothing is
+stored, and runs with the same seed see the same examples, whatever the method.
 """
 
 from typing import NamedTuple
@@ -18,20 +18,20 @@ SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
 class Task(NamedTuple):
-    """What is seen between two changes."""
+    """Task: permutation of the pixels and order of the images."""
 
     number: int
-    pixels: np.ndarray  # (784,): input j is this pixel
-    order: np.ndarray  # (examples,): the images seen
+    pixels: np.ndarray  # (784,): pixel that is input j
+    order: np.ndarray  # (examples,): indices of the images
 
 
 class Stream:
-    """The examples of one seed.
+    """Examples of one seed.
 
     Args:
-        seed: all tasks follow from it.
+        seed: seed of all tasks.
         labelled: images uint8 (n, 28, 28) and labels.
-        change_after: examples of a task.
+        change_after: number of examples per task.
     """
 
     def __init__(self, seed: np.random.SeedSequence, labelled: LabelledImages, change_after: int):
@@ -43,18 +43,34 @@ class Stream:
         self._examples: Examples | None = None
 
     def task(self, number: int) -> Task:
-        """The task of that number, from 0 on."""
+        """Return a task, numbered from 0."""
         rng = np.random.default_rng([*self.entropy, number])
         pixels, images = rng.permutation(self.images.shape[1]), rng.permutation(len(self.images))
         return Task(number, pixels, np.resize(images, self.change_after))
 
     def inputs(self, step: int, n: int) -> np.ndarray:
-        """The n inputs from example `step` on, of one task: float32 (n, 784) between 0 and 1."""
+        """Return the next n inputs, which must belong to one task.
+
+        Args:
+            step: number of the first example, from 0.
+            n: number of examples.
+
+        Returns:
+            Inputs (n, 784), float32 in [0, 1].
+        """
         task, first = self._at(step)
         return self.images[task.order[first : first + n]][:, task.pixels] / np.float32(255)
 
     def examples(self, step: int, n: int) -> tuple[Examples, np.ndarray]:
-        """The n examples from example `step` on, of one task: the task's images, and which of them, (n,)."""
+        """Return the next n examples, which must belong to one task.
+
+        Args:
+            step: number of the first example, from 0.
+            n: number of examples.
+
+        Returns:
+            All examples of the task, each image once, and indices (n,) into them.
+        """
         task, first = self._at(step)
         seen = min(len(task.order), len(self.images))
         if self._examples is None:
@@ -69,7 +85,14 @@ class Stream:
 
 
 def sparse(images: np.ndarray, labels: np.ndarray, order: np.ndarray, pixels: np.ndarray) -> Examples:
-    """The images of that order, pixels permuted, divided by 255, by what is not zero."""
+    """Return images as sparse examples with permuted pixels, divided by 255.
+
+    Args:
+        images: images uint8 (images, 784).
+        labels: labels (images,).
+        order: indices of the images in the order of the examples.
+        pixels: permutation (784,); input j is pixel `pixels[j]`.
+    """
     start = np.concatenate([[0], np.cumsum(np.count_nonzero(images[order], 1))])
     indices, values = np.empty(start[-1] + 1, np.int64), np.empty(start[-1] + 1, np.float32)
     _gather(images, order, pixels, SHADES, indices, values)
@@ -78,7 +101,7 @@ def sparse(images: np.ndarray, labels: np.ndarray, order: np.ndarray, pixels: np
 
 @njit(cache=True)
 def _gather(images, order, pixels, shades, indices, values):
-    """Without a branch, which would be mispredicted for many pixels: what is zero is written over."""
+    """Gather nonzero pixels without a branch, which would often be mispredicted: zeros are overwritten."""
     k = 0
     for image in order:
         for j in range(len(pixels)):

@@ -1,11 +1,10 @@
-"""One run of online permuted MNIST.
+"""Run online permuted MNIST.
 
     python run_mnist.py -c cfg/bp/std_net.yml --setting step_size=0.003 -s 0
 
-learns from one example after the other and writes
-its metrics to a file below results/permuted_mnist in the project. The images have to be
-there: `python -m lop.data mnist` makes them. Interrupt it whenever you like, with Ctrl-C, kill or a power cut: the same
-command goes on where it stopped, with the very numbers of an uninterrupted run.
+The network learns from one example at a time. The metrics are written below results/permuted_mnist in the project. The
+images must exist; `python -m lop.data mnist` creates them. The run may be interrupted at any time, by Ctrl-C, kill or a
+power failure: the same command resumes it, and the results are bit-identical to those of an uninterrupted run.
 """
 
 from itertools import pairwise
@@ -23,14 +22,15 @@ from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
 from lop.runs.protocol import Run
 
-MEASURED = 2000  # examples before each task on which activations are measured
-WIDE = 5000  # units a layer from which examples take so long that a run looks around more often
+MEASURED = 2000  # examples on which activations are measured before each task
+WIDE = 5000  # units per layer from which a run uses shorter chunks, so that it can save and stop often enough
 
 
 def train(run: Run) -> None:
+    """Learn all examples of a run and log the online accuracy."""
     p: MnistParameters = run.parameters
 
-    # Seeds: one of the stream, shared by all methods, and one of the learner
+    # Seeds: one for the stream, shared by all methods, and one for the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
     rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
 
@@ -46,7 +46,7 @@ def train(run: Run) -> None:
     )
     answers = Answers()
 
-    # Loop, from one chunk of examples to the next
+    # Loop over chunks of examples
     run.track(learner=learner, answers=answers)
     run.facts = lambda: recent_accuracy(run)
     chunk = BIN // 10 if p.num_features >= WIDE else BIN
@@ -54,37 +54,40 @@ def train(run: Run) -> None:
         if step % p.change_after == 0:
             log_network(run, p, learner, stream.inputs(step, min(MEASURED, p.change_after)), step)
         examples, order = stream.examples(step, chunk)
-        _, predicted = learner.learn(examples, order)  # (chunk,), each by the weights of before its own example
+        _, predicted = learner.learn(examples, order)  # (chunk,), each with the weights before its example
         answers.add(predicted == examples.targets[order])
         if answers.given == BIN:
             run.log("online_accuracy", step + chunk, answers.fraction())
 
 
 class Answers:
-    """How many of the answers since the last fraction was computed were right."""
+    """Counter of the answers and the right answers since the last call of `fraction`."""
 
     def __init__(self) -> None:
         self.right = self.given = 0
 
     def add(self, right: np.ndarray) -> None:
+        """Count answers, given whether each is right, bool (n,)."""
         self.right += int(right.sum())
         self.given += len(right)
 
     def fraction(self) -> float:
-        """Of right answers among those given; and begin anew."""
+        """Return the fraction of right answers, and reset the counter."""
         fraction = self.right / self.given
         self.right = self.given = 0
         return fraction
 
     def state_dict(self) -> dict[str, int]:
+        """Return the counts for a checkpoint."""
         return {"right": self.right, "given": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
+        """Restore the counts of a checkpoint."""
         self.right, self.given = state["right"], state["given"]
 
 
 def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
-    """Weights and biases that `lop.nets.deep_ffnn.DeepFFNN`, or `MyLinear`, draws from this generator."""
+    """Return the initial weights and biases of `lop.nets.deep_ffnn.DeepFFNN`, or of `MyLinear`, layer by layer."""
     hidden = [] if p.agent == "linear" else [p.num_features] * p.num_hidden_layers
     network: list[Layer] = []
     factor = initial_gain("kaiming", p.hidden_activation)
@@ -96,7 +99,7 @@ def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
 
 
 def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np.ndarray, step: int) -> None:
-    """Log dead units and ranks before a task, as fractions of each layer's units, and mean absolute weights."""
+    """Log dead units and ranks, as fractions of each layer's units, and mean absolute weights before a task."""
     if "weight_magnitude" in p.to_log:
         magnitudes = learner.weight_magnitudes()
         sizes = [inputs * outputs for inputs, outputs in pairwise(learner.sizes)]
@@ -114,7 +117,7 @@ def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np
 
 
 def recent_accuracy(run: Run) -> str:
-    """Of the last 20,000 examples, for the progress line."""
+    """Return the accuracy on the last 20,000 examples as text for the progress line."""
     fractions = run.recent("online_accuracy", 20)
     return f"accuracy {np.mean(fractions):.1%}" if fractions else ""
 

@@ -1,1 +1,1 @@
-"""Estimates before anything starts: which runs are missing, why, and how long they take."""
+"""Planning: which runs are missing, why, how long they take, and what they request from a scheduler."""

@@ -1,9 +1,9 @@
-"""List the runs that figures need, which of them are missing and why, and how many core hours they take.
+"""List the runs that figures need, which of them are missing and why, and estimate their core hours.
 
     python -m lop.plan                            # all figures, at the configured scale
     python -m lop.plan fig4a ed4a --scale paper
 
-Nothing is run. `snakemake plan --config scale=paper` prints the same.
+No run is started. `snakemake plan --config scale=paper` prints the same for all figures.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from lop.runs.provenance import changed_since
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Print the plan; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
         conditions = conditions_of(options)
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argparse.Namespace) -> Iterable[str]:
-    """Yield lines on the basis of the estimates and on existing runs made with other versions."""
+    """Yield lines about the basis of the estimates and about existing runs made with other versions of libraries."""
     if todo:
         yield bases_text(todo)
         yield "Divide them by the number of cores. A run that several figures show is executed once."
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="(default: all)")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures to plan (default: all)")
     add_options(parser)
     return parser
 

@@ -1,7 +1,7 @@
-"""Estimated duration of runs: a rough model per problem, calibrated by recorded runs of this machine.
+"""Estimated duration of runs: a rough model per problem, calibrated by runs recorded on this machine.
 
-The models describe one core of the machine on which docs/costs.md was measured. No run imports them, so changing one
-makes no run stale.
+The models describe one core of the machine on which docs/costs.md was measured. No run imports them, so changing a
+model does not make runs stale.
 """
 
 import platform
@@ -17,25 +17,36 @@ from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.spec import RunSpec
 
-MOST_RECORDS = 3  # read per key
+MOST_RECORDS = 3  # maximum number of records read per key
 
 
 class Record(NamedTuple):
-    """A run that was made on this machine."""
+    """A run that was executed on this machine."""
 
     problem: str
     config: str
-    parameters: dict[str, Any]  # without its length
-    slowness: float  # seconds that it took, divided by those of the model
+    parameters: dict[str, Any]  # without the length of the run
+    slowness: float  # measured seconds divided by those of the model
 
 
 class Estimate(NamedTuple):
-    seconds: float
+    """Estimated duration of a run."""
+
+    seconds: float  # on one core
     basis: str  # key of `lop.plan.table.BASES`
 
 
 def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
-    """Estimate the core seconds of a run from the most similar records."""
+    """Estimate the core seconds of a run from the most similar records.
+
+    Args:
+        spec: the run.
+        records: runs that were executed on this machine.
+
+    Returns:
+        The model's estimate times the median slowness of the records with the same parameters, else of those of the
+        same config, else of the same problem; without records, the model's estimate.
+    """
     seconds = model_seconds(spec.problem.name, spec.parameters)
     same_problem = [record for record in records if record.problem == spec.problem.name]
     same_config = [record for record in same_problem if record.config == spec.config]
@@ -48,7 +59,7 @@ def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
 
 
 def read_records(results: Path) -> list[Record]:
-    """Return records of the runs that were made on this machine, a few per key."""
+    """Return records of the runs that were executed on this machine on the CPU, a few per key."""
     records = []
     for problem in PROBLEMS:
         for group in sorted(results.glob(f"{problem}/*/*")):
@@ -58,7 +69,7 @@ def read_records(results: Path) -> list[Record]:
 
 
 def _record(path: Path) -> Record | None:
-    """Return None if the file is damaged, was made on another machine, or has parameters that no longer exist."""
+    """Return None if the file is damaged, is from another machine or a GPU, or has parameters that no longer exist."""
     try:
         about = read_about(path)
         origin = about["origin"]
@@ -74,7 +85,7 @@ def _record(path: Path) -> Record | None:
 
 
 def model_seconds(problem: str, parameters: Any) -> float:
-    """Return the seconds of a run by the problem's model; NaN if it has none."""
+    """Return the core seconds of a run according to the model of its problem; NaN if there is no model."""
     return MODELS.get(problem, lambda parameters: np.nan)(parameters)
 
 

@@ -1,12 +1,13 @@
 """List the runs in the results folder, show one, compare two, and remove those that no figure uses.
 
-    python -m lop.runs                             # all runs, one line per set of parameters
-    python -m lop.runs show 9ed25fb76b05cce6       # all information about one of them
-    python -m lop.runs compare 9ed25fb7 b0a93859   # differences in parameters, code and versions
-    python -m lop.runs remove                      # the runs that no figure uses at any scale, and their sizes
+    python -m lop.runs                             # list all runs, one line per key
+    python -m lop.runs show 9ed25fb76b05cce6       # show all information about one of them
+    python -m lop.runs compare 9ed25fb7 b0a93859   # show differences in parameters, code and versions
+    python -m lop.runs remove                      # list the runs that no figure uses at any scale, and their sizes
     python -m lop.runs remove --delete             # delete them
 
-Name a run by its key, the folder that contains its seeds, or by any of its files; a prefix of the key is enough.
+A key identifies the parameters and code of a run and names the folder of its seeds. Specify a run by its key, by a
+prefix of the key, or by the path of any of its files.
 """
 
 import argparse
@@ -45,17 +46,22 @@ HEAD = ("runs", "key", "seeds", "length", "state", "size", "age", "changed since
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one key: all seeds and lengths of one set of parameters."""
+    """Runs of one key: all seeds and lengths of one set of parameters and code."""
 
     folder: Path
 
     @property
     def key(self) -> str:
+        """Key of the runs, the name of their folder."""
         return self.folder.name
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The identity that the key stands for; InputError if its file is missing, damaged or of another key."""
+        """Identity whose digest is the key.
+
+        Raises:
+            InputError: the file of the identity is missing, damaged or belongs to another key.
+        """
         path = self.folder / IDENTITY
         try:
             identity = dict(json.loads(path.read_text()))
@@ -67,26 +73,29 @@ class Group:
 
     @property
     def name(self) -> str:
+        """Names of the two folders above that of the key: problem and parameters."""
         return f"{self.folder.parents[1].name}/{self.folder.parent.name}"
 
     @cached_property
     def metrics(self) -> list[Path]:
+        """Paths of all metrics files."""
         return sorted(self.folder.glob("seed-*/metrics-*.parquet"))
 
     @cached_property
     def seeds(self) -> list[int]:
+        """Seeds with a folder, finished or not."""
         return sorted({int(folder.name.split("-")[1]) for folder in self.folder.glob("seed-*")})
 
     @property
     def changed_code(self) -> list[str]:
-        """Modules whose code has changed since."""
+        """Modules whose code has changed since the runs."""
         code = self.identity["code"]
         now = sources.science(PROBLEMS[self.identity["problem"]].entry, *(name for name in code if "/" not in name))
         return sorted(name for name in code.keys() | now.keys() if code.get(name) != now.get(name))
 
     @property
     def changed_since(self) -> str:
-        """Modules of the scientific code and versions of libraries that have changed since."""
+        """Modules and libraries that have changed since the runs, as text."""
         try:
             versions = sorted(changed_since(read_about(self.metrics[0]))) if self.metrics else []
             return ", ".join([*self.changed_code, *versions]) or "nothing"
@@ -95,6 +104,7 @@ class Group:
 
     @property
     def lengths(self) -> list[int]:
+        """Lengths of the finished runs."""
         return sorted({int(path.stem.rpartition("-")[2]) for path in self.metrics})
 
     @property
@@ -114,16 +124,17 @@ class Group:
 
     @property
     def size(self) -> int:
+        """Size of all files in bytes."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     @property
     def changed(self) -> float:
-        """Time at which the newest file was written, in seconds since 1970."""
+        """Time of the last change to a file, in seconds since the epoch."""
         return max((path.stat().st_mtime for path in self.folder.rglob("*")), default=self.folder.stat().st_mtime)
 
 
 def wanted_figures(results: Path) -> list[tuple[Figure, Conditions]]:
-    """Return every figure at every scale, on each kind of device and with each source of images.
+    """Return every figure at every scale, for each kind of device and source of images that occurs in the results.
 
     Raises:
         InputError: a configuration file is invalid.
@@ -150,16 +161,16 @@ def wanted_keys(results: Path) -> dict[str, set[str]]:
 
 
 def groups(results: Path) -> list[Group]:
-    """Return all runs in a results folder."""
+    """Return all runs in a results folder, grouped by key."""
     folders = (folder for problem in PROBLEMS for folder in sorted(results.glob(f"{problem}/*/*")))
     return [Group(folder) for folder in folders if re.fullmatch(f"[0-9a-f]{{{KEY_LENGTH}}}", folder.name)]
 
 
 def find(name: str, results: Path) -> Group:
-    """Return the runs that a key, a prefix of it, or a path names.
+    """Return the runs that a key, a prefix of a key, or a path specifies.
 
     Raises:
-        InputError: no run or several match.
+        InputError: no key or more than one matches.
     """
     path = Path(name).absolute()
     there = groups(results)
@@ -190,7 +201,7 @@ def rows(found: Iterable[Group], figures: dict[str, set[str]]) -> list[tuple[str
 
 
 def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
-    """Return lines with all information about the runs of a group."""
+    """Return all information about the runs of a group as lines of text."""
     lines = [
         f"{shown(group.folder)}",
         f"wanted by: {', '.join(sorted(figures.get(group.key, ()))) or 'nothing'}",
@@ -214,7 +225,7 @@ def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
 
 
 def compare(first: Group, second: Group) -> list[str]:
-    """Return lines with the differences between two groups."""
+    """Return the differences between two groups as lines of text."""
     found = differences(first.identity, second.identity)
     lines = [f"{name}: {one!r}, {other!r}" for name, (one, other) in found.facts.items()]
     lines += [f"code: {module}" for module in found.modules]
@@ -239,7 +250,7 @@ def unwanted(results: Path) -> list[Path]:
 
 
 def remove(path: Path) -> bool:
-    """Delete a run folder or a table; return whether it was deleted, as a folder in use is not."""
+    """Delete a run folder or a table unless a process is using it; return whether it was deleted."""
     if path.is_dir():
         with ExitStack() as locks:
             if not all([locks.enter_context(try_lock(folder)) for folder in path.glob("seed-*")]):
@@ -255,6 +266,7 @@ def remove(path: Path) -> bool:
 
 
 def size_text(size: float) -> str:
+    """Format a number of bytes with three significant digits and a unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -263,6 +275,7 @@ def size_text(size: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Execute a command of `python -m lop.runs`; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
         results = options.results
@@ -286,8 +299,11 @@ def _remove(paths: Sequence[Path], delete: bool) -> None:
         size = Group(path).size if path.is_dir() else path.stat().st_size
         kept = delete and not remove(path)
         total += 0 if kept else size
-        print(f"{size_text(size):>8}  {shown(path)}" + ("  kept: a process has begun to use it" if kept else ""))
-    print(f"{len(paths)} entries, {size_text(total)}: " + ("deleted" if delete else "nothing deleted; --delete does"))
+        print(f"{size_text(size):>8}  {shown(path)}" + ("  kept: in use by a process" if kept else ""))
+    print(
+        f"{len(paths)} entries, {size_text(total)}: "
+        + ("deleted" if delete else "nothing deleted; --delete deletes them")
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -303,6 +319,6 @@ def _parser() -> argparse.ArgumentParser:
     comparison = commands.add_parser("compare", help="show the differences between two runs")
     comparison.add_argument("first", metavar="RUN")
     comparison.add_argument("second", metavar="RUN")
-    removal = commands.add_parser("remove", help="list the runs and tables that no figure uses")
+    removal = commands.add_parser("remove", help="list or delete the runs and tables that no figure uses")
     removal.add_argument("--delete", action="store_true", help="delete them")
     return parser

@@ -1,4 +1,4 @@
-"""Resources that jobs request from a scheduler, from config/resources.yaml and the models of duration."""
+"""Resources that jobs request from a scheduler, from config/resources.yaml and the models of `lop.plan.costs`."""
 
 from functools import cache
 from math import isnan
@@ -17,9 +17,11 @@ RESOURCES = CONFIG / "resources.yaml"
 
 
 class Resources(NamedTuple):
-    mem_mb: int
+    """Resources of one job."""
+
+    mem_mb: int  # megabytes
     runtime: int  # minutes
-    gpu: int
+    gpu: int  # number of GPUs
 
 
 class _Model(BaseModel):
@@ -27,11 +29,11 @@ class _Model(BaseModel):
 
 
 class Needs(_Model):
-    """Resources of the runs of a problem."""
+    """Entry of a problem in config/resources.yaml."""
 
-    mem_mb: Whole = Field(ge=1, description="megabytes")
+    mem_mb: Whole = Field(ge=1, description="memory in megabytes")
     slack: Number = Field(3.0, ge=1, description="time limit as a multiple of the model's estimate")
-    tens: bool = Field(False, description="execute ten seeds per job, because a run is shorter than its start-up")
+    tens: bool = Field(False, description="whether a job executes ten seeds, if a run is shorter than its start-up")
 
 
 class Table(_Model):
@@ -39,7 +41,7 @@ class Table(_Model):
 
     shortest: Whole = Field(ge=1, description="minimum time limit in minutes")
     longest: Whole = Field(ge=1, description="maximum time limit in minutes")
-    runs: dict[str, Needs] = Field(description="by problem")
+    runs: dict[str, Needs] = Field(description="resources per problem")
 
     @model_validator(mode="after")
     def _fits(self) -> "Table":
@@ -61,9 +63,18 @@ def read_resources(path: Path = RESOURCES) -> Table:
 
 
 def resources(spec: RunSpec, device: str = "cpu", path: Path = RESOURCES) -> Resources:
-    """Return the resources of a job that executes this run, or ten like it.
+    """Return the resources of a job that executes a run, or ten seeds of it.
 
-    A run that needs longer than the limit saves before it, requeues its job and continues: see `lop.runs.scheduler`.
+    A run that takes longer than the limit saves its state before the limit, requeues its job and continues; see
+    `lop.runs.scheduler`.
+
+    Args:
+        spec: the run.
+        device: device of its networks.
+        path: file with the table of resources.
+
+    Raises:
+        InputError: the file is missing or invalid.
     """
     table = read_resources(path)
     needs = table.runs[spec.problem.name]

@@ -1,4 +1,4 @@
-"""State of the requested runs: which exist, and why the others remain to be done."""
+"""State of the requested runs: which of them exist, and why the others do not."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,7 +12,7 @@ from lop.runs.spec import CHECKPOINT, RunSpec
 
 MISSING, DAMAGED, OTHER_CODE = "missing", "damaged", "of other code"
 INTERRUPTED, LONGER, SHORTER = "interrupted", "longer than before", "shorter than before"
-ALIKE = 3  # most parameters in which a run may differ from a requested one to count as its predecessor
+ALIKE = 3  # an existing run counts as an earlier version of a requested one if at most this many parameters differ
 
 
 class State(NamedTuple):
@@ -64,7 +64,7 @@ def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:
 
 
 def _why_new(spec: RunSpec, others: Iterable[Mapping[str, Any]]) -> str:
-    """Return how a run differs from the most similar earlier run of its config, setting and seed."""
+    """Return how a run differs from the most similar existing run of its config, setting and seed."""
     name = (spec.config, spec.setting, spec.seed)
     alike: list[Differences] = []
     for about in others:

@@ -19,7 +19,16 @@ BASES = {
 def rows(
     specs: Mapping[str, Mapping[Path, RunSpec]], states: Mapping[Path, str], todo: Mapping[Path, Estimate]
 ) -> list[tuple[str, ...]]:
-    """Return one row per figure with the columns of `HEAD`, and one for all, in which shared runs count once."""
+    """Return the cells of the table.
+
+    Args:
+        specs: {figure: {path: run}}.
+        states: {path: why the run remains to be done, "" if it exists}.
+        todo: {path: estimate} of the runs that remain to be done.
+
+    Returns:
+        One row per figure with the columns of `HEAD`; with several figures, a last row counts shared runs once.
+    """
     groups = {name: list(runs) for name, runs in specs.items()}
     if len(groups) > 1:
         groups["all, each run once"] = list(states)
@@ -29,21 +38,21 @@ def rows(
 def table(
     specs: Mapping[str, Mapping[Path, RunSpec]], states: Mapping[Path, str], todo: Mapping[Path, Estimate]
 ) -> list[str]:
-    """Return the rows as aligned lines of text, below a header line."""
+    """Return `rows` as aligned lines of text below a header."""
     lines = [HEAD, *rows(specs, states, todo)]
     widths = [max(len(row[column]) for row in lines) for column in range(len(HEAD))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]
 
 
 def bases_text(todo: Mapping[Path, Estimate]) -> str:
-    """Return the basis of the estimates as a sentence: `Core hours of 12 runs, estimated from: ...`."""
+    """Return a sentence about the basis of the estimates: `Core hours of 12 runs, estimated from: ...`."""
     bases = Counter(one.basis for one in todo.values())
     counts = ", ".join(f"{BASES[basis]} ({n:,})" for basis, n in bases.items())
     return f"Core hours of {len(todo):,} runs, estimated from: {counts}."
 
 
 def hours_text(hours: float) -> str:
-    """Return hours as text with two significant digits."""
+    """Format hours with two significant digits; NaN is `unknown`."""
     if hours != hours:
         return "unknown"
     return f"{hours:.2g}" if hours < 100 else f"{float(f'{hours:.2g}'):,.0f}"

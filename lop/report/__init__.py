@@ -1,1 +1,1 @@
-"""Self-contained HTML page with the figures, claims, costs and the provenance of every run."""
+"""Self-contained HTML page with figures, claims, costs and provenance, and archives of single figures."""

@@ -1,9 +1,10 @@
-"""Build one HTML page with the figures, claims, costs and the provenance of every run.
+"""Build one self-contained HTML page with the figures, claims, costs and the provenance of every run.
 
     python -m lop.report                          # figures/report.html
     python -m lop.report fig4a ed4a --scale paper
 
-Nothing is run or drawn: `make figures report` builds the figures first. `snakemake report` writes the same page.
+No run is started and no figure is drawn; `make figures report` builds the figures first. `snakemake report` writes the
+same page.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from lop.runs.configured import add_options, conditions_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Write the page and print a summary; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
         for name in options.names:
@@ -37,9 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="FIGURE", help="(default: all)")
+    add("names", nargs="*", metavar="FIGURE", help="figures on the page (default: all)")
     add("--figures", type=Path, default=PROJECT / "figures", help="folder of the drawn figures (default: %(default)s)")
-    add("--output", type=Path, default=PROJECT / "figures/report.html", help="(default: %(default)s)")
+    add("--output", type=Path, default=PROJECT / "figures/report.html", help="file to write (default: %(default)s)")
     add_options(parser)
     return parser
 

@@ -1,8 +1,8 @@
-"""A figure with everything it was made from, as a research object: one zip that describes how each file was produced.
+"""Archive of a figure and everything it was made from, with metadata that describes how each file was produced.
 
-An RO-Crate (https://www.researchobject.org/ro-crate) of the profile Process Run Crate: the figure, the table that it is
-drawn from, the metrics of its runs, their cfg files and code, and for every run an action with parameters, times,
-machine and versions.
+The archive is an RO-Crate (https://www.researchobject.org/ro-crate) with the profile Process Run Crate. It contains the
+figure, its collected table, the metrics of its runs, and their cfg files and code. For every run it describes an action
+with parameters, times, machine and versions.
 """
 
 import json
@@ -37,15 +37,18 @@ MEDIA = {
 
 
 def write_crate(name: str, scale: str, results: Path, figures: Path, conditions: Conditions, output: Path) -> int:
-    """Write the crate of a figure; return the number of runs in it.
+    """Write the crate of a figure.
 
     Args:
         name: name of the figure.
         scale: scale of its runs.
         results: folder of all runs.
-        figures: folder with the figure.
+        figures: folder of the drawn figure.
         conditions: images and device of the runs.
-        output: path of the zip file.
+        output: path of the zip file to write.
+
+    Returns:
+        Number of runs in the crate.
 
     Raises:
         InputError: the figure, its table or a run is missing or damaged.
@@ -63,7 +66,7 @@ def write_crate(name: str, scale: str, results: Path, figures: Path, conditions:
 
 
 class _Crate:
-    """Files under their paths in the project, and the actions that produced them."""
+    """Crate with files under their paths in the project, and the actions that produced them."""
 
     def __init__(self, figure: Figure, scale: str):
         self.crate = ROCrate(version="1.1")
@@ -114,12 +117,13 @@ class _Crate:
         )
 
     def action(self, identity: str, **properties: Any) -> None:
+        """Add a completed action and mention it in the crate."""
         status = "http://schema.org/CompletedActionStatus"
         action = self.thing(identity, "CreateAction", actionStatus=status, **properties)
         self.crate.root_dataset.append_to("mentions", action)
 
     def program(self, module: str, others: Iterable[str], versions: Mapping[str, str]) -> Entity:
-        """Add a module and others, with all modules that they import and the packages that they require."""
+        """Add a module with all modules that it and `others` import, and the packages that they require."""
         kinds = ["File", "SoftwareSourceCode", "SoftwareApplication"]
         modules = sources.modules(module, *others)
         parts = {name: self.file(_source(name), properties={"@type": kinds, "name": name}) for name in modules}
@@ -144,14 +148,16 @@ class _Crate:
         return self.files[name]
 
     def value(self, identity: str, name: str, value: Any) -> Entity:
+        """Add a named value; lists and mappings become JSON text."""
         plain = value if isinstance(value, bool | int | float | str) else json.dumps(value, sort_keys=True)
         return self.thing(identity, "PropertyValue", name=name, value=plain)
 
     def thing(self, identity: str, kind: str, **properties: Any) -> Entity:
+        """Add an entity that is not a file."""
         return self.crate.add(ContextEntity(self.crate, identity, properties={"@type": kind, **properties}))
 
 
 def _source(module: str) -> Path:
     path = sources.source_file(module)
-    assert path is not None, module  # it has been read for the digest
+    assert path is not None, module  # an existing module, since its digest has been computed
     return path

@@ -1,16 +1,17 @@
-"""Keep the pictures and tables of the documentation in step with the collected tables in docs/evidence.
+"""Update the pictures and tables of the documentation from the collected tables in docs/evidence.
 
     python -m lop.report.documentation                          # rewrite the pictures and tables
-    python -m lop.report.documentation --add ed4a --scale laptop  # copy a collected table there first
-    python -m lop.report.documentation --check                  # only report what is out of date; status 1 if anything
+    python -m lop.report.documentation --add ed4a --scale laptop  # copy a collected table to docs/evidence first
+    python -m lop.report.documentation --check                  # only list outdated files; exit status 1 if any
 
-docs/evidence/<figure>_<scale>.parquet is a collected table as the workflow makes it: the values of every seed in every
-bin. It becomes docs/<figure>_<scale>.png, drawn by the current definition of the figure, and the tables between
+docs/evidence/<figure>_<scale>.parquet is a collected table of the workflow, with the values of every seed in every bin.
+From it, this module draws docs/<figure>_<scale>.png with the current definition of the figure, and writes the tables
+between
 
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
 
-and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. No run is needed, and no network.
+and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. It needs neither runs nor a network.
 """
 
 import argparse
@@ -44,6 +45,7 @@ BLOCK = re.compile(r"(<!-- (numbers|claims): ([^>]*?) -->\n).*?(<!-- end -->)", 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Update or check the documentation; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
         for name in options.add:
@@ -51,17 +53,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         outdated = list(outdated_files(ROOT))
         if options.check:
             for path in outdated:
-                print(f"{shown(path)}: out of date; `make docs-numbers` renews it")
+                print(f"{shown(path)}: out of date; `make docs-numbers` updates it")
             raise SystemExit(bool(outdated))
         renew(ROOT)
-        print(", ".join(shown(path) for path in outdated) or "nothing was out of date")
+        print(", ".join(shown(path) for path in outdated) or "everything is up to date")
 
 
 def add(name: str, options: argparse.Namespace) -> None:
     """Copy the collected table of a figure at a scale into docs/evidence.
 
     Raises:
-        InputError: there is no such figure, or its table has not been built.
+        InputError: the figure does not exist, or its table has not been built.
     """
     if name not in figure_names():
         raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
@@ -117,13 +119,13 @@ def picture_of(table: Path) -> Path:
 
 
 def figure_of(table: Path) -> Figure:
-    """Return the current definition of the figure and scale that a table's name gives."""
+    """Return the current definition of the figure that the name of a table specifies, at its scale."""
     name, _, scale = table.stem.rpartition("_")
     return load_figure(name, scale)
 
 
 def renewed(text: str, root: Path) -> str:
-    """Return the text of a page with all its generated tables rewritten."""
+    """Return the text of a page with all generated tables updated."""
 
     def block(match: re.Match[str]) -> str:
         start, kind, what, end = match.groups()
@@ -134,14 +136,14 @@ def renewed(text: str, root: Path) -> str:
 
 
 def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
-    """Return the mean and interval of every curve of a figure in its first and in its last bin.
+    """Return the mean and interval of every curve of a figure in its first and last bin.
 
     Raises:
-        InputError: there is no table of that figure at that scale.
+        InputError: there is no table of the figure at that scale.
     """
     table = root / "docs/evidence" / f"{name}_{scale}.parquet"
     if not table.is_file():
-        raise InputError(f"{shown(table)}: no such file, named by a page of the documentation")
+        raise InputError(f"{shown(table)}: no such file, but a page of the documentation refers to it")
     figure = figure_of(table)
     shown_numbers, rows = plotted_numbers(read_collected(table), figure), []
     for (place, _), curve in shown_numbers.groupby(["panel", "curve"], sort=False):
@@ -184,13 +186,13 @@ def _markdown(rows: pd.DataFrame) -> str:
 
 
 def _source(table: Path) -> str:
-    """Return a digest of a table and of the figure's definition, which determine its picture."""
+    """Return a digest of a table and of the definition of its figure, which determine the picture."""
     content = hashlib.sha256(table.read_bytes()).hexdigest()
     return fingerprint([content, figure_of(table).model_dump(mode="json")])[:16]
 
 
 def _source_of(picture: Path) -> str:
-    """Return the digest that a picture was drawn from, empty if there is none."""
+    """Return the digest stored in a picture, or an empty string."""
     if not picture.is_file():
         return ""
     with Image.open(picture) as image:
@@ -203,8 +205,10 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--add", nargs="+", default=[], metavar="FIGURE", help="figures whose tables are copied first")
-    parser.add_argument("--check", action="store_true", help="only report what is out of date")
+    parser.add_argument(
+        "--add", nargs="+", default=[], metavar="FIGURE", help="figures whose tables are copied to docs/evidence first"
+    )
+    parser.add_argument("--check", action="store_true", help="only list outdated files")
     add_options(parser)
     return parser
 

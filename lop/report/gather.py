@@ -1,4 +1,4 @@
-"""Contents of the page as plain values, independent of its layout. Nothing is run or drawn."""
+"""Contents of the page as plain values, independent of its layout."""
 
 import base64
 import json
@@ -32,18 +32,18 @@ MEDIA = {"png": "image/png", "csv": "text/csv", "pdf": "application/pdf"}
 
 @dataclass
 class Drawn:
-    """A figure as stored in the folder of figures, and its runs at the report's scale."""
+    """A drawn figure, and the state of its runs at the scale of the report."""
 
     name: str
     caption: str
-    picture: str  # a data: URL, or empty if it was not drawn
+    picture: str  # data: URL; empty if the figure was not drawn
     scale: str  # scale at which it was drawn; empty if unknown
-    of_earlier_runs: bool  # whether it shows runs other than the current ones
+    of_earlier_runs: bool  # whether it was drawn from runs other than the current ones
     files: dict[str, str]  # suffix -> data: URL, for download
-    wanted: int
-    ready: int
-    waits: dict[str, int]  # why runs remain to be done -> how many
-    sources: list[str]  # names of its runs' configurations
+    wanted: int  # number of runs that the figure uses
+    ready: int  # number of them that exist
+    waits: dict[str, int]  # reason why runs remain to be done -> number of runs
+    sources: list[str]  # names of its settings
 
 
 @dataclass
@@ -63,19 +63,23 @@ class Made:
 
     @property
     def count(self) -> int:
+        """Number of runs."""
         return len(self.seeds)
 
     @property
     def seeds_text(self) -> str:
+        """Seeds as ranges, such as `0-2, 5`."""
         return ranges(self.seeds)
 
 
 @dataclass
 class Contents:
+    """Contents of the page."""
+
     scale: str
     title: str
-    commit: str
-    made_on: str
+    commit: str  # as returned by `_commit`
+    made_on: str  # name of this machine
     figures: list[Drawn]
     claims_head: Sequence[str]
     claims: list[dict[str, Any]]  # figure, cells, verdict, why
@@ -86,6 +90,7 @@ class Contents:
 
     @property
     def hours(self) -> float:
+        """Core hours of the existing runs."""
         return sum(run.seconds for run in self.runs) / 3600
 
 
@@ -98,6 +103,9 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
         figures: folder of the drawn figures.
         conditions: images and device of the runs.
         names: names of the figures; all figures if empty.
+
+    Raises:
+        InputError: a figure or its configuration is invalid.
     """
     entries = [load_figure(name, scale) for name in names or figure_names()]
     shown = {figure.name: shown_runs(figure, conditions) for figure in entries}
@@ -112,7 +120,7 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     ]
     return Contents(
         scale=scale,
-        title="Loss of plasticity in deep continual learning: our reproduction of its figures",
+        title="Loss of plasticity in deep continual learning: reproduced figures",
         commit=_commit(),
         made_on=platform.node(),
         figures=drawn,
@@ -180,7 +188,7 @@ def _address(path: Path, media: str) -> str:
 
 
 def _commit() -> str:
-    """Return the commit of this checkout, with a note if files have changed since; empty outside git."""
+    """Return the commit of this checkout, with a note if tracked files differ from it; empty outside git."""
     try:
         told = [
             subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""Layout of the page: the filled-in template as one self-contained file."""
+"""Layout of the page, rendered from the template page.html as one self-contained file."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # dimensions of the workflow diagram, i
 
 
 def page(contents: Contents) -> str:
-    """Return the page as HTML; all contents are escaped."""
+    """Return the page as HTML, with all contents escaped."""
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     dag = workflow(contents.jobs)
@@ -22,7 +22,11 @@ def page(contents: Contents) -> str:
 
 
 def workflow(jobs: dict[str, int]) -> Markup:
-    """Return a diagram of the workflow from data to figures, with the number of runs per problem."""
+    """Return an SVG diagram of the workflow from data to figures.
+
+    Args:
+        jobs: {problem: number of runs}.
+    """
     rows = [f"train {name}: {n:,} runs" for name, n in sorted(jobs.items())] or ["train"]
     middle = ROW * (len(rows) - 1) / 2
     columns: list[list[tuple[str, float]]] = [

@@ -1,4 +1,4 @@
-"""The keys of lop/rl/cfg/**/*.yml."""
+"""Keys of lop/rl/cfg/**/*.yml."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,8 @@ from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
 
 SLIPPERY = "SlipperyAnt-v3"
-AGENTS = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}  # modules of the engines
-NEVER_CLIPS = 1e9  # from this `max_grad_norm` on, as in the published configurations, gradients are not clipped
+AGENTS = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}  # module of each engine
+NEVER_CLIPS = 1e9  # gradients are not clipped from this `max_grad_norm` on, the value in the published configs
 Metric = Literal[
     "pol_features_activity",
     "stable_rank",
@@ -32,7 +32,7 @@ Metric = Literal[
 
 
 class PPOParameters(CallbackParameters):
-    """Parameters of a PPO run, named as in the published configurations, with the published code's defaults."""
+    """Parameters of a PPO run; names are those of the published configs, defaults those of the published code."""
 
     horizon: ClassVar[str] = "n_steps"
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
@@ -40,22 +40,22 @@ class PPOParameters(CallbackParameters):
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
     backend: Literal["mujoco", "mujoco-py"] = Field(
-        "mujoco", description="today's MuJoCo giving the original physics to rounding, or the original itself"
+        "mujoco", description="physics engine: current MuJoCo, equal to the original up to rounding, or the original"
     )
     n_steps: Whole = Field(ge=1, description="environment steps of the run")
     engine: Literal["auto", "reference", "compiled"] = Field(
         "auto",
-        description="torch with autograd, or the same compiled for the CPU; auto: compiled where that is possible",
+        description="PyTorch (reference), or compiled for the CPU; auto: compiled if it supports the parameters",
     )
-    label: str = Field("", description="what the method is called; no result depends on it")
+    label: str = Field("", description="name of the method; does not affect results")
 
     change_time: Whole = Field(
-        2_000_000, ge=1, description="SlipperyAnt: least number of steps between two changes of friction"
+        2_000_000, ge=1, description="SlipperyAnt: minimum number of steps between changes of the friction"
     )
     frictions_file: Path | None = Field(
         None,
-        description="SlipperyAnt: text file, a path from the folder of what names it, the frictions of seed 0 in its "
-        "first line, and so on; by default they are drawn from the seed, log-uniform in [0.02, 2]",
+        description="SlipperyAnt: text file of frictions, one line per seed, relative to the file that sets it or, on "
+        "the command line, to the current folder; default: drawn from the seed, log-uniform in [0.02, 2]",
     )
 
     act_type: Literal["ReLU", "Tanh", "elu", "sigmoid"] = Field("ReLU", description="activation of both networks")
@@ -63,50 +63,50 @@ class PPOParameters(CallbackParameters):
         [256, 256], min_length=1, description="units of each hidden layer, in both networks"
     )
     init: Literal["default", "kaiming", "lecun", "xavier", "orthogonal"] = Field(
-        "lecun", description="initial weights; orthogonal ones, not the published choice, learn faster at first"
+        "lecun", description="distribution of initial weights; orthogonal (not published) learns faster at first"
     )
 
     bs: Whole = Field(2048, ge=2, description="environment steps between two updates")
-    n_itrs: Whole = Field(10, ge=1, description="epochs an update")
-    n_slices: Whole = Field(16, ge=1, description="minibatches an epoch; divides bs")
-    g: Number = Field(0.99, ge=0, le=1, description="discount")
-    lm: Number = Field(0.95, ge=0, le=1, description="lambda of the advantage estimates")
-    clip_eps: Number = Field(0.2, gt=0, description="the ratio of probabilities is clipped to 1 - this, 1 + this")
-    no_clipping: bool = Field(False, description="leave out the clipped surrogate")
-    u_adv_scl: bool = Field(True, description="normalise advantages over the batch")
+    n_itrs: Whole = Field(10, ge=1, description="epochs per update")
+    n_slices: Whole = Field(16, ge=1, description="minibatches per epoch; a divisor of bs")
+    g: Number = Field(0.99, ge=0, le=1, description="discount factor gamma")
+    lm: Number = Field(0.95, ge=0, le=1, description="decay rate lambda of the advantage estimates")
+    clip_eps: Number = Field(0.2, gt=0, description="clipping range of the probability ratio around 1")
+    no_clipping: bool = Field(False, description="surrogate loss without clipping")
+    u_adv_scl: bool = Field(True, description="advantages normalised over the batch")
     adv_scl_minibatch: bool = Field(
-        False, description="normalise advantages over every minibatch, as Stable-Baselines3 does"
+        False, description="normalisation of advantages over each minibatch, as in Stable-Baselines3"
     )
-    u_epi_ups: bool = Field(False, description="update only at the end of an episode")
+    u_epi_ups: bool = Field(False, description="updates only at the end of an episode")
     bootstrap_time_limit: bool = Field(
-        False, description="value the state that a time limit cut off; the published code treats it as terminal"
+        False, description="bootstrapping from the value at a time limit, which the published code treats as terminal"
     )
 
     lr: Number = Field(1e-4, gt=0, description="step size of Adam")
-    beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
-    beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
+    beta_1: Number = Field(0.9, ge=0, lt=1, description="Adam's decay rate of the first moment")
+    beta_2: Number = Field(0.999, ge=0, lt=1, description="Adam's decay rate of the second moment")
     eps: Number = Field(1e-8, gt=0, description="Adam's epsilon")
     wd: Number = Field(0.0, ge=0, description="L2 regularisation (Adam's weight decay) on all parameters")
-    max_grad_norm: Number = Field(1e9, gt=0, description="norm to which gradients are clipped; from 1e9 on not at all")
+    max_grad_norm: Number = Field(1e9, gt=0, description="maximum norm of gradients; no clipping from 1e9 on")
     perturb_scale: Number = Field(0.0, ge=0, description="standard deviation of noise added to all weights each step")
 
-    rr: Number = Field(0.0, ge=0, le=1, description="replacement rate of continual backpropagation; 0 for none")
+    rr: Number = Field(0.0, ge=0, le=1, description="replacement rate of continual backpropagation")
     mt: Whole = Field(10000, ge=0, description="maturity threshold in optimizer steps")
-    decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running unit utilities")
+    decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay rate of the running utilities")
     util_type_pol: Utility = Field("contribution", description="utility of the policy's units")
     util_type_val: Utility = Field("contribution", description="utility of the value network's units")
-    pgnt: bool | None = Field(None, description="replace units of the policy (default: if rr > 0 or redo)")
-    vgnt: bool | None = Field(None, description="replace units of the value network (default: if rr > 0 or redo)")
+    pgnt: bool | None = Field(None, description="unit replacement in the policy (default: if rr > 0 or redo)")
+    vgnt: bool | None = Field(None, description="unit replacement in the value network (default: if rr > 0 or redo)")
     move_mean_to_bias: bool = Field(
-        False, description="move a removed unit's mean contribution into the next bias, as the paper's text says"
+        False, description="mean contribution of replaced units added to the next bias, as the paper describes"
     )
-    clear_optimizer_state: bool = Field(False, description="zero Adam's moments of replaced units")
+    clear_optimizer_state: bool = Field(False, description="Adam's moments of replaced units set to zero")
 
     redo: bool = Field(False, description="ReDo instead of continual backpropagation")
-    threshold: Number = Field(0.03, ge=0, description="ReDo: dormant up to this fraction of the layer's mean activity")
+    threshold: Number = Field(0.03, ge=0, description="ReDo: threshold of dormancy, relative to the layer's mean")
     reset_period: Whole = Field(1000, ge=1, description="ReDo: optimizer steps between two resets")
 
-    to_log: list[Metric] = Field([], description="what is logged beside returns and lengths of episodes")
+    to_log: list[Metric] = Field([], description="metrics logged in addition to returns and lengths of episodes")
 
     @field_validator("change_time", "frictions_file")
     @classmethod
@@ -122,12 +122,12 @@ class PPOParameters(CallbackParameters):
         if self.redo and self.move_mean_to_bias:
             raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
         if self.engine == "compiled" and self.not_compiled:
-            raise ValueError(f"key `engine`: found compiled, allowed: reference or auto, unless {self.not_compiled}")
+            raise ValueError(f"key `engine`: found compiled, which needs {self.not_compiled}; allowed: auto, reference")
         return self
 
     @property
     def not_compiled(self) -> str | None:
-        """The first key whose value the compiled engine does not support, and the values that it does."""
+        """First key whose value the compiled engine does not support, with the supported values; or None."""
         supported = {
             "h_dim": (len(self.h_dim) == 2, "two hidden layers"),
             "init": (self.init != "orthogonal", "any but orthogonal"),
@@ -143,20 +143,24 @@ class PPOParameters(CallbackParameters):
         return self.engine
 
     def modules(self, device: str) -> tuple[str, ...]:
-        """Return the agent's module and, if that is asked for, the original simulator's."""
+        """Return the agent's module and, with backend mujoco-py, the module of the original environments."""
         original = ["lop.envs.original"] if self.backend == "mujoco-py" else []
         return (*super().modules(device), AGENTS[self.engine_on(device)], *original)
 
     def identity(self, device: str) -> dict[str, Any]:
-        """Leave out the path of the frictions file, whose contents are inputs of the seeds, and resolve the engine."""
+        """Return the parameters that affect results, with `engine` resolved.
+
+        The path of the frictions file is excluded; its contents are inputs of the seeds.
+        """
         parameters = super().identity(device) | {"engine": self.engine_on(device)}
         return {key: value for key, value in parameters.items() if key != "frictions_file"}
 
     def network(self) -> NetworkSettings:
+        """Return the settings of the networks."""
         return NetworkSettings(tuple(self.h_dim), self.act_type, self.init)
 
     def ppo(self) -> PPOSettings:
-        """Return the settings of PPO under the names of the field."""
+        """Return the settings of PPO, under their usual names."""
         replacement = UnitReplacement(
             algorithm="redo" if self.redo else "cbp",
             init=self.init,
@@ -192,22 +196,24 @@ class PPOParameters(CallbackParameters):
         )
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
-        """Return the frictions in the seed's line of the file, if there is one."""
+        """Return the frictions of a seed in the frictions file; empty without a file."""
         if self.frictions_file is None:
             return {}
         return {"frictions": read(self.frictions_file, seed, self.most_frictions)}
 
     @property
     def most_frictions(self) -> int:
-        """How many the run can need."""
+        """Maximum number of frictions in the run."""
         return Frictions.most(self.n_steps, self.change_time)
 
     @property
     def replaces_policy_units(self) -> bool:
+        """Whether units of the policy are replaced."""
         return self._replaces_units if self.pgnt is None else self.pgnt
 
     @property
     def replaces_value_units(self) -> bool:
+        """Whether units of the value network are replaced."""
         return self._replaces_units if self.vgnt is None else self.vgnt
 
     @property

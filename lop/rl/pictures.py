@@ -14,21 +14,24 @@ POSE = (0.0, 0.9, 0.0, -0.9, 0.0, -0.9, 0.0, 0.9)  # radians of the ant's hinges
 
 
 def ant(ax: Axes) -> None:
-    """Ant, standing, from the camera that follows it.
+    """Draw a standing Ant, seen from the camera that follows it.
+
+    Args:
+        ax: Axes to draw into.
 
     Raises:
-        InputError: nothing renders without a window here.
+        InputError: If MuJoCo cannot render without a window.
     """
     os.environ["MUJOCO_GL"] = name = renderer()
     try:
         ax.imshow(_standing_ant())
     except Exception as error:
-        raise InputError(f"no picture: MuJoCo cannot render here with MUJOCO_GL={name}: {error}") from error
+        raise InputError(f"picture: MuJoCo cannot render with MUJOCO_GL={name}: {error}") from error
 
 
 def _standing_ant() -> np.ndarray:
-    """An image, (720, 960, 3) of uint8."""
-    from lop.envs.ant import AntEnv  # MuJoCo reads how to render when it is imported
+    """Return an image (720, 960, 3) uint8."""
+    from lop.envs.ant import AntEnv  # MuJoCo reads MUJOCO_GL on import
 
     env = AntEnv(render_mode="rgb_array", width=960, height=720)
     env.reset(seed=0)
@@ -41,7 +44,11 @@ def _standing_ant() -> np.ndarray:
 
 
 def renderer() -> str:
-    """What MUJOCO_GL is to say: what it says, macOS's own, or a library that is there; InputError if there is none."""
+    """Return the value for MUJOCO_GL: the current one if it is set, `cgl` on macOS, or else an installed library.
+
+    Raises:
+        InputError: If none of the libraries is installed.
+    """
     if chosen := os.environ.get("MUJOCO_GL"):
         return chosen
     if sys.platform == "darwin":
@@ -49,12 +56,12 @@ def renderer() -> str:
     found = [name for name, library in RENDERERS.items() if find_library(library)]
     if not found:
         raise InputError(
-            "no picture: no library renders without a window; found none of libEGL, libOSMesa; allowed: either "
+            "picture: found no library that renders without a window, allowed: libEGL or libOSMesa "
             "(Debian, Ubuntu: sudo apt-get install libosmesa6)"
         )
     return found[-1]
 
 
 def check() -> None:
-    """InputError if this machine cannot draw: see `lop.figures.registry.Picture.check`."""
+    """Raise InputError if MuJoCo cannot render on this machine; see `lop.figures.registry.Picture.check`."""
     renderer()

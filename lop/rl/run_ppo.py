@@ -1,10 +1,9 @@
-"""One run of PPO on a continuous-control environment.
+"""Train PPO on a continuous-control environment.
 
     python run_ppo.py -c cfg/ant/std.yml -s 0
 
-trains with the parameters of that cfg file and seed, shows how far it is, and writes
-its metrics to a file below results/rl in the project. Interrupt it whenever you like, with
-Ctrl-C, kill or a power cut: the same command goes on where it stopped, with the very numbers of an uninterrupted run.
+trains with the parameters of a cfg file and a seed, reports progress, and writes metrics below results/rl. You can
+interrupt a run at any time. The same command resumes it, with results bit-identical to those of an uninterrupted run.
 """
 
 import importlib
@@ -21,14 +20,15 @@ from lop.rl.frictions import Frictions, drawn
 from lop.rl.parameters import AGENTS, SLIPPERY, PPOParameters
 from lop.runs.protocol import Run
 
-WINDOW = 1000  # steps over which activity is measured, and between two measurements
-RANK_EVERY = 10_000  # steps between two stable ranks
+WINDOW = 1000  # steps per measurement of activity
+RANK_EVERY = 10_000  # steps between measurements of the stable rank
 
 
 def train(run: Run) -> None:
+    """Train an agent with the parameters and the seed of a run, and log its metrics."""
     p: PPOParameters = run.parameters
 
-    # Seeds: the published code's derivation, so that a seed gives its initial weights
+    # Seeds: derived as in the published code, so that a seed gives the same initial weights
     seed = np.random.RandomState(run.seed).randint(1, 2**31 - 1)
     rng = np.random.default_rng(run.seed)
 
@@ -62,7 +62,7 @@ def train(run: Run) -> None:
         agent.buffer.store(episode.observation, action, learned_reward, observation, log_probability, None, done)
         if agent.buffer.is_due(done, at_episode_end=p.u_epi_ups):
             diagnostics = agent.learn()
-            for metric in diagnostics.keys() & p.to_log:
+            for metric in filter(diagnostics.__contains__, p.to_log):
                 run.log(metric, step + 1, diagnostics[metric])
 
         episode.add(observation, float(reward))
@@ -81,9 +81,9 @@ def train(run: Run) -> None:
 
 
 def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.random.Generator, device: str) -> Any:
-    """Return the agent of the reference or of the compiled engine; see `lop.algos.rl.agent.Agent`."""
+    """Create the agent of the reference or of the compiled engine; see `lop.algos.rl.agent.Agent`."""
     engine = p.engine_on(device)
-    module = importlib.import_module(AGENTS[engine])  # no import statement, since it would import the other one too
+    module = importlib.import_module(AGENTS[engine])  # does not import the other engine
     more: dict[str, Any] = {}
     if engine == "reference":
         more = {"device": device, "callback": p.callback, "callback_settings": p.callback_settings}
@@ -93,7 +93,7 @@ def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.rand
 
 
 def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) -> None:
-    """Dormant units of every layer of the policy, and every so often the stable rank of its last one."""
+    """Log dormant units of each layer of the policy and, every 10,000 steps, the stable rank of the last one."""
     if "pol_features_activity" in p.to_log:
         for layer, hidden in enumerate(activity.hidden):
             run.log("dormant_units", step, dormant_fraction(hidden), layer)
@@ -102,7 +102,7 @@ def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) ->
 
 
 def log_weights(run: Run, p: PPOParameters, agent: Any, step: int) -> None:
-    """Log the weight magnitude of every layer of both networks."""
+    """Log the weight magnitude of each layer of both networks."""
     for key, network in (("pol_weights", "policy"), ("val_weights", "value")):
         if key in p.to_log:
             for layer, weights in enumerate(agent.weights()[network]):
@@ -110,29 +110,39 @@ def log_weights(run: Run, p: PPOParameters, agent: Any, step: int) -> None:
 
 
 def mean_return(run: Run) -> str:
-    """Of the last ten episodes, for the progress line."""
+    """Return the mean return of the last ten episodes as text for the progress line."""
     returns = run.recent("return", 10)
     return f"mean return {np.mean(returns):,.0f}" if returns else "no episode ended yet"
 
 
 class Episode:
-    """The episode under way: its observation (o_dim,), its return and its length in steps so far."""
+    """State of the current episode.
+
+    Attributes:
+        observation: Last observation (o_dim,).
+        ret: Return so far.
+        length: Number of steps so far.
+    """
 
     def __init__(self, observation: np.ndarray):
         self.start(observation)
 
     def start(self, observation: np.ndarray) -> None:
+        """Start an episode with its first observation."""
         self.observation, self.ret, self.length = observation, 0.0, 0
 
     def add(self, observation: np.ndarray, reward: float) -> None:
+        """Add the observation and the reward of a step."""
         self.observation = observation
         self.ret += reward
         self.length += 1
 
     def state_dict(self) -> dict:
+        """Return the state."""
         return {"observation": self.observation, "ret": float(self.ret), "length": self.length}
 
     def load_state_dict(self, state: dict) -> None:
+        """Restore what `state_dict` returned."""
         self.observation = state["observation"]
         self.ret, self.length = state["ret"], state["length"]
 
@@ -141,8 +151,8 @@ class Activity:
     """Activations of the policy in the last 1,000 steps.
 
     Attributes:
-        hidden: arrays (1000, units), one per hidden layer.
-        rows: their rows, by step modulo 1,000.
+        hidden: Arrays (1000, units), one per hidden layer.
+        rows: Rows of these arrays, by step modulo 1,000.
     """
 
     def __init__(self, h_dim: list[int]):
@@ -150,9 +160,11 @@ class Activity:
         self.rows = list(zip(*self.hidden, strict=True))
 
     def state_dict(self) -> list[np.ndarray]:
+        """Return the arrays, which are not copied."""
         return self.hidden
 
     def load_state_dict(self, state: list[np.ndarray]) -> None:
+        """Restore what `state_dict` returned."""
         for hidden, saved in zip(self.hidden, state, strict=True):
             hidden[...] = saved
 

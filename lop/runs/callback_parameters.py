@@ -1,4 +1,4 @@
-"""Parameters that select a user-defined callback, without a change to existing code: see docs/extending.md."""
+"""Parameters that select a user-defined callback; see docs/extending.md."""
 
 import ast
 import re
@@ -22,13 +22,13 @@ def _scalar(value: Any) -> Any:
 
 
 class CallbackParameters(Parameters):
-    """Parameters of a problem whose networks are trained with torch."""
+    """Base class for the parameters of problems that support callbacks, whose networks are trained with torch."""
 
     callback: str | None = Field(
         None, description="<module>:<class> of a user-defined callback, such as lop.algos.l2_init:L2Init"
     )
     callback_settings: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(
-        {}, validate_default=True, description="arguments of that class beside the network; a list is swept"
+        {}, validate_default=True, description="arguments of the class besides the network; lists are swept"
     )
 
     @field_validator("callback")
@@ -68,7 +68,7 @@ class CallbackParameters(Parameters):
         return settings
 
     def modules(self, device: str) -> tuple[str, ...]:
-        """Return the modules that the run imports by name, including that of the callback."""
+        """Return the modules that the run imports by name, including the module of the callback."""
         return (*super().modules(device), *([self.callback.partition(":")[0]] if self.callback else []))
 
 

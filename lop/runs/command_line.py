@@ -57,7 +57,7 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
 
 
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
-    """Return the run with the given seed that the options select."""
+    """Return the specification of the run that the options select for a seed."""
     overrides = {
         key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
     }
@@ -110,7 +110,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         "--data",
         type=Path,
         default=PROJECT / config.data.sets,
-        help=told or "folder of all sets of images (default: %(default)s)",
+        help=told or "folder of all image sets (default: %(default)s)",
     )
     add(
         "--data-source",
@@ -120,9 +120,9 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     add("--data-seed", type=int, default=config.data.seed, help=told or "seed of the images (default: %(default)s)")
     add("--metrics", type=Path, nargs="+", help="metrics files that the runs write, instead of --results")
-    add("--images", type=Path, nargs="*", help=told or "files of the set of images, instead of --data")
+    add("--images", type=Path, nargs="*", help=told or "files of the image set, instead of --data")
     add("--log", type=Path, help="also write messages to this file")
-    add("--die-with-parent", action="store_true", help="save and stop when the parent process ends (Linux)")
+    add("--die-with-parent", action="store_true", help="save and stop when the parent process ends (Linux only)")
     group = parser.add_argument_group(
         "parameters",
         "Each overrides the value in the cfg file.",
@@ -135,7 +135,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser that reports an error in one line, without the usage text of its forty options."""
+    """Parser that reports errors in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         words = [option for action in self._actions for option in action.option_strings]

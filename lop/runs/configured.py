@@ -21,15 +21,17 @@ class _Model(BaseModel):
 
 
 class Data(_Model):
-    """The images that problems learn from."""
+    """Images that problems learn from."""
 
-    source: Literal["glyphs", "original"] = Field("glyphs", description="drawn from fonts, or the published sets")
-    folder: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="folder with your copy of the published sets; null to download them"
+    source: Literal["glyphs", "original"] = Field(
+        "glyphs", description="built-in images (glyphs) or original data sets"
     )
-    sets: Folder = Field("data", description="folder of all sets of images")
+    folder: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="folder with your copy of the original data sets; null to download them"
+    )
+    sets: Folder = Field("data", description="folder of all image sets")
     seed: Whole = Field(
-        0, ge=0, description="seed of the drawn images, and of the selection from the official ImageNet"
+        0, ge=0, description="seed of the built-in images, and of the selection from the official ImageNet"
     )
 
 
@@ -37,20 +39,19 @@ class Config(_Model):
     """Contents of config/config.yaml."""
 
     scale: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
-        "laptop", description="a file in config/scales, without its suffix"
+        "laptop", description="file in config/scales, without its suffix"
     )
     device: Annotated[str, Field(pattern=r"^[a-z]+(:[0-9]+)?$")] = Field(
-        "cpu", description="device on which networks are trained: cpu or cuda"
+        "cpu", description="device on which networks are trained, such as cpu or cuda"
     )
     results: Folder = Field("results", description="folder of all results, relative to the project")
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
     progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")
-    data: Data = Field(
-        default_factory=lambda: Data.model_validate({}), description="the images that problems learn from"
-    )
+    data: Data = Field(default_factory=lambda: Data.model_validate({}), description="images that problems learn from")
 
     @property
     def conditions(self) -> Conditions:
+        """Images and device that the settings select."""
         return Conditions(ImageSource(self.data.source, self.data.seed), self.device)
 
 
@@ -65,7 +66,7 @@ def check_config(values: Mapping[str, Any], source: str = "configuration") -> Co
 
 @cache
 def configured() -> Config:
-    """Return the settings of the project.
+    """Return the validated settings in the project's config/config.yaml, or the defaults if there is no such file.
 
     Raises:
         InputError: a setting is invalid.
@@ -86,5 +87,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
-    """Return the conditions given by options that `add_options` added."""
+    """Return the conditions given by the options of `add_options`."""
     return Conditions(ImageSource(options.data_source, options.data_seed), options.device)

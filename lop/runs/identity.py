@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 class Differences(NamedTuple):
     """Differences between two origins."""
 
-    facts: dict[str, tuple[Any, Any]]  # name of a parameter, or `seed`, `device`, ...: the two values
+    facts: dict[str, tuple[Any, Any]]  # parameter, `seed`, `device`, ...: the two values
     modules: list[str]  # modules whose code differs
 
     def __bool__(self) -> bool:
@@ -24,7 +24,7 @@ class Differences(NamedTuple):
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
-    """Compare two origins."""
+    """Compare two origins; equal ones give a false value."""
     facts, own_facts = _facts(there), _facts(here)
     differing = {name: (facts.get(name), own_facts.get(name)) for name in _differing(facts, own_facts)}
     return Differences(differing, _differing(there.get("code", {}), here.get("code", {})))

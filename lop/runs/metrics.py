@@ -35,7 +35,7 @@ FORMAT = 1
 
 
 class MetricsLog:
-    """Logged rows in order, in compact arrays; saved in checkpoints."""
+    """Logged rows in order, stored in compact arrays and saved in checkpoints."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -48,7 +48,14 @@ class MetricsLog:
         return len(self.value)
 
     def log(self, metric: str, step: int, value: float, layer: int = NO_LAYER) -> None:
-        """Append one row."""
+        """Append one row.
+
+        Args:
+            metric: name of the metric.
+            step: step in the unit of the problem.
+            value: value of the metric.
+            layer: index of the layer; `NO_LAYER` for metrics of the whole network.
+        """
         code = self.codes.get(metric)
         if code is None:
             code = self.codes[metric] = len(self.names)
@@ -78,6 +85,7 @@ class MetricsLog:
         self.codes = {name: code for code, name in enumerate(self.names)}
 
     def table(self) -> pa.Table:
+        """Return the rows as an Arrow table with `SCHEMA`, without copying them."""
         has_layer = np.packbits(np.frombuffer(self.layer, np.int16) != NO_LAYER, bitorder="little")
         columns = [
             pa.DictionaryArray.from_arrays(_column(pa.int32(), self.metric), _strings(self.names)),
@@ -88,10 +96,12 @@ class MetricsLog:
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def state_dict(self) -> dict:
+        """Return the rows as NumPy arrays, with the names of the metrics."""
         columns = {name: np.array(getattr(self, name), dtype) for name, dtype in self._dtypes.items()}
         return {"names": list(self.names)} | columns
 
     def load_state_dict(self, state: dict) -> None:
+        """Restore the rows that `state_dict` returned."""
         self.names = list(state["names"])
         self.codes = {name: code for code, name in enumerate(self.names)}
         for name in self._dtypes:
@@ -115,7 +125,7 @@ def _strings(texts: list[str]) -> pa.Array:
 
 
 def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
-    """Write `path` atomically: a file that exists is complete."""
+    """Write a metrics file atomically, with `about` as the JSON document in its metadata."""
     document = json.dumps({"format": FORMAT, **about}, sort_keys=True)
     table = log.table().replace_schema_metadata({b"lop": document.encode()})
     with atomic_file(path) as temporary:
@@ -158,7 +168,11 @@ def check_belongs(path: Path, spec: RunSpec) -> dict[str, Any]:
 
 
 def read_schema(path: Path) -> pa.Schema:
-    """Return the schema of a Parquet file; InputError if it is missing or damaged."""
+    """Return the schema of a Parquet file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
     try:
         return pq.read_schema(path)
     except FileNotFoundError:
@@ -168,7 +182,11 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def read_table(path: Path, **what: Any) -> pa.Table:
-    """Call `pyarrow.parquet.read_table` on one thread; InputError if the file is damaged."""
+    """Call `pyarrow.parquet.read_table` on one thread, with the keyword arguments `what`.
+
+    Raises:
+        InputError: the file cannot be read or is damaged.
+    """
     try:
         return pq.read_table(path, use_threads=False, **what)
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""Parameters shared by the problems whose networks learn from one example at a time, with `lop.engines.online`."""
+"""Parameters of problems whose networks learn from one example at a time, with `lop.engines.online`."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ class OnlineParameters(Parameters):
     """Parameters of a fully connected network and its learner, named as in the published configurations."""
 
     agent: Literal["bp", "l2", "cbp", "linear"] = Field(
-        "bp", description="backpropagation, with L2, continual backpropagation, or a linear network"
+        "bp", description="backpropagation, with L2 regularisation, continual backpropagation, or linear network"
     )
     num_features: Whole = Field(ge=0, description="units of each hidden layer")
     hidden_activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "swish"] = Field(
@@ -28,5 +28,7 @@ class OnlineParameters(Parameters):
     decay_rate: Number = Field(0.99, ge=0, lt=1, description="decay of the running utilities (cbp)")
     mt: Whole = Field(ge=0, description="maturity threshold in examples (cbp)")
     util_type: Utility = Field("adaptable_contribution", description="utility of units (cbp)")
-    init: Literal["default", "kaiming", "lecun", "xavier"] = Field("kaiming", description="weights of new units (cbp)")
-    accumulate: bool = Field(description="accumulate fractions of a unit instead of sampling (cbp)")
+    init: Literal["default", "kaiming", "lecun", "xavier"] = Field(
+        "kaiming", description="distribution of new units' weights (cbp)"
+    )
+    accumulate: bool = Field(description="accumulate fractional numbers of due units instead of sampling (cbp)")

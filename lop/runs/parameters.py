@@ -1,4 +1,4 @@
-"""Typed parameters of a problem: read from a cfg file, validated, swept and overridden, with one-line errors."""
+"""Typed parameters of a problem: read from cfg files, overridden, swept and validated, with one-line errors."""
 
 import difflib
 import hashlib
@@ -36,7 +36,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, int) else int(number)
 
 
-LONGEST_NAME = 200  # of a folder, in bytes; file systems allow 255
+LONGEST_NAME = 200  # maximum length of a folder name in bytes; file systems allow 255
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Utility = Literal[  # as in `lop.algos.utilities`, which this module must not import
@@ -63,7 +63,7 @@ class Parameters(BaseModel):
     named_by: ClassVar[tuple[str, ...]] = ()  # fields in the readable part of a run's path
 
     def modules(self, device: str) -> tuple[str, ...]:
-        """Return the modules that the run imports by name on a kind of device, beside those of its entry module."""
+        """Return modules that a run imports by name on a kind of device, besides the imports of its entry module."""
         return ()
 
     def value(self, key: str) -> Any:
@@ -72,15 +72,15 @@ class Parameters(BaseModel):
         return getattr(self, mapping)[name] if mapping else getattr(self, key)
 
     def identity(self, device: str) -> dict[str, Any]:
-        """Return all parameters that a run's result depends on, on a kind of device, as plain JSON values."""
+        """Return all parameters that affect results on a kind of device, as plain JSON values."""
         return self.model_dump(mode="json", exclude=set(self.cosmetic))
 
     def classes(self, seed: int) -> Iterable[int]:
-        """Return the classes of ImageNet that the run of a seed learns from, if the problem uses ImageNet."""
+        """Return the ImageNet classes that the run with a seed learns from, if the problem uses ImageNet."""
         return range(IMAGENET_CLASSES)
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
-        """Return the inputs of the run of a seed beside its parameters, by name."""
+        """Return the inputs of the run with a seed besides its parameters, by name."""
         return {}
 
 
@@ -225,7 +225,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return "+".join(f"{key}={_text(one)}" for key, one in value.items())
     try:
-        number = float(value)  # also of a string: YAML reads 1e-3 as one
+        number = float(value)  # also converts strings: YAML reads 1e-3 as a string
         text = str(value) if isinstance(value, bool) else _number_text(number)
     except (TypeError, ValueError, OverflowError):
         text = str(value)

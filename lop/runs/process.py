@@ -23,7 +23,7 @@ CONTROL_REGISTER = {"x86_64": (7, 0x8040), "aarch64": (0, 1 << 24)}
 
 
 class Interrupted(SystemExit):
-    """The run was stopped and has saved its state."""
+    """Exit of a run that was stopped and has saved its state."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_INTERRUPTED)

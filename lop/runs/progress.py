@@ -14,8 +14,8 @@ class Progress:
         name: name of the run.
         total: number of steps.
         unit: name of a step.
-        every: minimum seconds between two lines of a log, which appear after each percent or every ten minutes; on a
-            terminal the line is redrawn every second.
+        every: minimum seconds between two lines of a log; lines appear after each percent or every ten minutes. On a
+            terminal, the line is redrawn every second.
         stream: output stream; standard error by default.
     """
 
@@ -43,7 +43,7 @@ class Progress:
             self._write(self.line(step, now - self.started, facts), ends=False)
 
     def line(self, step: int, seconds: float, facts: str) -> str:
-        """Return the line for `step`, `seconds` after the beginning."""
+        """Return the line for `step`, `seconds` after the start."""
         rate = (step - self.first_step) / seconds if seconds > 0 else 0.0
         left = duration((self.total - step) / rate) if rate > 0 else "unknown time"
         parts = [
@@ -56,6 +56,7 @@ class Progress:
         return " | ".join(parts)
 
     def end(self, text: str) -> None:
+        """Write a final line."""
         self._write(f"{self.name}: {text}", ends=True)
 
     def _write(self, text: str, ends: bool) -> None:

@@ -17,14 +17,19 @@ from typing import Any, Protocol
 
 
 class Stateful(Protocol):
-    def state_dict(self) -> Any: ...
-    def load_state_dict(self, state: Any) -> Any: ...
+    """Object whose state a run saves and restores."""
+
+    def state_dict(self) -> Any:
+        """Return the state, as `lop.runs.checkpoint.save` accepts it."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Restore a state that `state_dict` returned."""
 
 
 class Run(Protocol):
     """A run of one problem with one seed."""
 
-    parameters: Any  # those of the problem
+    parameters: Any  # parameters of the problem
     seed: int
     device: str  # device of the tensors: "cpu", "cuda", "cuda:1"
     inputs: Mapping[str, list[float]]  # see `lop.runs.parameters.Parameters.inputs`
@@ -40,11 +45,11 @@ class Run(Protocol):
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
         """Yield the numbers of the remaining steps of n, every `stride`-th one (a divisor of n).
 
-        The metrics are written after the last step. A step may differ from the unit of the run's length.
+        The metrics are written after the last step. The unit of steps may differ from that of the run's length.
         """
 
     def log(self, metric: str, step: int, value: float, layer: int = ...) -> None:
-        """Log one value of a metric, for a layer or for the whole network."""
+        """Log one value of a metric, of a layer or of the whole network."""
 
     def recent(self, metric: str, n: int) -> list[float]:
         """Return about the last n values of a metric, newest first."""

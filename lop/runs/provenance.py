@@ -17,9 +17,9 @@ PACKAGES = ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow"
 class History:
     """History of a run so far; saved in its checkpoints.
 
-    A run that was continued on another machine, or with other versions, keeps the earlier ones.
-    A mark contains the step of the run, its seconds of computing, the time of day, and how often it had been resumed.
-    The times of a shorter run that is cut from a longer one are computed from the marks.
+    The history keeps all machines and versions on which the run was continued. A mark contains the step of the run, its
+    computing time in seconds, the time in seconds since 1970, and the number of times it had been resumed. Marks give
+    the times of a shorter run that is cut from a longer one.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class History:
         self.seconds = 0.0
         self.resumed = 0
         self.marks: list[list[float]] = []
-        self.made_on: list[tuple[int, dict[str, Any]]] = [(0, _here())]  # from which step on the run was made where
+        self.made_on: list[tuple[int, dict[str, Any]]] = [(0, _here())]  # first step of each machine and versions
 
     def resume(self, step: int) -> None:
         """Record that this process continues the run."""
@@ -53,7 +53,7 @@ class History:
             before = mark
 
     def about(self, step: int) -> dict[str, Any]:
-        """Return the history as plain JSON values for the metadata of metrics; the run ended at the last mark."""
+        """Return the history as plain JSON values for the metrics' metadata; the last mark is the end of the run."""
         ended = self.marks[-1][2] if self.marks else self.started
         return {
             "started": _text(self.started),
@@ -66,9 +66,11 @@ class History:
         }
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the history for a checkpoint."""
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the history of a checkpoint."""
         vars(self).update(state)
 
 
@@ -78,6 +80,7 @@ def _here() -> dict[str, Any]:
 
 @cache
 def machine() -> dict[str, Any]:
+    """Return the name, system, processor and number of cores of this machine."""
     return {
         "node": platform.node(),
         "system": platform.platform(),
@@ -97,7 +100,7 @@ def versions() -> dict[str, str]:
 
 
 def changed_since(about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return {name: (then, now)} of the versions that differ from those that part of a run was made with."""
+    """Return {name: (then, now)} of all versions that differ from those used in any part of a run."""
     now = versions()
     changed: dict[str, tuple[str, str]] = {}
     for part in (about, *about.get("earlier", ())):

@@ -31,14 +31,14 @@ LOOK_EVERY = 0.1  # approximate seconds between two looks at the clock; a step t
 
 
 class Runner:
-    """One run from its beginning, or from its checkpoint, to its metrics file; see `lop.runs.protocol.Run`.
+    """Executor of one run, from its start or its checkpoint to its metrics file; see `lop.runs.protocol.Run`.
 
     Args:
         spec: the run.
         results: folder of all results.
         checkpoint_every: seconds between two checkpoints.
         progress_every: seconds between two lines in a log.
-        data: folder of all sets of images.
+        data: folder of all image sets.
     """
 
     def __init__(
@@ -88,13 +88,15 @@ class Runner:
 
     @property
     def images(self) -> Path:
+        """Folder of the images that the problem learns from."""
         return self.spec.conditions.images.folder(self.spec.problem.data, self.data)
 
     def track(self, **objects: Stateful) -> None:
+        """Register objects to be saved in checkpoints."""
         self._tracked |= objects
 
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
-        """See `lop.runs.protocol.Run.steps`."""
+        """Yield the remaining steps; see `lop.runs.protocol.Run.steps`."""
         is_cut = self._resume(n)
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(0 if is_cut else self.step)
@@ -113,7 +115,7 @@ class Runner:
                 out_of_time = limit.is_near(lap)
                 if self._stop.received or out_of_time:
                     self.save()
-                    progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; the same command continues")
+                    progress.end(f"stopped and saved at {self.step:,} of {n:,} {unit}; rerun it to continue")
                     if out_of_time:
                         limit.put_back()
                     raise Interrupted
@@ -143,10 +145,7 @@ class Runner:
         checkpoint.save(self.checkpoint, self.spec.origin, {"run": own, "tracked": tracked})
 
     def _resume(self, n: int) -> bool:
-        """Continue from the checkpoint, if there is one.
-
-        Return whether it is at or beyond step n: then this run is cut from a longer one and nothing is left to do.
-        """
+        """Restore the checkpoint, if any; return whether it covers all n steps, so that the run is cut from it."""
         if not self.checkpoint.exists():
             return False
         state = checkpoint.load(self.checkpoint, self.spec.origin)

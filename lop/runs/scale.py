@@ -18,11 +18,11 @@ class Scale(BaseModel):
 
     runs: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="<problem>/<config> with * and ? as wildcards -> keys that replace those of the cfg file; later "
-        "matches win",
+        description="<problem>/<config>, with the wildcards * and ? -> keys that override the cfg file; later matches "
+        "override earlier ones",
     )
     figures: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="figure -> keys that replace those in config/figures.yaml"
+        default_factory=dict, description="figure -> keys that override config/figures.yaml"
     )
 
     def overrides(self, problem: str, config: str) -> dict[str, Any]:
@@ -35,6 +35,7 @@ class Scale(BaseModel):
 
 
 def scale_path(name: str) -> Path:
+    """Return the file of a scale."""
     return CONFIG / "scales" / f"{name}.yaml"
 
 

@@ -23,7 +23,7 @@ class TimeLimit:
         self._margin = min(MARGIN, (self.end - time.time()) / 10) if self.end else MARGIN
 
     def is_near(self, lap: float) -> bool:
-        """Return whether a run that looks at the clock every `lap` seconds has to save now."""
+        """Return whether a run that checks the time every `lap` seconds must save now."""
         return self.end is not None and time.time() + self._margin + 2 * lap >= self.end
 
     def put_back(self) -> None:
@@ -34,10 +34,8 @@ class TimeLimit:
 
 
 def _job() -> str:
-    """Return a unique name of this job; "" outside SLURM.
-
-    The plain job number of an array task can also denote the whole array, and requeuing that would end all other tasks.
-    """
+    """Return a unique name of this job; "" outside SLURM."""
+    # The job number of an array task may denote the whole array; requeuing that would end all other tasks.
     if task := os.environ.get("SLURM_ARRAY_TASK_ID", ""):
         return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{task}"
     return os.environ.get("SLURM_JOB_ID", "")

@@ -21,7 +21,7 @@ def selected(options: str) -> tuple[str, Conditions]:
 
 @contextmanager
 def logged(log: str) -> Iterator[None]:
-    """Run the block; an InputError becomes one line on standard error and in `log`, and exit status 2."""
+    """Report an InputError in the block as one line on standard error and in `log`, and exit with status 2."""
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")

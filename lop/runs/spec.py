@@ -22,13 +22,13 @@ from lop.runs.scale import load_scale, scale_path
 
 HIGHEST_SEED = 2**32 - 1  # highest seed that both NumPy's RandomState and torch's generator accept
 KEY_LENGTH = 16  # hexadecimal digits of a key in a path
-CHECKPOINT = "checkpoint.pt"  # in a run's folder
-IDENTITY = "identity.json"  # beside the folders of the seeds: the identity behind their key
+CHECKPOINT = "checkpoint.pt"  # file in the folder of a run
+IDENTITY = "identity.json"  # file next to the folders of the seeds: the identity that their key is a digest of
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Inputs of a run besides its parameters, seed and code."""
+    """Inputs of a run besides its parameters, seed and code: images and device."""
 
     images: ImageSource = ImageSource()
     device: str = "cpu"
@@ -60,11 +60,12 @@ class RunSpec:
 
     @property
     def name(self) -> str:
+        """Name of the run: `rl/ant/std seed 0`."""
         return f"{self.name_of_all_seeds} seed {self.seed}"
 
     @property
     def name_of_all_seeds(self) -> str:
-        """The name of all runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
+        """Common name of the runs of a setting: `rl/ant/std`, `imagenet/bp step_size=0.01`."""
         return f"{self.problem.name}/{self.config}" + ("" if self.setting == "default" else f" {self.setting}")
 
     @cached_property
@@ -83,16 +84,17 @@ class RunSpec:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The identity together with the seed and its inputs."""
+        """Identity, seed, and inputs of the seed."""
         return {**self.identity, "seed": self.seed, "inputs": dict(self.inputs)}
 
     @cached_property
     def key(self) -> str:
+        """Digest of the identity, as used in paths."""
         return fingerprint(self.identity)[:KEY_LENGTH]
 
     @cached_property
     def group(self) -> Path:
-        """The folder that the runs of all seeds share, relative to the results folder."""
+        """Folder of the runs of all seeds, relative to the results folder."""
         values = ({name: self.parameters.value(name)} for name in self.parameters.named_by)
         label = "_".join(map(setting_name, values)) or "runs"  # no commas: Snakemake splits cluster jobs at them
         return Path(self.problem.name, label, self.key)
@@ -110,7 +112,7 @@ class RunSpec:
 
     @property
     def horizon(self) -> int:
-        """The length of the run, in the unit of its parameter."""
+        """Length of the run, in the unit of its parameter."""
         return getattr(self.parameters, self.parameters.horizon)
 
     def data_files(self, data: Path) -> list[Path]:
@@ -163,10 +165,14 @@ def resolve(
     """Return the specification of a run.
 
     Args:
-        problem, config, seed, scale, setting: name of the run.
-        cfg: file to read instead of that of the config.
-        overrides: parameters that replace those of the cfg file and the scale. Their paths are relative to the current
-            folder, those in a file to the folder of that file.
+        problem: problem of the run.
+        config: name of the config.
+        seed: seed of the run, 0 to `HIGHEST_SEED`.
+        scale: name of the scale.
+        setting: name of a point of the config's sweep.
+        cfg: file to read instead of the config's.
+        overrides: parameters that override the cfg file and the scale. Relative paths in them refer to the current
+            folder, whereas paths in a file refer to the folder of that file.
         conditions: images and device.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Slowly-changing regression: the paper's smallest demonstration that plasticity is lost."""
+"""Slowly-changing regression: the smallest problem of the paper that shows loss of plasticity."""
 
 from lop.runs.problem import Problem
 

@@ -1,4 +1,4 @@
-"""The keys of lop/slowly_changing_regression/cfg/**/*.yml."""
+"""Keys of lop/slowly_changing_regression/cfg/**/*.yml."""
 
 from typing import ClassVar, Literal
 
@@ -7,29 +7,29 @@ from pydantic import Field, model_validator
 from lop.runs.online_parameters import OnlineParameters
 from lop.runs.parameters import Number, Whole
 
-BIN = 1000  # examples whose mean squared error is one number
+BIN = 1000  # examples per logged mean squared error
 Metric = Literal["weight_magnitude", "gradient_magnitude", "inactive_units"]
 
 
 class RegressionParameters(OnlineParameters):
-    """Parameters of a run, named as in the published configurations, with the published code's defaults."""
+    """Parameters of a run, with the names of the published configurations and the defaults of the published code."""
 
     horizon: ClassVar[str] = "num_data_points"
     named_by: ClassVar[tuple[str, ...]] = ("agent", "hidden_activation", "opt", "step_size")
 
-    num_data_points: Whole = Field(ge=1, description="examples of the run; a multiple of flip_after")
+    num_data_points: Whole = Field(ge=1, description="number of examples; a multiple of flip_after")
     flip_after: Whole = Field(10_000, ge=1, description=f"examples between two changes; a multiple of {BIN}")
-    num_inputs: Whole = Field(20, ge=1, description="bits of the input")
-    num_flipping_bits: Whole = Field(15, ge=0, description="bits that change slowly; the others are always random")
-    flip_one: bool = Field(False, description="flip one slow bit at a change, rather than draw all of them anew")
+    num_inputs: Whole = Field(20, ge=1, description="number of input bits")
+    num_flipping_bits: Whole = Field(15, ge=0, description="slow bits; the others are random in each example")
+    flip_one: bool = Field(False, description="flip one slow bit at each change, instead of resampling all")
     num_target_features: Whole = Field(100, ge=1, description="threshold units of the target network")
     beta: Number = Field(0.7, ge=0, le=1, description="fraction of agreeing inputs at which a threshold unit is active")
 
     num_features: Whole = Field(5, ge=0, description="hidden units of the learner")
     mt: Whole = Field(10, ge=0, description="maturity threshold in examples (cbp)")
-    accumulate: bool = Field(False, description="carry fractions of a unit over, rather than draw (cbp)")
+    accumulate: bool = Field(False, description="accumulate fractional numbers of due units instead of sampling (cbp)")
 
-    to_log: list[Metric] = Field([], description="what is logged beside squared errors, every flip_after examples")
+    to_log: list[Metric] = Field([], description="metrics logged every flip_after examples, besides squared errors")
 
     @model_validator(mode="after")
     def _fits(self) -> "RegressionParameters":
@@ -46,5 +46,5 @@ class RegressionParameters(OnlineParameters):
                 f"allowed: up to num_inputs ({self.num_inputs})"
             )
         if self.agent != "linear" and not self.num_features:
-            raise ValueError("key `num_features`: found 0, allowed: 1 and more, but for agent: linear")
+            raise ValueError("key `num_features`: found 0, allowed: 1 or more, unless agent is linear")
         return self

@@ -1,11 +1,12 @@
-"""Slowly-changing regression (Extended Data figure 2): what is learned, and in which order.
+"""Slowly-changing regression (Extended Data figure 2): target network and examples.
 
-The input has m bits. The first f of them change slowly: every `flip_after` examples one of them, chosen at random,
-flips, or all are drawn anew. The other m - f are drawn anew for every example. The target is the output of a fixed
-network of threshold units, wider than the learner: as its input moves, so does the best that the learner can do.
+The input has m bits. The first f bits change slowly: every `flip_after` examples, either one of them, chosen at random,
+flips, or all of them are resampled. The other m - f bits are random in each example. The target is the output of a
+fixed network of threshold units with more units than the learner, so that the best approximation depends on the slow
+bits.
 
-Everything follows from the seed, and nothing of it is stored. Runs of the same seed see the same target and the same
-examples, whatever learns from them.
+The target and the examples are not stored, but derived from the seed. Runs with the same seed see the same target and
+examples, whatever the method.
 """
 
 import numpy as np
@@ -13,11 +14,18 @@ import numpy as np
 from lop.engines import generator
 from lop.engines.online.learner import Examples, examples
 
-MOST_PATTERNS = 10  # fast bits of which all patterns are written down; with more, every example is
+MOST_PATTERNS = 10  # fast bits up to which all patterns are enumerated; with more, each example is stored separately
 
 
 class TargetNetwork:
-    """`lop.nets.fix_ltu_net.FixLTUNet` with the same seed, in NumPy."""
+    """NumPy version of `lop.nets.fix_ltu_net.FixLTUNet`, with the same weights for the same seed.
+
+    Args:
+        seed: seed of the weights.
+        num_inputs: number of inputs.
+        num_features: number of threshold units.
+        beta: fraction of agreeing inputs at which a unit is active.
+    """
 
     def __init__(self, seed: int, num_inputs: int, num_features: int, beta: float):
         rng = generator.seeded(seed)
@@ -25,30 +33,34 @@ class TargetNetwork:
         generator.built_linear(rng, num_features, 1)
         self.weights, self.bias = signs(rng, num_features, num_inputs), signs(rng, num_features)
         self.out, self.out_bias = signs(rng, num_features), signs(rng, 1)
-        # As published: a bias of -1 makes the threshold lower, not higher (docs/differences.md).
+        # As published, a bias of -1 raises the threshold instead of lowering it (docs/differences.md).
         negatives = (num_inputs - self.weights.sum(1) + self.bias) / 2
         self.thresholds = (np.float32(beta * (num_inputs + 1)) - negatives).astype(np.float32)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Targets (n,) of inputs (n, num_inputs)."""
+        """Return the targets (n,) of inputs (n, num_inputs)."""
         active = x @ self.weights.T + self.bias > self.thresholds
         return (active @ self.out + self.out_bias).astype(np.float32)
 
 
 def signs(rng: np.ndarray, *shape: int) -> np.ndarray:
+    """Draw +1 and -1 with equal probability, float32, from a state of `lop.engines.generator`."""
     drawn = np.empty(np.prod(shape), np.float32)
     generator.signs(rng, drawn)
     return drawn.reshape(shape)
 
 
 class Stream:
-    """The examples of one seed, a stretch between two changes of the slow bits at a time.
+    """Examples of one seed, in stretches between two changes of the slow bits.
 
     Args:
-        seed: of this stream; the target's comes from it too.
-        flip_after: examples between two changes.
-        num_flipping_bits: slow bits. flip_one: flip one of them rather than draw all.
-        num_target_features, beta: see `lop.nets.fix_ltu_net.FixLTUNet`.
+        seed: seed of the examples and of the target network.
+        num_inputs: number of input bits.
+        flip_after: number of examples between two changes.
+        num_flipping_bits: number of slow bits.
+        flip_one: flip one slow bit at each change, instead of resampling all.
+        num_target_features: number of threshold units of the target network.
+        beta: see `TargetNetwork`.
     """
 
     def __init__(
@@ -72,7 +84,11 @@ class Stream:
             self.patterns = np.arange(2**self.n_fast)[:, None] >> np.arange(self.n_fast) & 1
 
     def stretch(self) -> tuple[Examples, np.ndarray]:
-        """Change the slow bits, and give the next `flip_after` examples: what they are, and their order (n,)."""
+        """Change the slow bits and return the next `flip_after` examples.
+
+        Returns:
+            Distinct examples, and indices (flip_after,) into them in the order of presentation.
+        """
         if self.flip_one and self.stretches:
             if len(self.slow):
                 self.slow[self.rng.integers(len(self.slow))] ^= 1
@@ -88,8 +104,10 @@ class Stream:
         return examples(x, self.target(x)), order
 
     def state_dict(self) -> dict:
+        """Return the state of the stream for a checkpoint; the target network is derived from the seed."""
         return {"rng": self.rng.bit_generator.state, "slow": self.slow.tolist(), "stretches": self.stretches}
 
     def load_state_dict(self, state: dict) -> None:
+        """Restore the state of a checkpoint."""
         self.rng.bit_generator.state = state["rng"]
         self.slow, self.stretches = np.array(state["slow"], np.int8), state["stretches"]

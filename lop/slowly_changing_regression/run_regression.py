@@ -1,10 +1,10 @@
-"""One run of slowly-changing regression.
+"""Run slowly-changing regression.
 
     python run_regression.py -c cfg/flip_one/relu.yml --setting step_size=0.01 -s 0
 
-learns from millions of examples, one at a time, in less than a second, and writes
-its metrics to a file below results/slowly_changing_regression in the project. `-s 0-9` does
-ten seeds. Interrupt it whenever you like: the same command goes on with the very numbers of an uninterrupted run.
+The network learns from one example at a time. The metrics are written below results/slowly_changing_regression in the
+project. `-s 0-9` runs ten seeds. The run may be interrupted at any time: the same command resumes it, and the results
+are bit-identical to those of an uninterrupted run.
 """
 
 import numpy as np
@@ -20,9 +20,10 @@ from lop.slowly_changing_regression.problem import Stream
 
 
 def train(run: Run) -> None:
+    """Learn all examples of a run and log the squared errors."""
     p: RegressionParameters = run.parameters
 
-    # Seeds: one of the stream, shared by all methods, and one of the learner
+    # Seeds: one for the stream, shared by all methods, and one for the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
     rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
 
@@ -33,7 +34,7 @@ def train(run: Run) -> None:
     logs = bool({"gradient_magnitude", "inactive_units"} & set(p.to_log))
     learner = OnlineLearner(initial_network(p, rng), rng, **learner_settings(p), logs=logs)
 
-    # Loop, from one change of the slow bits to the next
+    # Loop over stretches between two changes of the slow bits
     run.track(stream=stream, learner=learner)
     run.facts = lambda: recent_error(run)
     for step in run.steps(p.num_data_points, unit="examples", stride=p.flip_after):
@@ -45,7 +46,7 @@ def train(run: Run) -> None:
 
 
 def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
-    """Weights and biases that `lop.nets.ffnn.FFNN`, or `MyLinear`, draws from this generator."""
+    """Return the initial weights and biases of `lop.nets.ffnn.FFNN`, or of `MyLinear`, layer by layer."""
     zeros = np.zeros(1, np.float32)
     if p.agent == "linear":
         generator.built_linear(rng, p.num_inputs, 1)
@@ -58,7 +59,7 @@ def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
 
 
 def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: int) -> None:
-    """Magnitudes of weights now, of gradients, and fractions of inactive units, on average since the last change."""
+    """Log current weight magnitudes, and gradients and inactive units averaged over the last `flip_after` examples."""
     if "weight_magnitude" in p.to_log:
         for layer, magnitude in enumerate(learner.weight_magnitudes()):
             run.log("weight_magnitude", step, magnitude, layer)
@@ -70,7 +71,7 @@ def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: 
 
 
 def recent_error(run: Run) -> str:
-    """Of the last 20,000 examples, for the progress line."""
+    """Return the mean squared error on the last 20,000 examples as text for the progress line."""
     errors = run.recent("squared_error", 20)
     return f"squared error {np.mean(errors):.3f}" if errors else ""
 

@@ -5,9 +5,9 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from conftest import golden
 from hypothesis import given
 from hypothesis import strategies as st
+from published import golden
 from refusals import refusal
 from torch import nn
 

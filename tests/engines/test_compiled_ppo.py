@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import golden
+from published import golden
 from refusals import refusal
 
 from lop.algos.rl import agent as reference
@@ -108,6 +108,8 @@ CASES = {
         "norm_adv": False,
         "norm_adv_minibatch": True,
     },
+    "a rate of 0": {"units": {"replacement_rate": 0.0, "maturity_threshold": 3}},
+    "minibatches of one": {"num_minibatches": 64, "norm_adv_minibatch": True},
     "clipped gradients, unclipped surrogate": {"max_grad_norm": 0.5, "clip_coef": None},
     "redo": {"units": {"algorithm": "redo", "threshold": 0.5, "reset_period": 5}},
     "redo, cleared moments": {
@@ -177,25 +179,31 @@ def test_compiled_agent_matches_the_reference(case):
         replaced += metrics["policy_units_replaced"] + metrics["value_units_replaced"]
         for ours, theirs in zip(*map(weights, both), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=2e-5)
-    assert (replaced > 10) == ("units" in CASES[case])
+    assert (replaced > 10) == (CASES[case].get("units", {"replacement_rate": 0}).get("replacement_rate", 1) > 0)
 
 
-def test_weights_of_inputs_that_become_zero_still_change():
-    """Adam's moments keep changing the weights of an input after the input becomes zero."""
-    both, draws = agents(), np.random.default_rng(3)
-    for columns in (7, 4):
+@pytest.mark.parametrize("beta_1", [0.0, 0.9])
+def test_weights_of_inputs_that_become_zero_still_change(beta_1):
+    """Adam's moments keep changing the weights of an input that has become zero, and its second moment decays."""
+    both, draws = agents(betas=(beta_1, 0.999)), np.random.default_rng(3)
+    for columns in (7, 4, 7):
+        before = next(weights(both[1])).copy()
         for _ in range(64):
             observation = np.pad(draws.normal(size=columns), (0, 7 - columns))
-            action = draws.normal(size=3)
-            reward = draws.normal()
+            action, reward = draws.normal(size=3), draws.normal()
             for agent in both:
                 agent.buffer.store(observation, action, reward, observation, -4.0, None, False)
-        before = next(weights(both[1])).copy()
         for agent in both:
             agent.learn()
-    moved = next(weights(both[1])) - before
-    assert np.abs(moved[4:]).min() > 0
-    np.testing.assert_allclose(moved, next(weights(both[0])).copy() - before, atol=2e-5)
+        moved = next(weights(both[1])) - before
+        assert (np.abs(moved[4:]).min() > 0) == (columns == 7 or beta_1 > 0)
+        np.testing.assert_allclose(next(weights(both[1])), next(weights(both[0])), atol=2e-5)
+
+
+def test_hidden_arrays_of_other_lengths_are_rejected():
+    agent = agents()[1]
+    with refusal("hidden", 16, 12, 40, error=ValueError):
+        agent.act(np.zeros(7), [np.zeros(40, np.float32), np.zeros(12, np.float32)])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def folder(tmp_path):
     """A project with one table, and a page that asks for its numbers and for the verdicts of its scale."""
     (tmp_path / "docs/evidence").mkdir(parents=True)
     write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "docs/evidence/fig4a_smoke.parquet")
-    text = "Before\n<!-- numbers: fig4a smoke -->\nold\n<!-- end -->\nBetween\n<!-- claims: smoke -->\n<!-- end -->\nAfter\n"
+    blocks = ("<!-- numbers: fig4a smoke -->\nold\n<!-- end -->", "<!-- claims: smoke -->\n<!-- end -->")
+    text = f"Before\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n"
     (tmp_path / "README.md").write_text(text)
     return tmp_path
 

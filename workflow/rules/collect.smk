@@ -1,4 +1,4 @@
-# Collect the runs of a figure in one table of bin means. Its name is a digest of the runs and of how they are
+# Collect the runs of a figure into one table of bin means. The file name is a digest of the runs and of how they are
 # collected.
 
 

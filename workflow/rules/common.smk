@@ -1,6 +1,6 @@
-# Names shared by the rules. The whole configuration is read and validated here, so that a mistake ends Snakemake with a
-# one-line error before anything starts. The paths of runs, tables and images are determined by everything that affects
-# their contents: an existing file is always the right one, and a change leads to a different path.
+# Names shared by the rules. The whole configuration is validated here, so that Snakemake reports a mistake in one line
+# before any job starts. The path of a run, a table or a set of images depends on everything that affects its contents.
+# An existing file is therefore always up to date, and a change leads to a different path.
 
 import json
 import shlex
@@ -39,14 +39,14 @@ with told_in_one_line():
     CLAIMED = claimed_figures()
     TENS = {name for name, needs in read_resources().runs.items() if needs.tens}
 
-# The run of each job, by its wildcards; where a job executes ten seeds, one of them. A run that several figures use has
-# the name that the first of them gives it.
+# The run of each job, keyed by its wildcards. If a job executes ten seeds, it is one of them. A run that several figures
+# use is named as in the first of them.
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     seed = None if spec.problem.name in TENS else spec.folder.name.removeprefix("seed-")
     WANTED.setdefault((str(spec.group), seed, str(spec.horizon)), spec)
 IN_STORAGE = keeps_files_in_storage(workflow)
-# Command-line options that select the runs, for modules of lop that are called as commands.
+# Command-line options that select the runs, for modules of lop that rules execute as commands.
 SELECTION = [
     *("--scale", SCALE, "--results", RESULTS, "--device", SETTINGS.device),
     *("--data-source", IMAGES.source, "--data-seed", str(IMAGES.seed)),
@@ -61,7 +61,7 @@ wildcard_constraints:
 
 
 def spec_of(wildcards):
-    """Return the run of a job; where it executes ten seeds, one that differs from them only in the seed."""
+    """Return the run of a job, or one of its ten runs, which differ only in the seed."""
     key = (wildcards.group, wildcards.get("seed"), wildcards.length)
     if key not in WANTED:
         raise WorkflowError(
@@ -71,7 +71,7 @@ def spec_of(wildcards):
 
 
 def seeds_of(wildcards):
-    """Return the seeds of a job, one or ten, for the command line."""
+    """Return the seeds of a job, one or ten, as a command-line argument."""
     if wildcards.get("seed"):
         return wildcards.seed.partition("-")[0]
     return f"{wildcards.tens}0-{wildcards.tens}9"
@@ -88,10 +88,11 @@ def drawable_figures():
 
 
 def image_files(name, classes):
-    """Return the files of a set of images, if a name is given; for ImageNet, only those of `classes`.
+    """Return the files of a set of images, for ImageNet only those of `classes`; an empty list without a name.
 
-    The first of the files that the same job creates stands for all of them: up to a thousand inputs per run would be
-    slow and hard to read. The run itself checks that all files exist. From a storage, each file has to be fetched.
+    The first file that a job creates represents all of its files, because up to a thousand inputs per run would be slow
+    and hard to read. The run itself checks that all files exist. With a storage provider all files are returned, since
+    each of them must be fetched.
     """
     if not name:
         return []
@@ -102,7 +103,7 @@ def image_files(name, classes):
 
 
 def train_images(wildcards):
-    """Return the image files that the runs of a job learn from."""
+    """Return the image files on which the runs of a job are trained."""
     spec = spec_of(wildcards)
     first, _, last = seeds_of(wildcards).partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -111,7 +112,7 @@ def train_images(wildcards):
 
 
 def train_command(wildcards):
-    """Return the command that trains the runs of a job, without the options that name files."""
+    """Return the command that executes the runs of a job, without the options for files."""
     spec = spec_of(wildcards)
     command = [
         *(
@@ -139,7 +140,7 @@ def asked_for(wildcards):
 
 
 def data_command(name, classes="0-999"):
-    """Return the command that creates a set of images, without the option that names a file."""
+    """Return the command that creates a set of images, without the option for the output file."""
     folder = SETTINGS.data.folder or "" if IMAGES.source == "original" else ""
     command = [
         *(

@@ -1,5 +1,5 @@
-# Create the images that problems learn from. The published sets are verified by checksums. The built-in ImageNet is
-# drawn in batches of ten classes, so that only the required ones are drawn. `update` keeps files supplied by the user.
+# Create the sets of images. The original data sets are verified by checksums. The built-in images for ImageNet are drawn
+# in batches of ten classes, so that only the required batches are drawn. `update` keeps files supplied by the user.
 
 
 rule data_mnist:

@@ -1,4 +1,4 @@
-# Draw the figures. Any change of the drawing code, even in comments, redraws them; this takes seconds.
+# Draw the figures. Any change to the drawing code, even to its comments, redraws them, which takes seconds.
 
 
 rule figure:

@@ -1,4 +1,5 @@
-# List missing runs and estimate their cost: `snakemake plan`, or `snakemake plan --config scale=paper`. Starts no run.
+# List missing runs and estimate their core hours: `snakemake plan`, or `snakemake plan --config scale=paper`. No run is
+# started.
 
 
 localrules:

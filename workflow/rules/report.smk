@@ -1,4 +1,4 @@
-# Build one page, figures/report.html, with all figures, claims and provenance: `snakemake report`. Starts no run.
+# Build one page, figures/report.html, with all figures, claims and provenance: `snakemake report`. No run is started.
 # Pack a figure and everything it was made from into one archive: `snakemake figures/fig4a.crate.zip`.
 
 
@@ -39,6 +39,6 @@ rule crate:
         scale=SCALE,
         code=sources.digest("lop.report.crate"),
     message:
-        "research object of {wildcards.figure} at {params.scale} scale: {output}"
+        "pack {wildcards.figure} at {params.scale} scale: {output}"
     script:
         "../scripts/crate.py"

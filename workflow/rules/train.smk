@@ -1,8 +1,8 @@
-# Train one run, which is identified by its path. The rule has no params, so that only a missing file causes a run;
-# `update` keeps an existing file even if Snakemake considers it outdated, and the run then exits with nothing to do.
-# The command is passed as a resource, since resources make nothing stale. Checkpoints are not outputs, because
-# Snakemake would delete them. If a run takes less time than starting its process, a job executes ten seeds in
-# turn. Each problem has its own rule, so that all of its jobs request the same resources.
+# Execute one run, which is identified by its path. The rule has no params, so that only a missing file triggers a run.
+# `update` keeps an existing file even if Snakemake considers it outdated; the run then exits at once. The command is
+# passed as a resource, since a changed resource does not trigger a rerun. Checkpoints are not outputs, because Snakemake
+# would delete them. If a run is shorter than the start of its process, one job executes ten seeds in turn. Each problem
+# has its own rule, so that all of its jobs request the same resources.
 
 for problem in PROBLEMS.values():
     runs = f"{RESULTS}/{{group}}"
@@ -42,5 +42,5 @@ for problem in PROBLEMS.values():
         message:
             "{resources.runs}"
         shell:
-            # exec: signals reach the run itself, which saves its state; the same job continues from there.
+            # `exec` lets signals reach the run, which saves its state; when the job restarts, it resumes from there.
             "exec {resources.command} --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

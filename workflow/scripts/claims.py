@@ -1,4 +1,4 @@
-"""Test the paper's claims about all figures on their collected tables."""
+"""Test the paper's claims on the collected tables of all figures with claims."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Proximal policy optimisation and what it stores."""
+"""Proximal policy optimisation: agent, learner, buffer and settings."""

@@ -1,6 +1,6 @@
-"""An agent that acts and learns by PPO, in torch: a policy, a value network and their learner.
+"""PPO agent in PyTorch: a policy, a value network and their learner.
 
-`lop.engines.ppo.agent` has the same interface, compiled.
+`lop.engines.ppo.agent` is a compiled agent with the same interface.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,18 @@ from lop.nets.valuefs import MLPVF
 
 
 class Agent:
-    """A Gaussian policy and a value function, learned by PPO with Adam.
+    """Gaussian policy and value function, trained by PPO with Adam.
 
     Args:
-        o_dim, a_dim: sizes of an observation and of an action.
-        network: both networks. settings: PPO's.
-        seed: of torch's generator, which initial weights, actions and new weights are drawn from.
-        rng: shuffles minibatches.
-        device: device of the networks.
-        callback, callback_settings: `<module>:<class>` of a `lop.algos.callback.Callback` for each of the two networks,
-            and its settings.
+        o_dim: Size of an observation.
+        a_dim: Size of an action.
+        network: Settings of both networks.
+        settings: Settings of PPO.
+        seed: Seed of PyTorch's generators, from which initial weights, actions and weights of new units are drawn.
+        rng: Generator that shuffles minibatches.
+        device: Device of the networks.
+        callback: `<module>:<class>` of a `lop.algos.callback.Callback`, created once for each of the two networks.
+        callback_settings: Settings of the callback.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class Agent:
 
     @torch.no_grad()
     def act(self, observation: np.ndarray, hidden: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
-        """Draw an action for an observation (o_dim,).
+        """Draw an action.
 
         Args:
-            hidden: arrays (units,), one per hidden layer, that receive the policy's activations.
+            observation: Observation (o_dim,).
+            hidden: Arrays (units,), one per hidden layer, which receive the policy's activations.
 
         Returns:
             The action (a_dim,) and its log probability.
@@ -79,7 +82,7 @@ class Agent:
         dist = self.policy.dist(self._batch(observation), to_log_features=True)
         for out, found in zip(hidden, self.policy.get_activations(), strict=True):
             out[:] = found[0].cpu().numpy()
-        noise = torch.randn(dist.mean.shape).to(self.device)  # drawn on the CPU: the same on every device
+        noise = torch.randn(dist.mean.shape).to(self.device)  # CPU: the same noise on all devices
         action = dist.mean + dist.stddev * noise
         return action[0].cpu().numpy(), dist.log_prob(action).sum().item()
 
@@ -92,7 +95,7 @@ class Agent:
         return torch.as_tensor(observation, dtype=torch.float32, device=self.device)[None]
 
     def learn(self) -> dict[str, float]:
-        """Update from the full buffer and empty it; see `lop.algos.rl.ppo.PPOLearner.learn`."""
+        """Update the networks from the full buffer and empty it; see `lop.algos.rl.ppo.PPOLearner.learn`."""
         diagnostics = self.learner.learn()
         self.buffer.clear()
         return diagnostics
@@ -106,7 +109,7 @@ class Agent:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the agent goes on from, except the state of torch's generators."""
+        """Return the complete state, except that of PyTorch's generators."""
         return self.learner.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Transitions since the last update of PPO, in preallocated arrays."""
+"""Buffer of the transitions since the last update of PPO."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +9,16 @@ if TYPE_CHECKING:
 
 
 class Buffer:
-    """The last `bs` transitions that PPO's update takes.
+    """Preallocated arrays for the `bs` transitions of an update of PPO.
 
     Args:
-        o_dim, a_dim: sizes of an observation and of an action.
-        bs: number of transitions; those beyond it are dropped until `clear`, as in the published code.
-        device: device of the tensors that `get` returns.
+        o_dim: Size of an observation.
+        a_dim: Size of an action.
+        bs: Number of transitions. As in the published code, further transitions are dropped until `clear` is called.
+        device: Device of the tensors that `get` returns.
 
     Raises:
-        ValueError: bs is below 1.
+        ValueError: If `bs` is not positive.
     """
 
     def __init__(self, o_dim: int, a_dim: int, bs: int, device: str = "cpu"):
@@ -39,10 +40,13 @@ class Buffer:
         """Store one transition.
 
         Args:
-            o, a, r, op: observation (o_dim,), action (a_dim,), reward, next observation (o_dim,).
-            logpb: log probability of the action.
-            dist: accepted as in published scripts, not used.
-            done: whether the episode ended.
+            o: Observation (o_dim,).
+            a: Action (a_dim,).
+            r: Reward.
+            op: Next observation (o_dim,).
+            logpb: Log probability of the action.
+            dist: Ignored; accepted for compatibility with published scripts.
+            done: Whether the episode ended.
         """
         i = self.size
         if i < self.bs:
@@ -55,20 +59,30 @@ class Buffer:
         self.next_observation[0] = op
 
     def is_due(self, done: bool, at_episode_end: bool = False) -> bool:
-        """Return whether to update now: the buffer is full and, with `at_episode_end`, an episode has just ended."""
+        """Return whether an update is due: the buffer is full and, with `at_episode_end`, an episode has just ended.
+
+        Args:
+            done: Whether the last transition ended an episode.
+            at_episode_end: Update only at the end of an episode.
+        """
         return self.size >= self.bs and (done or not at_episode_end)
 
     def clear(self) -> None:
+        """Empty the buffer."""
         self.size = 0
 
     def get(self, dist_stack: Any = None) -> "tuple[Tensor, Tensor, Tensor, Tensor, Tensor, None, Tensor]":
-        """Return tensors that share memory with the buffer on the CPU.
+        """Return the transitions as tensors, which share memory with the buffer on the CPU.
+
+        Args:
+            dist_stack: Ignored; accepted for compatibility with published scripts.
 
         Returns:
-            Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last one
-            (1, o_dim), log probabilities (bs, 1), None in place of the published distributions, episode ends (bs, 1).
+            Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last transition
+            (1, o_dim), log probabilities (bs, 1), None in place of the published distributions, and episode ends (bs,
+            1).
         """
-        import torch  # the compiled engine does without
+        import torch  # not needed by the compiled engine
 
         columns = (self.rewards[:, None], self.next_observation, self.log_probabilities[:, None], self.dones[:, None])
         arrays = (self.observations, self.actions, *columns)
@@ -76,9 +90,11 @@ class Buffer:
         return o, a, r, op, logpb, None, dones
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the size and the arrays, which share memory with the buffer."""
         return {"size": self.size} | {name: getattr(self, name) for name in self._arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
         self.size = state["size"]
         for name in self._arrays:
             getattr(self, name)[...] = state[name]

@@ -2,23 +2,24 @@
 
 After every `num_steps` environment steps:
 
-1. Estimate advantages by generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438), with gamma the
-   discount, lambda `gae_lambda` and d_t = 1 where an episode ends:
+1. Compute advantages by generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438), with discount factor
+   gamma, decay rate lambda (`gae_lambda`), and d_t = 1 if an episode ended at step t, else 0:
 
        delta_t = r_t + gamma (1 - d_t) V(o_{t+1}) - V(o_t)
        A_t = delta_t + gamma lambda (1 - d_t) A_{t+1}
 
-   Returns are A_t + V(o_t). Advantages are normalised over the batch.
-2. For `update_epochs` epochs over shuffled minibatches, take a step of one Adam over both networks and log_std on
+   The returns are A_t + V(o_t). Advantages are normalised over the batch.
+2. For `update_epochs` epochs over shuffled minibatches, update both networks and log_std with a single Adam on the loss
 
        mean(max(-ratio A, -clip(ratio, 1 - c, 1 + c) A)) + mean((return - V)^2),    ratio = pi(a|o) / pi_old(a|o)
 
-3. After each such step, apply continual backpropagation (`lop.algos.gnt`) or ReDo (`lop.algos.redo`) to both networks.
+3. After each optimizer step, apply continual backpropagation (`lop.algos.gnt`) or ReDo (`lop.algos.redo`) to the
+   networks for which it is enabled.
 
-As in the published code there is no entropy bonus, and a time limit ends an episode like a fall does.
+As in the published code, there is no entropy bonus, and time limits are treated as terminal states.
 
-`PPOLearner` works with any networks, on any device. `lop.engines.ppo` computes the same for networks with two hidden
-layers, compiled for the CPU.
+`PPOLearner` supports any networks and devices. `lop.engines.ppo` is a compiled implementation for networks with two
+hidden layers on the CPU.
 """
 
 from collections.abc import Callable
@@ -39,24 +40,24 @@ from lop.algos.rl.settings import PPOSettings, UnitReplacement, check
 from lop.algos.shrink_and_perturb import perturb
 
 TINY = float(np.finfo(np.float32).tiny)
-NEVER_CLIPS = 1e9  # from this `max_grad_norm` of the published code on, gradients are not clipped
+NEVER_CLIPS = 1e9  # gradients are not clipped from this `max_grad_norm` on, the published code's default
 
 
 class PPOLearner:
     """PPO for a policy and a value network, optionally with continual backpropagation or ReDo.
 
     Args:
-        policy: a module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution`
-            over actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and callbacks also need its
+        policy: Module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution` of
+            actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and callbacks also require
             `mean_net` (modules in order), `act_type` and `get_activations()`.
-        value_function: a module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
-            `lop.nets.valuefs.MLPVF`. Unit replacement and callbacks also need its `v_net`, `act_type` and
+        value_function: Module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
+            `lop.nets.valuefs.MLPVF`. Unit replacement and callbacks also require `v_net`, `act_type` and
             `get_activations()`.
-        buffer: transitions of the next update.
-        optimizer: of the parameters of both networks.
-        settings: all but the optimizer's.
-        rng: shuffles minibatches.
-        callback: returns a `lop.algos.callback.Callback` for each of the two networks.
+        buffer: Buffer with the transitions of the next update.
+        optimizer: Optimizer of the parameters of both networks.
+        settings: Settings of PPO; those of the optimizer are ignored.
+        rng: Generator that shuffles minibatches.
+        callback: Function that returns a `lop.algos.callback.Callback` for a network; called once for each of the two.
 
     Example::
 
@@ -91,17 +92,17 @@ class PPOLearner:
             if settings.value_replacement
             else None
         )
-        self.replaced = [0, 0]  # units of the policy, of the value network, during the last update
+        self.replaced = [0, 0]  # units of the policy and of the value network in the last update
         self.callbacks = [callback(policy.mean_net), callback(value_function.v_net)] if callback else []
 
     def learn(self) -> dict[str, float]:
         """Update both networks from the full buffer.
 
         Returns:
-            `weight_change`: L1 norm of the change of the policy's weights, and, as means over minibatches,
-            `policy_loss`, `value_loss`, `approx_kl` (mean of ratio - 1 - log ratio), `clip_fraction` (of ratios that
-            were clipped), `entropy` of the policy; `explained_variance` of the returns by the values before the update;
-            `policy_units_replaced` and `value_units_replaced`.
+            `weight_change`, the L1 norm of the change of the policy's weights. As means over minibatches,
+            `policy_loss`, `value_loss`, `approx_kl` (mean of ratio - 1 - log ratio), `clip_fraction` (fraction of
+            ratios that were clipped) and `entropy` of the policy. `explained_variance` of the returns by the values
+            before the update. `policy_units_replaced` and `value_units_replaced`, numbers of units.
         """
         observations, actions, rewards, next_observation, old_log_probs, _, dones = self.buffer.get()
         with torch.no_grad():
@@ -128,11 +129,12 @@ class PPOLearner:
     def _step(
         self, observations: Tensor, actions: Tensor, old_log_probs: Tensor, advantages: Tensor, returns: Tensor
     ) -> Tensor:
-        """Take one step of the optimizer on a minibatch, apply what follows it, and return the diagnostics."""
+        """Take one optimizer step on a minibatch, run `_after_step`, and return the diagnostics."""
         s = self.settings
         if s.norm_adv_minibatch:
             advantages = advantages - advantages.mean()
-            advantages = advantages / advantages.std().clamp_min(TINY)
+            if len(advantages) > 1:
+                advantages = advantages / advantages.std().clamp_min(TINY)
         dist = self.policy.dist(observations, to_log_features=True)
         log_ratio = dist.log_prob(actions).sum(1) - old_log_probs  # (minibatch,)
         ratio = log_ratio.exp()
@@ -171,7 +173,16 @@ class PPOLearner:
             callback.after_step([hidden.detach() for hidden in network.get_activations()])
 
     def returns_and_advantages(self, rewards: Tensor, dones: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return returns and advantages, (n,) each, of rewards (n,), episode ends (n,) and values (n + 1,)."""
+        """Compute returns and advantages.
+
+        Args:
+            rewards: Rewards (n,).
+            dones: Episode ends (n,).
+            values: Values (n + 1,) of the observations, including the one after the last transition.
+
+        Returns:
+            Returns (n,) and advantages (n,).
+        """
         r, d, v = (x.cpu().numpy() for x in (rewards, dones, values))
         estimates = advantage_estimates(r, d, v, self.settings.gamma, self.settings.gae_lambda)
         returns = torch.from_numpy(estimates).to(values.device) + values[:-1]
@@ -179,7 +190,7 @@ class PPOLearner:
         return returns, torch.from_numpy(advantages).to(values.device)
 
     def state_dict(self) -> dict:
-        """Return everything that the learner goes on from."""
+        """Return the complete state, except that of PyTorch's generators."""
         return {
             "policy": self.policy.state_dict(),
             "value": self.value_function.state_dict(),
@@ -207,7 +218,7 @@ class PPOLearner:
 
 
 def unit_replacement(net: nn.Sequential, activation: str, optimizer: Any, settings: UnitReplacement) -> GnT | ReDo:
-    """Return the replacement of the units of one network."""
+    """Create continual backpropagation or ReDo for one network."""
     if settings.algorithm == "redo":
         return ReDo(
             net,
@@ -235,18 +246,44 @@ def unit_replacement(net: nn.Sequential, activation: str, optimizer: Any, settin
 class PPO(PPOLearner):
     """`PPOLearner` with the signature and the attributes of the published code.
 
+    Arguments after `reset_period` are not in the published code; see `UnitReplacement`, `PPOSettings` and `PPOLearner`.
+
     Args:
-        pol, vf, buf: policy, value network and buffer. lr: step size. g: discount. lm: lambda of the advantages.
-        Opt: returns an optimizer for parameters, `lr`, `weight_decay`, `betas` and `eps`, like `torch.optim.Adam`.
-        u_epi_up: update only at the end of an episode. u_adv_scl: normalise advantages over the batch.
-        n_itrs: epochs per update. n_slices: minibatches per epoch. no_clipping: do not clip the surrogate.
-        max_grad_norm: largest norm of gradients; 0, or 1e9 and more, for no clipping.
-        pgnt, vgnt: replace units of the policy, of the value network: continual backpropagation with
-            `replacement_rate`, `decay_rate`, maturity threshold `mt` and utilities `util_type_pol` and `util_type_val`;
-            or, if `redo`, ReDo with `threshold` and `reset_period`.
-        device, loss_type: accepted as in published scripts; the device is that of the networks.
-        adv_scl_minibatch, rng, callback, move_mean_to_bias, clear_optimizer_state: not in the published code; see
-            `PPOSettings`, `PPOLearner` and `UnitReplacement`.
+        pol: Policy.
+        buf: Buffer.
+        lr: Step size.
+        g: Discount factor gamma.
+        vf: Value network.
+        lm: Decay rate lambda of the advantage estimates.
+        Opt: Function that returns an optimizer for parameters, `lr`, `weight_decay`, `betas` and `eps`, such as
+            `torch.optim.Adam`.
+        device: Ignored; the device is that of the networks.
+        u_epi_up: Update only at the end of an episode.
+        n_itrs: Epochs per update.
+        n_slices: Minibatches per epoch.
+        u_adv_scl: Normalise advantages over the batch.
+        clip_eps: The probability ratio is clipped to [1 - clip_eps, 1 + clip_eps].
+        max_grad_norm: Maximum norm of the gradients; 0, or 1e9 and above, disables clipping.
+        util_type_val: Utility of the value network's units; see `lop.algos.utilities`.
+        util_type_pol: Utility of the policy's units.
+        replacement_rate: Replacement rate of continual backpropagation.
+        decay_rate: Decay rate of the running utilities.
+        mt: Maturity threshold in optimizer steps.
+        vgnt: Replace units of the value network.
+        pgnt: Replace units of the policy.
+        init: Distribution of weights of new units.
+        wd: Weight decay of the optimizer.
+        perturb_scale: Standard deviation of the noise added to all weights after each optimizer step.
+        betas: Decay rates of the optimizer's moments.
+        eps: Epsilon of the optimizer.
+        no_clipping: Do not clip the surrogate.
+        loss_type: `ppo`.
+        redo: Replace units by ReDo instead of continual backpropagation.
+        threshold: Threshold of ReDo.
+        reset_period: Optimizer steps between two resets of ReDo.
+
+    Raises:
+        ValueError: If an argument is out of range.
 
     Example::
 
@@ -332,7 +369,11 @@ class PPO(PPOLearner):
         self.pol_gnt, self.val_gnt = self.policy_units, self.value_units
 
     def log_update(self, o, a, r, op, logpb, dist=None, done=False) -> dict:
-        """Store a transition and learn if it is time to; `learned` in the result says whether it was."""
+        """Store a transition, and learn if an update is due.
+
+        Returns:
+            `learned`, whether an update took place; after an update, also the diagnostics of `learn`.
+        """
         self.log(o, a, r, op, logpb, dist, done)
         if not self.learn_time(done):
             return {"learned": False}
@@ -341,15 +382,27 @@ class PPO(PPOLearner):
         return {"learned": True} | info
 
     def log(self, o, a, r, op, logpb, dist=None, done=False) -> None:
+        """Store a transition; see `lop.algos.rl.buffer.Buffer.store`."""
         self.buf.store(o, a, r, op, logpb, dist, done)
 
     def learn_time(self, done: bool) -> bool:
+        """Return whether an update is due."""
         return self.buf.is_due(done, self.settings.update_at_episode_end)
 
     def post_learn(self) -> None:
+        """Empty the buffer."""
         self.buf.clear()
 
     def get_rets_advs(self, rs: Tensor, dones: Tensor, vals: Tensor) -> tuple[Tensor, Tensor]:
-        """Return returns and advantages, (n, 1) each, of rewards (n, 1), episode ends (n, 1) and values (n + 1,)."""
+        """Compute returns and advantages as columns.
+
+        Args:
+            rs: Rewards (n, 1).
+            dones: Episode ends (n, 1).
+            vals: Values (n + 1,) or (n + 1, 1).
+
+        Returns:
+            Returns (n, 1) and advantages (n, 1).
+        """
         returns, advantages = self.returns_and_advantages(rs.flatten(), dones.flatten(), vals.flatten())
         return returns.view(-1, 1), advantages.view(-1, 1)

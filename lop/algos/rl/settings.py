@@ -1,4 +1,4 @@
-"""Settings of a PPO agent, shared by the reference (`lop.algos.rl`) and the compiled engine (`lop.engines.ppo`)."""
+"""Settings of PPO agents, shared by the reference (`lop.algos.rl`) and the compiled engine (`lop.engines.ppo`)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from lop.algos.utilities import UTILITIES
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Policy and value network, which differ in their outputs only."""
+    """Settings of the policy and the value network, which differ only in their outputs."""
 
     hidden: tuple[int, ...] = (256, 256)  # units of each hidden layer
     activation: str = "relu"
@@ -17,7 +17,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class UnitReplacement:
-    """Replacement of one network's units after each step of the optimizer; see `lop.algos.gnt` and `lop.algos.redo`."""
+    """Settings of unit replacement after each optimizer step; see `lop.algos.gnt` and `lop.algos.redo`."""
 
     algorithm: Literal["cbp", "redo"] = "cbp"
     init: str = "lecun"
@@ -45,22 +45,22 @@ class UnitReplacement:
 
 @dataclass(frozen=True)
 class PPOSettings:
-    """Proximal policy optimisation, with the names of the field; the defaults are those of the published code."""
+    """Settings of proximal policy optimisation; the defaults are those of the published code."""
 
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    weight_decay: float = 0.0  # L2 regularisation by Adam, of all parameters
+    weight_decay: float = 0.0  # L2 regularisation of all parameters
     gamma: float = 0.99
     gae_lambda: float = 0.95
     num_steps: int = 2048  # environment steps between two updates
     update_epochs: int = 10
-    num_minibatches: int = 16
-    clip_coef: float | None = 0.2  # None: the surrogate is not clipped
+    num_minibatches: int = 16  # a remainder of num_steps forms a smaller minibatch of its own
+    clip_coef: float | None = 0.2  # None disables clipping of the surrogate
     norm_adv: bool = True  # normalise advantages over the batch
-    norm_adv_minibatch: bool = False  # normalise them over every minibatch
-    max_grad_norm: float | None = None  # None: gradients are not clipped
-    update_at_episode_end: bool = False  # update at the first end of an episode after `num_steps` steps only
+    norm_adv_minibatch: bool = False  # normalise advantages over each minibatch
+    max_grad_norm: float | None = None  # None disables clipping of gradients
+    update_at_episode_end: bool = False  # update at the first episode end after `num_steps` steps
     perturb_scale: float = 0.0  # standard deviation of the noise added to all weights after each step
     policy_replacement: UnitReplacement | None = None
     value_replacement: UnitReplacement | None = None
@@ -68,17 +68,27 @@ class PPOSettings:
     def __post_init__(self) -> None:
         check("learning_rate", self.learning_rate, self.learning_rate >= 0, "non-negative")
         check("betas", self.betas, all(0 <= beta < 1 for beta in self.betas), "at least 0 and below 1")
-        check("eps", self.eps, self.eps >= 0, "non-negative")
+        check("eps", self.eps, self.eps > 0, "positive")
         check("weight_decay", self.weight_decay, self.weight_decay >= 0, "non-negative")
         check("gamma", self.gamma, 0 <= self.gamma <= 1, "between 0 and 1")
         check("gae_lambda", self.gae_lambda, 0 <= self.gae_lambda <= 1, "between 0 and 1")
         check("update_epochs", self.update_epochs, self.update_epochs >= 1, "positive")
         fits = 1 <= self.num_minibatches <= self.num_steps
         check("num_minibatches", self.num_minibatches, fits, f"between 1 and num_steps, {self.num_steps}")
+        check("clip_coef", self.clip_coef, self.clip_coef is None or self.clip_coef >= 0, "non-negative or None")
+        norm = self.max_grad_norm
+        check("max_grad_norm", norm, norm is None or norm >= 0, "non-negative or None")
         check("perturb_scale", self.perturb_scale, self.perturb_scale >= 0, "non-negative")
 
 
 def check(name: str, value: Any, holds: bool, allowed: str) -> None:
-    """Raise a ValueError that names a setting, its value and what is allowed, unless the condition holds."""
+    """Raise ValueError unless a condition holds.
+
+    Args:
+        name: Name of the setting.
+        value: Value of the setting.
+        holds: Condition.
+        allowed: Description of the allowed values.
+    """
     if not holds:
         raise ValueError(f"{name} must be {allowed}, got {value!r}")

@@ -1,1 +1,1 @@
-"""Learning from one example at a time, compiled: what per-example experiments spend their time on."""
+"""Compiled learning from one example at a time, for the per-example experiments."""

@@ -11,16 +11,22 @@ from lop.engines.online.layout import KernelSpec, rule_of, shape_of
 from lop.engines.online.passes import backward, forward, log_inactive, output_error
 from lop.engines.online.replacement import generate_and_test, perturb, sum_weights
 
-SUM_EVERY = 1024  # examples after which sums of weights are made anew
+SUM_EVERY = 1024  # examples after which sums of weights are recomputed
 
 
 @cache
 def kernel(spec: KernelSpec) -> Any:
-    """The compiled function for a method; its arguments are those of `lop.engines.online.layout` and of
-    `lop.engines.online.learner.OnlineLearner.learn`."""
+    """Return the compiled function for a spec.
+
+    Its arguments are those of `lop.engines.online.learner.OnlineLearner.learn` and the arrays of
+    `lop.engines.online.layout`.
+
+    Args:
+        spec: Network and method to compile for.
+    """
     shape, rule = shape_of(spec), rule_of(spec)
-    # What the method does not do is left out before it is compiled, which takes long: of names outside of `learn` numba
-    # sees that they are constants, of fields of `rule` only its compiler does.
+    # Branches on variables outside `learn` are pruned by Numba, those on fields of `rule` only by LLVM. The former
+    # shortens the compilation.
     keeps_sums = rule.uses_outgoing or rule.uses_incoming
     logs, replaces, delays = rule.logs, rule.replaces, rule.late
     perturbs_now = rule.perturbs and not rule.late
@@ -45,6 +51,6 @@ def kernel(spec: KernelSpec) -> Any:
         if delays:
             catch_up_all(shape, state, late, len(order))
 
-    # Processes that compile different methods at the same time would mix up code of the same name.
+    # Distinct names prevent concurrent processes from mixing up the cached code of different specs.
     learn.__qualname__ = f"learn_{sha256(repr(spec).encode()).hexdigest()[:16]}"
     return Entry(learn, **COMPILED)

@@ -1,12 +1,12 @@
-"""Weight decay and noise of rows of weights that nobody looks at, made up for when somebody does.
+"""Lazy weight decay and noise: rows of weights are updated when they are next used.
 
-With plain SGD, L2 regularisation multiplies every weight by q = 1 - step_size * weight_decay at every example, and
-shrink and perturb adds noise of standard deviation s to it. What k examples do so to a weight without a gradient is
+With plain SGD, L2 regularisation multiplies each weight by q = 1 - step_size * weight_decay per example, and shrink and
+perturb adds noise of standard deviation s. For a weight without a gradient, k examples have the effect
 
     w = q^k w + noise of variance s^2 (1 + q^2 + ... + q^2(k - 1))
 
-so rows of inputs and of units that are zero can wait, and one draw stands for the k. The example's own gradient comes
-before its decay here: its step is divided by q. At the end of a call nothing is left to be made up for.
+Rows of inputs and units that are zero are therefore updated later, with a single draw for k examples. The gradient of
+an example is applied before its decay, with the step size divided by q. At the end of a call, all rows are up to date.
 """
 
 from typing import NamedTuple
@@ -18,15 +18,22 @@ from lop.engines.generator import word
 
 
 class Late(NamedTuple):
-    """What k examples, from 0 on, do to a weight; float32 (examples + 1,)."""
+    """Effect of k = 0, 1, ... examples on a weight, float32 (examples + 1,)."""
 
     decay: np.ndarray
-    noise: np.ndarray  # standard deviation
+    noise: np.ndarray  # standard deviations
     normal: np.ndarray  # `lop.engines.generator.normal_table`
 
 
 def late(q: float, noise: float, normal: np.ndarray, examples: int) -> Late:
-    """For a call of that many examples."""
+    """Tabulate decay and noise for a call.
+
+    Args:
+        q: Factor of the decay per example.
+        noise: Standard deviation of the noise per example.
+        normal: See `lop.engines.generator.normal_table`.
+        examples: Maximum number of examples in the call.
+    """
     decay = np.float64(q) ** np.arange(examples + 1)
     spread = noise * np.sqrt(np.concatenate([[0], np.cumsum(decay[:-1] ** 2)]))
     return Late(decay.astype(np.float32), spread.astype(np.float32), normal)
@@ -34,7 +41,7 @@ def late(q: float, noise: float, normal: np.ndarray, examples: int) -> Late:
 
 @inlined
 def catch_up(shape, state, late, layer, i, t):
-    """Do to a layer's row i what the call's examples before number t have not done to it yet."""
+    """Apply the decay and noise of the call's examples before example t to row i of a layer, unless already applied."""
     which = shape.rows_at[layer] + i
     k = t - state.current[at(which)]
     if k == 0:
@@ -56,7 +63,7 @@ def catch_up(shape, state, late, layer, i, t):
 
 @inlined
 def catch_up_all(shape, state, late, t):
-    """Every row, and begin a new call."""
+    """Bring all rows up to date before example t, and reset their counts for the next call."""
     for layer in range(shape.n_layers):
         for i in range(shape.sizes[layer] + 1):
             catch_up(shape, state, late, layer, i, t)

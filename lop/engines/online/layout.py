@@ -1,8 +1,9 @@
-"""How a network lies in memory, what a kernel is compiled for, and the arrays that it works on.
+"""Memory layout of a network, constants of a compiled kernel, and the arrays that it works on.
 
-Weights are stored by input, W[i] being what input i feeds, so that only rows of inputs that are not zero are touched.
-After them come a layer's biases and, where it is normalised, the scales and shifts of its units, a row each. Rows are
-padded with zeros to a multiple of the vector width. All layers' weights lie in one array, and so do all units' values.
+Weights are stored by input: W[i] contains the weights of input i, so that only rows of non-zero inputs are accessed.
+These rows are followed by a row of biases and, in normalised layers, a row of scales and a row of shifts. Rows are
+padded with zeros to a multiple of the vector width. The weights of all layers are in one array, and so are the values
+of all units.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ LOSSES = ("mse", "nll")
 
 
 class KernelSpec(NamedTuple):
-    """All that a kernel is compiled for; see `lop.engines.online.learner.OnlineLearner`."""
+    """Network and method for which a kernel is compiled; see `lop.engines.online.learner.OnlineLearner`."""
 
     sizes: tuple[int, ...]  # inputs, hidden layers, outputs
     activation: str = "relu"
@@ -31,32 +32,32 @@ class KernelSpec(NamedTuple):
     accumulate: bool = True
     drops: bool = False
     normalises: bool = False
-    late: bool = False  # decay and noise of a row of weights wait until the row is needed, `lop.engines.online.late`
-    logs: bool = False  # magnitudes of gradients and fractions of inactive units
+    late: bool = False  # decay and noise are applied lazily, `lop.engines.online.late`
+    logs: bool = False  # gradient magnitudes and fractions of inactive units
 
 
 class Shape(NamedTuple):
-    """A network in memory, constants to the compiler."""
+    """Memory layout of a network, constants for the compiler."""
 
     n_layers: int
     sizes: tuple[int, ...]  # inputs, hidden layers, outputs
-    widths: tuple[int, ...]  # of a layer's rows
-    offsets: tuple[int, ...]  # where a layer's rows begin among all weights, with their end
-    rows_at: tuple[int, ...]  # where a layer's rows begin among all rows, with their end
-    units_at: tuple[int, ...]  # where a layer's units, from the first hidden layer on, begin among all, with their end
-    activation: int  # index of ACTIVATIONS
-    drops: bool  # hidden units, at random
-    normalises: bool  # hidden units, online
-    classifies: bool  # softmax and negative log likelihood, rather than squared error
+    widths: tuple[int, ...]  # padded lengths of each layer's rows
+    offsets: tuple[int, ...]  # start of each layer's rows in the array of all weights, and the end
+    rows_at: tuple[int, ...]  # index of each layer's first row among all rows, and the end
+    units_at: tuple[int, ...]  # start of each layer's units, from the first hidden layer on, and the end
+    activation: int  # index into ACTIVATIONS
+    drops: bool  # dropout of hidden units
+    normalises: bool  # online normalisation of hidden units
+    classifies: bool  # softmax and negative log likelihood instead of squared error
 
 
 class Rule(NamedTuple):
-    """What is done with a network, constants to the compiler."""
+    """Method, constants for the compiler."""
 
     adam: bool
     adam_gnt: bool
-    decays: bool  # in an example's own step
-    dense: bool  # whether every weight is moved at every example
+    decays: bool  # weight decay in each step, not lazily
+    dense: bool  # each step changes all weights
     late: bool
     perturbs: bool
     replaces: bool
@@ -70,7 +71,7 @@ class Rule(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Numbers that may change without compiling anew."""
+    """Numbers that may change without recompilation."""
 
     step_size: np.float32
     weight_decay: np.float32
@@ -89,44 +90,46 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """All arrays of a learner; float32 if not said otherwise."""
+    """Arrays of a learner, float32 unless stated otherwise."""
 
     weights: np.ndarray  # (weights,)
-    moments: np.ndarray  # Adam's first and second, (weights,) or (0,)
-    squares: np.ndarray
-    decayed: np.ndarray  # decay rate of the second moment to the power of a weight's age, (weights,) or (0,)
-    clock: np.ndarray  # (3,) float64: examples seen, Adam's decay rates to their power
-    z: np.ndarray  # (units,): sums, activations, gradients of the sums
-    h: np.ndarray
-    delta: np.ndarray
-    kept: np.ndarray  # (units,) or (0,): what dropout multiplies a unit by
-    norm_mean: np.ndarray  # (units,) or (0,): running mean and variance of the sums, `lop.nets.online_norm`
-    norm_var: np.ndarray
-    norm_scale: np.ndarray  # what the sum of this example is divided by, and what that gives
-    norm_output: np.ndarray
-    norm_gradient: np.ndarray  # of the units' scales
+    moments: np.ndarray  # Adam's first moments, (weights,) or (0,)
+    squares: np.ndarray  # Adam's second moments, (weights,) or (0,)
+    decayed: np.ndarray  # beta_2 to the power of each weight's age, (weights,) or (0,)
+    clock: np.ndarray  # (3,) float64: number of examples, Adam's decay rates to the power of it
+    z: np.ndarray  # (units,): weighted sums
+    h: np.ndarray  # (units,): activations
+    delta: np.ndarray  # (units,): gradients of the sums
+    kept: np.ndarray  # (units,) or (0,): factors of dropout
+    norm_mean: np.ndarray  # (units,) or (0,): running means of the sums, `lop.nets.online_norm`
+    norm_var: np.ndarray  # running variances of the sums
+    norm_scale: np.ndarray  # divisors of the example's sums
+    norm_output: np.ndarray  # normalised sums of the example
+    norm_gradient: np.ndarray  # gradients of the scales
     output_error: np.ndarray  # accumulated errors of the backward pass
     mean_error: np.ndarray
-    current: np.ndarray  # (rows,) int64: how many of this call's examples have decayed and perturbed a row
-    rows: np.ndarray  # (most units of a hidden layer + 1,) int64: inputs whose rows of weights are touched
-    factors: np.ndarray  # and their values
-    outgoing: np.ndarray  # (units,): sums of absolute weights out of, and into, each unit
-    incoming: np.ndarray
-    ages: np.ndarray  # (units,), as `lop.algos.unit_statistics` has them
+    current: np.ndarray  # (rows,) int64: number of the call's examples applied to each row, `lop.engines.online.late`
+    rows: np.ndarray  # (largest layer + 1,) int64: inputs whose rows of weights are accessed
+    factors: np.ndarray  # (largest layer + 1,): values of these inputs
+    outgoing: np.ndarray  # (units,): sums of absolute outgoing weights
+    incoming: np.ndarray  # (units,): sums of absolute incoming weights
+    ages: np.ndarray  # (units,), see `lop.algos.unit_statistics`
     utility: np.ndarray
     mean: np.ndarray
-    power: np.ndarray  # decay rate of the running means to the power of a unit's age
-    due: np.ndarray  # (layers,) int64: units to be renewed now
-    owed: np.ndarray  # (layers,) float64: units to be renewed, in fractions
+    power: np.ndarray  # decay rate of the running means to the power of each unit's age
+    due: np.ndarray  # (layers,) int64: number of units to replace now
+    owed: np.ndarray  # (layers,) float64: fractions of a unit carried over
     rng: np.ndarray  # see `lop.engines.generator`
-    log: np.ndarray  # (3, layers) float64: sums of gradients' magnitudes, inactive units' fractions, units renewed
+    log: np.ndarray  # (3, layers) float64: sums of gradient magnitudes, inactive fractions, replaced units
 
 
 def padded(n: int) -> int:
+    """Return the length of a row of n numbers, padded to whole vectors."""
     return -(-n // LANES) * LANES
 
 
 def shape_of(spec: KernelSpec) -> Shape:
+    """Return the memory layout for a spec."""
     sizes = spec.sizes
     widths = tuple(padded(n) for n in sizes[1:])
     offsets, rows_at, units_at = [0], [0], [0]
@@ -150,6 +153,7 @@ def shape_of(spec: KernelSpec) -> Shape:
 
 
 def rule_of(spec: KernelSpec) -> Rule:
+    """Return the method for a spec."""
     adam, adam_gnt = spec.optimizer == "adam", spec.optimizer == "adam_gnt"
     decays = spec.weight_decay and not spec.late
     activity, outgoing, incoming, centred = UTILITIES[spec.utility]
@@ -172,7 +176,12 @@ def rule_of(spec: KernelSpec) -> Rule:
 
 
 def new_state(spec: KernelSpec, rng: np.ndarray) -> State:
-    """Arrays of a network whose weights are all zero."""
+    """Create the arrays of a network with zero weights.
+
+    Args:
+        spec: Network and method.
+        rng: State of the generator; see `lop.engines.generator`.
+    """
     shape, rule = shape_of(spec), rule_of(spec)
     n_weights, n_units, n_layers = shape.offsets[-1], shape.units_at[-1], shape.n_layers
     adam = rule.adam or rule.adam_gnt
@@ -216,10 +225,9 @@ def new_state(spec: KernelSpec, rng: np.ndarray) -> State:
 
 
 def _zeros(n: int, needed: bool, dtype: type = np.float32) -> np.ndarray:
-    """Zeros (n,), or none of them where a method does not need them, but with their room in memory.
+    """Return zeros (n,), or an empty view of them if the method does not need them.
 
-    Vectorised loops are compiled with questions whether arrays overlap, which take each to be as long as it would be if
-    it were needed. Were others in its place, a loop that goes number by number would run: five times slower, and with
-    sums in another order.
+    Compiled loops check whether arrays overlap, assuming full lengths. If another array occupied the memory of an empty
+    one, a scalar loop would run instead of the vectorised one: five times slower, and with sums in a different order.
     """
     return np.zeros(n, dtype)[: n if needed else 0]

@@ -1,4 +1,4 @@
-"""The learner of per-example experiments: `lop.algos` on the compiled kernel, with all of its state in arrays."""
+"""Learner of the per-example experiments: `lop.algos` on a compiled kernel, with its complete state in arrays."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -19,9 +19,10 @@ Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outp
 
 
 class Examples(NamedTuple):
-    """Inputs that are mostly zero, by what is not: in example e, values[start[e]:start[e + 1]] at those indices.
+    """Sparse examples: example e has the non-zero inputs values[start[e]:start[e + 1]] at the same slice of indices.
 
-    Not to be changed once learned from."""
+    The arrays must not be changed after a learner has used them.
+    """
 
     start: np.ndarray  # (examples + 1,) int64
     indices: np.ndarray  # int64, ascending in an example
@@ -30,10 +31,18 @@ class Examples(NamedTuple):
 
 
 def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
-    """Examples of dense inputs (examples, inputs) and targets (examples,)."""
+    """Convert dense examples to sparse ones.
+
+    Args:
+        inputs: Inputs (examples, inputs).
+        targets: Targets (examples,).
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
     inputs, targets = np.asarray(inputs), np.asarray(targets, np.float32)
     if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
-        raise ValueError(f"Invalid shapes: {inputs.shape}, {targets.shape} (allowed: (examples, inputs), (examples,))")
+        raise ValueError(f"inputs, targets must have shapes (n, inputs), (n,), got {inputs.shape}, {targets.shape}")
     rows, columns = np.nonzero(inputs)
     start = np.searchsorted(rows, np.arange(len(inputs) + 1))
     return Examples(start, np.ascontiguousarray(columns), inputs[rows, columns].astype(np.float32), targets)
@@ -41,29 +50,29 @@ def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
 
 def _within(name: str, values: np.ndarray, end: int) -> None:
     if len(values) and not 0 <= values.min() <= values.max() < end:
-        raise ValueError(f"Invalid {name} {values.min():g} to {values.max():g} (allowed: 0 to {end - 1})")
+        raise ValueError(f"{name} must be between 0 and {end - 1}, got {values.min():g} to {values.max():g}")
 
 
 def _must_fit(network: Sequence[Layer]) -> None:
-    """Weights (outputs, inputs) and biases (outputs,), each layer's inputs the outputs of the one before."""
+    """Raise ValueError unless each layer takes the outputs of the one before."""
     found = [(np.shape(weights), np.shape(biases)) for weights, biases in network]
     fits = bool(found) and all(len(w) == 2 and b == w[:1] for w, b in found)
     if not fits or any(above[0][1] != below[0][0] for below, above in pairwise(found)):
-        raise ValueError(f"Invalid network: shapes {found} (allowed: (outputs, inputs), (outputs,) of layers that fit)")
+        raise ValueError(f"network must have shapes (outputs, inputs), (outputs,) that fit, got {found}")
 
 
 def _one_of(name: str, value: str, allowed: Iterable[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"Invalid {name}: {value!r} (allowed: {', '.join(allowed)})")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def _from_zero(name: str, number: float, below: float = np.inf) -> None:
     if not 0 <= number < below:
-        raise ValueError(f"Invalid {name}: {number} (allowed: 0 up to, not including, {below})")
+        raise ValueError(f"{name} must be at least 0 and below {below}, got {number}")
 
 
 class _Rows(NamedTuple):
-    """A layer in memory; scales and shifts have no row unless the layer is normalised."""
+    """Views of a layer in memory; scales and shifts have no rows without normalisation."""
 
     weights: np.ndarray  # (inputs, outputs)
     biases: np.ndarray  # (outputs,)
@@ -72,34 +81,47 @@ class _Rows(NamedTuple):
 
 
 class OnlineLearner:
-    """Backpropagation, L2, shrink and perturb, Adam, dropout, online normalisation, and continual backpropagation, one
-    example at a time.
+    """Per-example learner with all methods of the paper.
 
-    What `lop.algos.bp.Backprop` and `lop.algos.cbp.ContinualBackprop` compute, to rounding: with the same initial
-    weights, data and seed the same losses, weights, replaced units and new weights. Two things differ: the noise of
-    shrink and perturb and the choice of dropout come from the same generator, but are not torch's; and of units of
-    equal utility, such as several that were never active, the first goes, where torch takes any.
+    It supports backpropagation, L2 regularisation, shrink and perturb, Adam, dropout, online normalisation and
+    continual backpropagation. Results equal those of `lop.algos.bp.Backprop` and `lop.algos.cbp.ContinualBackprop` up
+    to rounding: with the same initial weights, data and seed, losses, weights and replaced units are the same. There
+    are two exceptions. The noise of shrink and perturb and the units that dropout zeroes are drawn from the same
+    generator, but differ from PyTorch's. Among units of equal utility, such as units that were never active, the first
+    is replaced; PyTorch may choose another one.
 
-    Denormal numbers take a processor forty times as long: call `torch.set_flush_denormal(True)` before.
+    Denormal numbers slow the CPU down forty times: call `torch.set_flush_denormal(True)` first.
 
     Args:
-        network: its layers' weights and biases, first to last; none for hidden layers makes a linear network.
-        activation: of hidden units.
-        loss: `mse`, the squared error of one output, or `nll`, the negative log likelihood of classes after softmax.
-        opt: `sgd`, `adam`, or `adam_gnt` for continual backpropagation's Adam.
-        perturb_scale: standard deviation of the noise after each step.
-        dropout: probability of zeroing a hidden activation while learning.
-        online_norm: decay rates (forward, backward) of `lop.nets.online_norm`, which then normalises the sums of all
-            hidden layers; None for none.
-        replacement_rate, decay_rate, maturity_threshold, util_type, accumulate, init: see
-            `lop.algos.gnt.GenerateAndTest`. Decay rate and utility serve replacement only.
-        rng: state of `lop.engines.generator`, which new weights and noise come from; drawn from in place.
-        logs: sum up magnitudes of gradients and fractions of inactive units while learning.
+        network: Weights and biases of all layers, in order. A single layer is a linear network.
+        rng: State of `lop.engines.generator`, from which noise and weights of new units are drawn; updated in place.
+        step_size: Step size of the optimizer.
+        activation: Activation of hidden units, one of `ACTIVATIONS`.
+        loss: `mse`, the squared error of a single output, or `nll`, the negative log likelihood of classes after
+            softmax.
+        opt: `sgd`, `adam`, or `adam_gnt` for the Adam of continual backpropagation.
+        betas: Decay rates of Adam's moments.
+        eps: Epsilon of Adam, at least 1e-30.
+        weight_decay: L2 regularisation.
+        perturb_scale: Standard deviation of the noise after each step.
+        dropout: Probability of zeroing a hidden activation while learning.
+        online_norm: Decay rates (forward, backward) of `lop.nets.online_norm`, applied before each hidden activation;
+            None disables it.
+        replacement_rate: See `lop.algos.gnt.GenerateAndTest`; must be 0 with `dropout` or `online_norm`.
+        decay_rate: See `lop.algos.gnt.GenerateAndTest`.
+        maturity_threshold: See `lop.algos.gnt.GenerateAndTest`.
+        util_type: See `lop.algos.gnt.GenerateAndTest`.
+        accumulate: See `lop.algos.gnt.GenerateAndTest`.
+        init: Distribution of weights of new units; see `lop.algos.gnt.GnT`.
+        logs: Accumulate gradient magnitudes and fractions of inactive units while learning.
 
-    Attributes: `sizes`; `state`, all of its arrays (`lop.engines.online.layout.State`); `settings`, its numbers.
+    Attributes:
+        sizes: Numbers of inputs, of units of each hidden layer, and of outputs.
+        state: Arrays of the learner, `lop.engines.online.layout.State`.
+        settings: Numbers of the method, `lop.engines.online.layout.Settings`.
 
     Raises:
-        ValueError: an impossible setting.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -137,17 +159,17 @@ class OnlineLearner:
             for rate in rates:
                 _from_zero(name, rate, 1)
         if not 0 <= replacement_rate <= 1:
-            raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 to 1)")
+            raise ValueError(f"replacement_rate must be between 0 and 1, got {replacement_rate}")
         if not 1e-30 <= eps < np.inf:
-            raise ValueError(f"Invalid eps: {eps} (allowed: 1e-30 and more)")
+            raise ValueError(f"eps must be finite and at least 1e-30, got {eps}")
         if replacement_rate > 0 and (dropout or online_norm):
-            raise ValueError(f"Invalid replacement_rate: {replacement_rate} (allowed: 0 with dropout or online_norm)")
+            raise ValueError(f"replacement_rate must be 0 with dropout or online_norm, got {replacement_rate}")
         _must_fit(network)
         self.sizes = (network[0][0].shape[1], *(len(weights) for weights, _ in network))
         if loss == "mse" and self.sizes[-1] != 1:
-            raise ValueError(f"Invalid network: {self.sizes[-1]} outputs (allowed: 1 with loss 'mse')")
+            raise ValueError(f"network must have 1 output with loss 'mse', got {self.sizes[-1]}")
 
-        replaces, kept = replacement_rate > 0, 1 - step_size * weight_decay  # of a weight, by an example's decay
+        replaces, kept = replacement_rate > 0, 1 - step_size * weight_decay  # factor of weight decay per example
         late = opt == "sgd" and kept > 0 and not replaces and not online_norm
         late = late and (weight_decay > 0 or perturb_scale > 0)
         self.spec = KernelSpec(
@@ -184,14 +206,25 @@ class OnlineLearner:
             rows.weights[...], rows.biases[...], rows.scales[...] = weights.T, biases, 1
 
     def learn(self, stream: Examples, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Learn from the examples in that order, (n,) integers; returns losses (n,) float32 and predicted classes (n,)
-        int16 (-1 without classes), both of before learning.
+        """Learn from examples in the given order.
 
-        The same calls give the same numbers. Where one is cut in two, weight decay is rounded otherwise, and noise is
-        drawn otherwise, from the same distribution."""
+        The same sequence of calls gives the same results. If a call is split into two, lazy weight decay is rounded
+        differently and noise is drawn differently, from the same distribution.
+
+        Args:
+            stream: Examples.
+            order: Indices of the examples (n,), integers.
+
+        Returns:
+            Losses (n,) float32 and predicted classes (n,) int16 (-1 with loss `mse`), each before learning from the
+            example.
+
+        Raises:
+            ValueError: If the examples do not fit the network, or an index is out of range.
+        """
         order = np.asarray(order)
         if order.ndim != 1 or (len(order) and not np.issubdtype(order.dtype, np.integer)):
-            raise ValueError(f"Invalid order: {order.dtype} {order.shape} (allowed: integers (n,))")
+            raise ValueError(f"order must be integers (n,), got {order.dtype} {order.shape}")
         order = np.ascontiguousarray(order, np.int64)
         _within("order", order, len(stream.targets))
         if stream is not self._checked:
@@ -203,33 +236,37 @@ class OnlineLearner:
         return losses, predicted
 
     def _check(self, stream: Examples) -> None:
-        """Compiled code would read and write beyond its arrays."""
+        """Raise ValueError for examples with which compiled code would access memory out of bounds."""
         wanted = {"start": np.int64, "indices": np.int64, "values": np.float32, "targets": np.float32}
         for name, dtype in wanted.items():
             array = getattr(stream, name)
             if array.dtype != dtype or array.ndim != 1:
-                raise ValueError(f"Invalid stream: {name} {array.dtype} {array.shape} (allowed: {dtype.__name__} (n,))")
+                raise ValueError(f"stream: {name} must be {dtype.__name__} (n,), got {array.dtype} {array.shape}")
         start, ends = stream.start, (0, len(stream.indices), len(stream.values), len(stream.targets) + 1)
         if (start[0], start[-1], start[-1], len(start)) != ends or (np.diff(start) < 0).any():
             raise ValueError(
-                "Invalid stream: start (allowed: from 0 up to the number of values, one more than targets)"
+                "stream: start must be non-decreasing from 0 to the number of values, one entry more than targets"
             )
         descends = np.r_[False, np.diff(stream.indices) <= 0]
         descends[start[:-1][start[:-1] < len(descends)]] = False
         if descends[: len(stream.indices)].any():
-            raise ValueError("Invalid stream: indices (allowed: ascending in an example)")
+            raise ValueError("stream: indices must be ascending in each example")
         _within("stream: input", stream.indices, self.sizes[0])
         if self.shape.classifies:
             _within("stream: class", stream.targets, self.sizes[-1])
             if (stream.targets % 1).any():
-                raise ValueError("Invalid stream: class (allowed: whole numbers)")
+                raise ValueError("stream: class must be a whole number")
         self._checked = stream
 
     def layer(self, index: int) -> Layer:
-        """Weights (outputs, inputs) and biases (outputs,) of a layer, as views to be read."""
+        """Return read-only views of the weights (outputs, inputs) and biases (outputs,) of a layer.
+
+        Args:
+            index: Index of the layer.
+        """
         weights, biases = self._rows(index)[:2]
         weights, biases = weights.T, biases[:]
-        weights.flags.writeable = biases.flags.writeable = False  # sums of weights would not know
+        weights.flags.writeable = biases.flags.writeable = False  # sums of weights would become outdated
         return weights, biases
 
     def _rows(self, index: int) -> "_Rows":
@@ -239,12 +276,19 @@ class OnlineLearner:
         return _Rows(rows[:inputs], rows[inputs], rows[inputs + 1 : inputs + 2], rows[inputs + 2 : inputs + 3])
 
     def _units(self, values: np.ndarray, layer: int) -> np.ndarray:
-        """A hidden layer's part of one of the state's arrays."""
+        """Return the part of an array that belongs to a hidden layer."""
         start = self.shape.units_at[layer]
         return values[start : start + self.sizes[layer + 1]]
 
     def hidden(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """Return the activations (n, units) of every hidden layer for inputs (n, inputs), in evaluation mode."""
+        """Compute hidden activations in evaluation mode.
+
+        Args:
+            inputs: Inputs (n, inputs).
+
+        Returns:
+            Activations (n, units), one array per hidden layer.
+        """
         found, h = [], np.asarray(inputs, np.float32)
         for layer in range(len(self.sizes) - 2):
             rows = self._rows(layer)
@@ -258,20 +302,27 @@ class OnlineLearner:
         return found
 
     def weight_magnitudes(self) -> list[float]:
-        """Mean absolute weight of every layer."""
+        """Return the mean absolute weight of each layer."""
         return [float(np.abs(self.layer(index)[0]).mean()) for index in range(len(self.sizes) - 1)]
 
     def ages(self, layer: int) -> np.ndarray:
-        """Steps since a unit of a hidden layer was new, (units,)."""
+        """Return the steps since each unit of a hidden layer was replaced or created, (units,)."""
         return self._units(self.state.ages, layer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the method and all arrays, which share memory with the learner."""
+        """Return the spec and all arrays, which share memory with the learner."""
         return {"spec": repr(self.spec), **self.state._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called; ValueError if that was a learner of another spec."""
+        """Restore what `state_dict` returned.
+
+        Args:
+            state: State.
+
+        Raises:
+            ValueError: If the state is of a learner with another spec.
+        """
         if state["spec"] != repr(self.spec):
-            raise ValueError(f"Invalid state: of {state['spec']} (allowed: {self.spec})")
+            raise ValueError(f"state must be of {self.spec}, got {state['spec']}")
         for name, array in self.state._asdict().items():
             array[...] = state[name]

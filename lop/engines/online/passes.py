@@ -1,11 +1,11 @@
-"""Forward and backward passes of one example; the optimizer's step is part of the backward one.
+"""Forward and backward passes of one example; the optimizer's step is part of the backward pass.
 
     z = sum_i x_i W[i] + W[bias];   h = f(z)                                        forward
     g_i = W[i] . d;   W[i] -= step_size (h_i d + weight_decay W[i])                 backward, d the gradient of z
 
-A row of weights is read for the gradient and updated at once. With online normalisation z is normalised before f, as
-`lop.nets.online_norm` does it; with dropout h is zero or multiplied by 1 / (1 - dropout). Functions here are inlined
-into a kernel: `shape` and `rule` are constants there.
+Each row of weights is read for the gradient and updated in the same pass over memory. Online normalisation
+(`lop.nets.online_norm`) is applied to z before f; dropout sets h to zero or multiplies it by 1 / (1 - dropout). The
+functions are inlined into a kernel, in which `shape` and `rule` are constants.
 """
 
 import numpy as np
@@ -17,8 +17,10 @@ from lop.engines.online.late import catch_up
 
 @inlined
 def forward(shape, rule, settings, state, late, t, inputs, first, last):
-    """Sums and activations of all layers for example t of this call; the inputs that are not zero are inputs' numbers
-    first to last."""
+    """Compute sums and activations of all layers for example t of the call.
+
+    `first` and `last` delimit the example in the arrays of `inputs`.
+    """
     z, h, weights = state.z, state.h, state.weights
     for layer in range(shape.n_layers):
         width, base, here = shape.widths[layer], shape.offsets[layer], shape.units_at[layer]
@@ -52,8 +54,10 @@ def forward(shape, rule, settings, state, late, t, inputs, first, last):
 
 @inlined
 def add_rows(state, rows, factors, first, last, base, width, here):
-    """Add rows[first:last] of a layer's weights, times their factors, to its sums; four at a time, so that sums are
-    loaded and stored a quarter as often."""
+    """Add rows[first:last] of a layer's weights, multiplied by their factors, to its sums.
+
+    Four rows at a time, so that sums are loaded and stored a quarter as often.
+    """
     z, weights = state.z, state.weights
     fours = first + (last - first) // 4 * 4
     for k in range(first, fours, 4):
@@ -72,7 +76,7 @@ def add_rows(state, rows, factors, first, last, base, width, here):
 
 @inlined
 def normalise(shape, settings, state, layer):
-    """Normalise a hidden layer's sums by their running means and variances, then take this example in."""
+    """Normalise a hidden layer's sums by their running statistics, then update these with the example."""
     here, width, one = shape.units_at[layer], shape.widths[layer], np.float32(1)
     scales = shape.offsets[layer] + (shape.sizes[layer] + 1) * width
     a, clamp = settings.alpha_forward, settings.norm_clamp
@@ -89,7 +93,7 @@ def normalise(shape, settings, state, layer):
 
 @inlined
 def drop(shape, settings, state, layer):
-    """Zero a hidden layer's units at random, and make up for it."""
+    """Apply dropout to a hidden layer."""
     kept = np.float32(1) / (np.float32(1) - settings.dropout)
     for j in range(shape.sizes[layer + 1]):
         u = at(shape.units_at[layer] + j)
@@ -99,9 +103,13 @@ def drop(shape, settings, state, layer):
 
 @inlined
 def output_error(shape, state, target):
-    """(loss, predicted class or -1); the loss's gradient goes into delta.
+    """Compute the loss and write its gradient to delta.
 
-    The squared error of the one output, or the negative log likelihood of a class."""
+    The loss is the squared error of the single output, or the negative log likelihood of a class.
+
+    Returns:
+        The loss and the predicted class, -1 without classes.
+    """
     out, n_out = shape.units_at[shape.n_layers - 1], shape.sizes[shape.n_layers]
     if not shape.classifies:
         error = state.z[at(out)] - target
@@ -124,7 +132,7 @@ def output_error(shape, state, target):
 
 @inlined
 def backward(shape, rule, settings, state, late, t, inputs, first, last):
-    """Gradients from the outputs down, and the optimizer's step of every weight."""
+    """Compute gradients from the outputs down, and update all weights."""
     state.clock[0] += 1
     bias_1, bias_2 = np.float32(1), np.float32(1)
     if rule.adam:
@@ -179,8 +187,10 @@ def backward(shape, rule, settings, state, late, t, inputs, first, last):
 
 @inlined
 def step_rows(rule, settings, state, rows, factors, first, last, base, width, here, below):
-    """SGD's step of rows[first:last] of a layer's weights, four at a time; unless these are of inputs (below = here),
-    the gradients of the units below go into delta."""
+    """Take SGD's step for rows[first:last] of a layer's weights, four at a time.
+
+    Unless the rows are those of inputs (below = here), the gradients of the units below are written to delta.
+    """
     hidden = below != here
     fours = first + (last - first) // 4 * 4
     for k in range(first, fours, 4):
@@ -197,7 +207,7 @@ def step_rows(rule, settings, state, rows, factors, first, last, base, width, he
 
 @inlined
 def step_four(rule, settings, state, rows, factors, k, base, width, here, below, hidden):
-    """`step_row` and `gradient` of rows[k:k + 4], whose sums are loaded and stored a quarter as often."""
+    """Apply `step_row` and `gradient` to rows[k:k + 4], loading and storing sums a quarter as often."""
     weights, delta, incoming = state.weights, state.delta, state.incoming
     i_a, i_b, i_c, i_d = rows[at(k)], rows[at(k + 1)], rows[at(k + 2)], rows[at(k + 3)]
     a, b, c, d = base + i_a * width, base + i_b * width, base + i_c * width, base + i_d * width
@@ -238,7 +248,7 @@ def step_four(rule, settings, state, rows, factors, k, base, width, here, below,
 
 @inlined
 def gradient(state, row, width, here):
-    """The gradient of the unit that a row of weights comes out of."""
+    """Return the gradient of the unit that a row of weights belongs to."""
     g = np.float32(0)
     for j in range(width):
         g += state.weights[at(row + j)] * state.delta[at(here + j)]
@@ -247,7 +257,7 @@ def gradient(state, row, width, here):
 
 @inlined
 def slope_of(shape, state, u):
-    """Derivative of hidden unit u's activation at its sum."""
+    """Return the derivative of hidden unit u's activation at its sum."""
     if not shape.drops:
         return derivative(shape.activation, state.z[u], state.h[u])
     return state.kept[u] * derivative(shape.activation, state.z[u], activate(shape.activation, state.z[u]))
@@ -255,7 +265,7 @@ def slope_of(shape, state, u):
 
 @inlined
 def backward_normalised(shape, rule, settings, state, layer, bias_1, bias_2):
-    """From the gradient of a layer's normalised sums to that of its sums, and the step of its scales and shifts."""
+    """Backpropagate through a layer's normalisation, and update its scales and shifts."""
     here, width, one = shape.units_at[layer], shape.widths[layer], np.float32(1)
     scales = shape.offsets[layer] + (shape.sizes[layer] + 1) * width
     rate = one - settings.alpha_backward
@@ -278,9 +288,10 @@ def backward_normalised(shape, rule, settings, state, layer, bias_1, bias_2):
 
 @inlined
 def step_row(rule, settings, state, delta, row, width, here, x, is_weight, bias_1, bias_2):
-    """The optimizer's step of one row of weights, whose gradient is x delta; returns their sum of absolute values.
+    """Take the optimizer's step for one row of weights with gradient x delta; return the sum of their absolute values.
 
-    Keeps the sums of absolute incoming weights up to date, unless the row is one of biases, scales or shifts."""
+    Unless the row contains biases, scales or shifts, the sums of absolute incoming weights are updated.
+    """
     weights = state.weights
     one, magnitude = np.float32(1), np.float32(0)
     step = settings.step_size * x
@@ -312,7 +323,7 @@ def step_row(rule, settings, state, delta, row, width, here, x, is_weight, bias_
 
 @inlined
 def log_gradient(shape, state, layer, inputs, first, last):
-    """Add the mean magnitude of a layer's gradient."""
+    """Add the mean magnitude of a layer's gradient to the log."""
     width, here = shape.widths[layer], shape.units_at[layer]
     below = np.float32(0)
     if layer > 0:
@@ -329,7 +340,7 @@ def log_gradient(shape, state, layer, inputs, first, last):
 
 @inlined
 def log_inactive(shape, state):
-    """Add the fractions of units that are off or saturated."""
+    """Add the fraction of inactive units of each hidden layer to the log."""
     for layer in range(shape.n_layers - 1):
         inactive = 0
         for j in range(shape.sizes[layer + 1]):

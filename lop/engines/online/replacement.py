@@ -1,6 +1,6 @@
-"""What happens to weights after a step: noise, and generate-and-test as `lop.algos.gnt` has it.
+"""Changes of weights after a step: noise, and generate-and-test as in `lop.algos.gnt`.
 
-Functions here are inlined into a kernel: `shape` and `rule` are constants there.
+The functions are inlined into a kernel, in which `shape` and `rule` are constants.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from lop.engines.generator import unit, within, word
 
 @inlined
 def perturb(shape, settings, state, normal):
-    """Add noise to all weights and biases; `normal` as `lop.engines.generator.normal_table` makes it."""
+    """Add noise to all weights and biases; `normal` is that of `lop.engines.generator.normal_table`."""
     weights, noise = state.weights, settings.perturb_scale
     for layer in range(shape.n_layers):
         for i in range(shape.sizes[layer] + 1):
@@ -25,8 +25,10 @@ def perturb(shape, settings, state, normal):
 
 @inlined
 def sum_weights(shape, state):
-    """Sums of absolute weights into and out of every hidden unit, from nothing: steps keep them up to date, but
-    rounding errors add up."""
+    """Recompute the sums of absolute incoming and outgoing weights of each hidden unit.
+
+    Steps update these sums, but accumulate rounding errors.
+    """
     for u in range(shape.units_at[shape.n_layers]):
         state.incoming[at(u)] = np.float32(0)
     for layer in range(shape.n_layers):
@@ -43,7 +45,7 @@ def sum_weights(shape, state):
 
 @inlined
 def update_utilities(shape, rule, settings, state, layer):
-    """Ages, running means and utilities of a hidden layer after one example, with the padding, in whole vectors."""
+    """Update ages, running means and utilities of a hidden layer, including the padding, as whole vectors."""
     n_in, n_out = shape.sizes[layer], shape.sizes[layer + 2]
     here, eta, one = shape.units_at[layer], settings.decay_rate, np.float32(1)
     for u in range(here, here + shape.widths[layer]):
@@ -63,7 +65,10 @@ def update_utilities(shape, rule, settings, state, layer):
 
 @inlined_exact
 def count_due(shape, rule, settings, state, layer):
-    """How many units of a hidden layer are to be renewed now: fractions add up, so they are rounded as torch's are."""
+    """Return the number of units of a hidden layer to replace now.
+
+    Compiled without reordering of sums, so that accumulated fractions are rounded as in PyTorch.
+    """
     here, rate, mature = shape.units_at[layer], settings.replacement_rate, 0
     for u in range(here, here + shape.sizes[layer + 1]):
         mature += state.ages[at(u)] > settings.maturity_threshold
@@ -85,7 +90,7 @@ def count_due(shape, rule, settings, state, layer):
 
 @inlined
 def mark_lowest(shape, rule, settings, state, layer, due):
-    """Mark the `due` mature units of lowest utility by ages of -1, -2, ..., the lowest first."""
+    """Mark the `due` mature units of lowest utility by ages of -1, -2, ..., in ascending order of utility."""
     here = shape.units_at[layer]
     for c in range(due):
         lowest, worst = -1, np.float32(np.inf)
@@ -100,7 +105,7 @@ def mark_lowest(shape, rule, settings, state, layer, due):
 
 @inlined
 def renew(shape, rule, state, layer, c, bound):
-    """Make unit number c of those marked anew: incoming weights drawn, outgoing ones zero."""
+    """Replace marked unit number c of a hidden layer: draw incoming weights, and set outgoing ones to zero."""
     n_in, width, here = shape.sizes[layer], shape.widths[layer], shape.units_at[layer]
     base, next_base, next_width = shape.offsets[layer], shape.offsets[layer + 1], shape.widths[layer + 1]
     j = 0
@@ -131,14 +136,14 @@ def renew(shape, rule, state, layer, c, bound):
 
 @inlined
 def forget_moments(rule, state, w):
-    """Adam starts anew for weight w."""
+    """Reset the moments and the age of weight w in Adam."""
     if rule.adam_gnt:
         state.moments[at(w)], state.squares[at(w)], state.decayed[at(w)] = np.float32(0), np.float32(0), np.float32(1)
 
 
 @inlined
 def generate_and_test(shape, rule, settings, state, bounds):
-    """Utilities of all hidden layers, then the renewal of units whose turn it is."""
+    """Update the utilities of all hidden layers, then replace units."""
     for layer in range(shape.n_layers - 1):
         update_utilities(shape, rule, settings, state, layer)
         due = count_due(shape, rule, settings, state, layer)

@@ -1,7 +1,8 @@
-"""`lop.algos.rl.agent.Agent` for networks with two hidden layers, compiled for the CPU, without torch.
+"""Compiled counterpart of `lop.algos.rl.agent.Agent` for networks with two hidden layers, on the CPU.
 
-With the same seed both draw the same initial weights, actions and new weights and learn the same, up to rounding. Units
-of equal utility are the exception: the compiled agent replaces the first of them, torch any.
+It does not import PyTorch. With the same seed, both agents draw the same initial weights, actions and weights of new
+units, and learn the same up to rounding. The exception are units of equal utility: the compiled agent replaces the
+first of them, PyTorch any.
 """
 
 from collections.abc import Sequence
@@ -24,17 +25,18 @@ INITS = ("default", "kaiming", "lecun", "xavier")
 
 
 class Agent:
-    """A Gaussian policy and a value function, learned by PPO with Adam.
+    """Gaussian policy and value function, trained by PPO with Adam.
 
     Args:
-        o_dim, a_dim: sizes of an observation and of an action; a_dim is at most 15.
-        network: both networks: two hidden layers; ReLU, tanh, sigmoid or ELU; any init but orthogonal.
-        settings: PPO's; without `perturb_scale`.
-        seed: of the generator, which initial weights, actions and new weights are drawn from.
-        rng: shuffles minibatches.
+        o_dim: Size of an observation.
+        a_dim: Size of an action, at most 15.
+        network: Settings of both networks: two hidden layers; ReLU, tanh, sigmoid or ELU; any init except `orthogonal`.
+        settings: Settings of PPO, with `perturb_scale` 0.
+        seed: Seed of the generator from which initial weights, actions and weights of new units are drawn.
+        rng: Generator that shuffles minibatches.
 
     Raises:
-        ValueError: a setting is not supported here.
+        ValueError: If the compiled agent does not support a setting.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Agent:
         self._observation = np.zeros(o_dim, np.float32)
 
     def _draw_parameters(self, network: NetworkSettings) -> None:
-        """Draw what building `MLPPolicy` and `MLPVF` draws from torch's generator."""
+        """Draw the numbers that creating `MLPPolicy` and `MLPVF` draws from PyTorch's generator."""
         inputs, *hidden, actions = self.sizes
         size = sum(n_in * n_out + n_out for out in (actions, 1) for n_in, n_out in pairwise((inputs, *hidden, out)))
         self.parameters = np.zeros(size + actions, np.float32)  # log_std is 0
@@ -90,7 +92,14 @@ class Agent:
                 weights[...] = drawn.reshape(weights.shape[::-1]).T
 
     def layers(self, flat: np.ndarray) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-        """Return views of an array of all parameters: weights (inputs, outputs) and biases of both networks' layers."""
+        """Return views of all layers' weights and biases.
+
+        Args:
+            flat: Array of all parameters, or of values with the same layout.
+
+        Returns:
+            Weights (inputs, outputs) and biases (outputs,), one pair per layer, of `policy` and `value`.
+        """
         inputs, *hidden, actions = self.sizes
         found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"policy": [], "value": []}
         start = 0
@@ -102,14 +111,17 @@ class Agent:
         return found
 
     def act(self, observation: np.ndarray, hidden: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
-        """Draw an action for an observation (o_dim,).
+        """Draw an action.
 
         Args:
-            hidden: arrays (units,) float32, one per hidden layer, that receive the policy's activations.
+            observation: Observation (o_dim,).
+            hidden: Arrays (units,) float32, one per hidden layer, which receive the policy's activations.
 
         Returns:
             The action (a_dim,) and its log probability.
         """
+        if tuple(map(len, hidden)) != self.sizes[1:3]:  # compiled code does not check
+            raise ValueError(f"hidden must have the lengths {self.sizes[1:3]}, got {tuple(map(len, hidden))}")
         self._observation[:] = observation
         action = np.empty(self.sizes.actions, np.float32)
         log_probability = kernels.act(
@@ -125,7 +137,7 @@ class Agent:
         return kernels.values(self.activation, self.sizes, self.parameters, observations)
 
     def learn(self) -> dict[str, float]:
-        """Update from the full buffer and empty it; see `lop.algos.rl.ppo.PPOLearner.learn`."""
+        """Update the networks from the full buffer and empty it; see `lop.algos.rl.ppo.PPOLearner.learn`."""
         s, buffer = self.settings, self.buffer
         values = self._values(np.concatenate((buffer.observations, buffer.next_observation)))
         advantages = advantage_estimates(buffer.rewards, buffer.dones, values, s.gamma, s.gae_lambda)
@@ -146,7 +158,7 @@ class Agent:
             self.steps,
             (observations, buffer.actions, buffer.log_probabilities, advantages, returns),
             np.stack([self.rng.permutation(s.num_steps) for _ in range(s.update_epochs)]),
-            (s.policy_replacement is not None, s.value_replacement is not None),
+            (_replaces(s.policy_replacement), _replaces(s.value_replacement)),
             policy_rule,
             value_rule,
             self.policy_units,
@@ -167,7 +179,7 @@ class Agent:
         return {name: [weights for weights, _ in layers] for name, layers in self.layers(self.parameters).items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the agent goes on from."""
+        """Return the complete state."""
         return {
             **{name: getattr(self, name) for name in self._arrays},
             "policy_units": self.policy_units._asdict(),
@@ -210,6 +222,10 @@ def _numbers(s: PPOSettings) -> kernels.Numbers:
     )
 
 
+def _replaces(settings: UnitReplacement | None) -> bool:
+    return settings is not None and (settings.algorithm == "redo" or settings.replacement_rate > 0)
+
+
 def _rule(settings: UnitReplacement | None, o_dim: int, network: NetworkSettings) -> kernels.Rule:
     s = settings or UnitReplacement()
     utility, first, second = UTILITIES[s.util_type], *network.hidden
@@ -234,6 +250,6 @@ def _rule(settings: UnitReplacement | None, o_dim: int, network: NetworkSettings
 
 
 def _live_columns(observations: np.ndarray) -> int:
-    """Return the number of columns up to the last that is not zero throughout."""
+    """Return the number of columns up to the last one with a non-zero value."""
     used = np.flatnonzero(observations.any(0))
     return int(used[-1]) + 1 if len(used) else 1

@@ -1,12 +1,12 @@
-"""Compiled arithmetic of PPO: one call for an action, one for an update.
+"""Compiled arithmetic of PPO: one call per action and one per update.
 
 The policy and the value network have two hidden layers of the same sizes each. Weights are stored by input, (inputs,
-outputs), so that columns of observations that are always zero can be left out at the end of the first matrix. All
-parameters lie in one array, first the policy's, then the value network's, then log_std:
+outputs), so that observations' trailing columns of zeros can be left out. All parameters are in one array: first those
+of the policy, then those of the value network, then log_std. Each network consists of
 
     w1 (inputs, units 1), b1, w2 (units 1, units 2), b2, w3 (units 2, outputs), b3
 
-Gradients and Adam's moments have the same layout. Matrix products are those of the BLAS library that SciPy ships.
+Gradients and Adam's moments have the same layout. Matrix products use the BLAS library that SciPy ships.
 """
 
 from math import log, pi, sqrt
@@ -21,6 +21,8 @@ from lop.engines.generator import normal, unit, within
 
 
 class Sizes(NamedTuple):
+    """Sizes of an observation, of the two hidden layers and of an action."""
+
     inputs: int
     units_1: int
     units_2: int
@@ -31,9 +33,9 @@ class Numbers(NamedTuple):
     """Settings of an update."""
 
     minibatch: int
-    clip: float  # infinite without clipping
-    normalises: bool  # advantages of every minibatch
-    max_norm: float  # infinite without clipping
+    clip: float  # infinite to disable clipping
+    normalises: bool  # normalise advantages over each minibatch
+    max_norm: float  # infinite to disable clipping
     lr: float
     beta_1: float
     beta_2: float
@@ -42,13 +44,13 @@ class Numbers(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How units of one network are replaced; see `lop.algos.gnt` and `lop.algos.redo`."""
+    """Settings of unit replacement in one network; see `lop.algos.gnt` and `lop.algos.redo`."""
 
     redo: bool
     rate: float
     decay: float
     maturity: float
-    activity: bool  # what the utility is the product of, `lop.algos.utilities`
+    activity: bool  # factors of the utility, `lop.algos.utilities`
     outgoing: bool
     incoming: bool
     centred: bool
@@ -58,12 +60,12 @@ class Rule(NamedTuple):
     clears: bool
     threshold: float
     period: int
-    bound_1: float  # of new weights into the first hidden layer, and into the second
-    bound_2: float
+    bound_1: float  # bound of new weights into the first hidden layer
+    bound_2: float  # bound of new weights into the second hidden layer
 
 
 class Units(NamedTuple):
-    """What is known of one network's hidden units, both layers in one array each, float32."""
+    """Statistics of one network's hidden units, float32, with both layers in one array."""
 
     ages: np.ndarray
     utility: np.ndarray
@@ -77,7 +79,16 @@ COUNTS = ("policy_units_replaced", "value_units_replaced")
 
 @compiled
 def network(flat, start, inputs, units_1, units_2, outputs):
-    """Views of one network in an array of all parameters, and where the next one begins."""
+    """Return views of one network's parameters, and the start of the next network.
+
+    Args:
+        flat: Array of all parameters.
+        start: Start of the network in `flat`.
+        inputs: Number of inputs.
+        units_1: Units of the first hidden layer.
+        units_2: Units of the second hidden layer.
+        outputs: Number of outputs.
+    """
     a = start
     w1 = flat[a : a + inputs * units_1].reshape(inputs, units_1)
     a += inputs * units_1
@@ -95,7 +106,7 @@ def network(flat, start, inputs, units_1, units_2, outputs):
 
 @compiled
 def layer_of_one(x, w, b, out):
-    """out = b + x W of one input x (n,); zeros of x cost nothing."""
+    """Compute out = b + x W for one input x (n,), skipping zeros of x."""
     for j in range(len(out)):
         out[j] = b[j]
     for i in range(len(x)):
@@ -106,6 +117,7 @@ def layer_of_one(x, w, b, out):
 
 @compiled
 def forward_one(activation, net, x, h1, h2, out):
+    """Compute hidden activations and outputs for one input x (n,)."""
     w1, b1, w2, b2, w3, b3 = net
     layer_of_one(x, w1, b1, h1)
     apply(activation, h1)
@@ -116,9 +128,21 @@ def forward_one(activation, net, x, h1, h2, out):
 
 @Entry
 def act(activation, sizes, parameters, observation, rng, spare, h1, h2, action):
-    """Draw an action (actions,) float32 for one observation (inputs,) float32; returns its log probability.
+    """Draw an action.
 
-    h1 and h2 receive the hidden activations. `rng` and `spare`: see `lop.engines.generator.normal`.
+    Args:
+        activation: Index into `lop.engines.activations.ACTIVATIONS`.
+        sizes: Sizes of the networks.
+        parameters: All parameters.
+        observation: Observation (inputs,) float32.
+        rng: State of the generator; see `lop.engines.generator.normal`.
+        spare: See `lop.engines.generator.normal`.
+        h1: Array (units 1,) that receives the activations of the first hidden layer.
+        h2: Array (units 2,) that receives the activations of the second hidden layer.
+        action: Array (actions,) float32 that receives the action.
+
+    Returns:
+        The log probability of the action.
     """
     policy, _ = network(parameters, 0, sizes.inputs, sizes.units_1, sizes.units_2, sizes.actions)
     forward_one(activation, policy, observation, h1, h2, action)
@@ -133,7 +157,7 @@ def act(activation, sizes, parameters, observation, rng, spare, h1, h2, action):
 
 @Entry
 def values(activation, sizes, parameters, observations):
-    """Values (n,) of observations (n, inputs)."""
+    """Return the values (n,) of observations (n, inputs)."""
     _, start = network(parameters, 0, sizes.inputs, sizes.units_1, sizes.units_2, sizes.actions)
     value, _ = network(parameters, start, sizes.inputs, sizes.units_1, sizes.units_2, 1)
     n = len(observations)
@@ -144,12 +168,13 @@ def values(activation, sizes, parameters, observations):
 
 @compiled
 def matrix(rows, columns):
-    """Return an array whose values are not set."""
+    """Return an uninitialised array (rows, columns) float32."""
     return np.empty((rows, columns), np.float32)
 
 
 @compiled
 def add_to_rows(x, b):
+    """Add b (columns,) to each row of x (rows, columns)."""
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             x[i, j] += b[j]
@@ -157,6 +182,7 @@ def add_to_rows(x, b):
 
 @compiled
 def sum_rows(x, out):
+    """Write the sum of the rows of x (rows, columns) to out (columns,)."""
     for j in range(len(out)):
         out[j] = 0
     for i in range(x.shape[0]):
@@ -166,7 +192,7 @@ def sum_rows(x, out):
 
 @compiled
 def forward(activation, net, x, h1, h2, out):
-    """Outputs of x (n, columns), and activations; columns of x that are missing count as zero."""
+    """Compute hidden activations and outputs for x (n, columns); missing columns count as zero."""
     w1, b1, w2, b2, w3, b3 = net
     np.dot(x, w1[: x.shape[1]], h1)
     add_to_rows(h1, b1)
@@ -180,7 +206,10 @@ def forward(activation, net, x, h1, h2, out):
 
 @compiled
 def backward(activation, net, gradients, x, h1, h2, d_out, d1, d2):
-    """Gradients of all parameters from that in the outputs, d_out (n, outputs); d1 and d2 are work space."""
+    """Compute the gradients of all parameters from those of the outputs, d_out (n, outputs).
+
+    d1 (n, units 1) and d2 (n, units 2) are work arrays.
+    """
     _, _, w2, _, w3, _ = net
     g1, gb1, g2, gb2, g3, gb3 = gradients
     sum_rows(d_out, gb3)
@@ -197,7 +226,7 @@ def backward(activation, net, gradients, x, h1, h2, d_out, d1, d2):
 
 @compiled
 def surrogate(means, log_std, actions, old, advantages, clip, d_means, d_log_std, sums):
-    """Gradients of the clipped surrogate loss in means (n, actions) and log_std (actions,); adds to `sums`."""
+    """Compute the gradients of the clipped surrogate in means (n, actions) and log_std (actions,); add to `sums`."""
     n, m = means.shape
     inverse_std, log_norm = np.exp(-log_std), np.float32(0.5 * m * log(2 * pi))
     for j in range(m):
@@ -215,7 +244,8 @@ def surrogate(means, log_std, actions, old, advantages, clip, d_means, d_log_std
         within_bounds = min(max(ratio, low), high)
         # Clipping binds, and the gradient is 0, where the ratio has left the bounds in the direction of the advantage.
         flat = (ratio - within_bounds) * advantages[i] > 0
-        gradient = np.float32(0) if flat else -advantages[i] * ratio / np.float32(n)
+        # 0 times an infinite ratio is NaN, as in torch.
+        gradient = (np.float32(0) if flat else -advantages[i] / np.float32(n)) * ratio
         loss -= (within_bounds if flat else ratio) * advantages[i]
         kl += (ratio - one) - log_ratio
         clipped += ratio != within_bounds
@@ -231,6 +261,7 @@ def surrogate(means, log_std, actions, old, advantages, clip, d_means, d_log_std
 
 @compiled
 def squared_error(values, returns, d_values, sums):
+    """Compute the gradient of the mean squared error in values (n, 1); add the loss to `sums`."""
     n, total = len(values), 0.0
     for i in range(n):
         error = values[i, 0] - returns[i]
@@ -241,7 +272,7 @@ def squared_error(values, returns, d_values, sums):
 
 @compiled
 def adam(p, g, m, v, numbers, step):
-    """One step of Adam on parameters p, with L2 regularisation."""
+    """Take one step of Adam with L2 regularisation for parameters p."""
     wd, b1, b2 = np.float32(numbers.weight_decay), np.float32(numbers.beta_1), np.float32(numbers.beta_2)
     take_1, take_2, eps = np.float32(1 - numbers.beta_1), np.float32(1 - numbers.beta_2), np.float32(numbers.eps)
     step_size = np.float32(numbers.lr / (1 - numbers.beta_1**step))
@@ -255,11 +286,11 @@ def adam(p, g, m, v, numbers, step):
 
 @compiled
 def clip_norm(g, largest):
-    """Scale gradients down to the largest norm."""
+    """Scale gradients down to the largest allowed norm."""
     total = 0.0
     for i in range(len(g)):
         total += np.float64(g[i]) * np.float64(g[i])
-    if sqrt(total) > largest:
+    if not sqrt(total) <= largest:  # also if it is NaN
         factor = np.float32(largest / (sqrt(total) + 1e-6))
         for i in range(len(g)):
             g[i] *= factor
@@ -267,7 +298,7 @@ def clip_norm(g, largest):
 
 @compiled
 def normalise(x):
-    """To mean 0 and standard deviation 1, in place; all 0 if all are the same."""
+    """Shift and scale x to mean 0 and standard deviation 1 in place; to 0 if all values are equal."""
     mean = np.float32(np.sum(x.astype(np.float64)) / len(x))
     total = 0.0
     for i in range(len(x)):
@@ -281,7 +312,7 @@ def normalise(x):
 
 @compiled
 def observe(r, h, w_in, w_out, ages, utility, mean, rng):
-    """Take activations h (n, units) into ages, utilities and mean activations of a hidden layer."""
+    """Update ages, utilities and mean activations of a hidden layer by its activations h (n, units)."""
     into, out_of = np.zeros(len(ages), np.float32), np.zeros(len(ages), np.float32)
     if r.incoming:
         add_column_magnitudes(w_in, into)
@@ -299,7 +330,7 @@ def observe(r, h, w_in, w_out, ages, utility, mean, rng):
 
 @compiled
 def least_useful(r, ages, utility, rng):
-    """Indices of the units to be replaced, the least useful first."""
+    """Return the indices of the units to replace, in ascending order of utility."""
     mature = 0
     for j in range(len(ages)):
         mature += ages[j] > r.maturity
@@ -327,7 +358,7 @@ def least_useful(r, ages, utility, rng):
 
 @compiled
 def dormant(r, h):
-    """Indices of units whose mean absolute activation is at most a fraction of their layer's."""
+    """Return the indices of units whose mean absolute activation is at most a fraction of their layer's mean."""
     activity = np.zeros(h.shape[1], np.float32)
     add_column_magnitudes(h, activity)
     total = np.float32(0)
@@ -352,7 +383,10 @@ def clear(b_in, w_out, j):
 
 @compiled
 def renew(r, chosen, bound, layer, moments, squares, ages, utility, mean, rng):
-    """Give units fresh incoming weights, no bias and no outgoing weights; a layer is (w_in, b_in, w_out, b_out)."""
+    """Replace units: draw incoming weights, and set biases and outgoing weights to 0.
+
+    `layer`, `moments` and `squares` are each (w_in, b_in, w_out, b_out).
+    """
     w_in, b_in, w_out, b_out = layer
     for c in range(len(chosen)):
         j = chosen[c]
@@ -375,9 +409,10 @@ def renew(r, chosen, bound, layer, moments, squares, ages, utility, mean, rng):
 
 @compiled
 def replace(r, net, moments, squares, h1, h2, units, rng):
-    """Apply generate-and-test, or ReDo, to both hidden layers after a step with activations h1 and h2.
+    """Apply generate-and-test or ReDo to both hidden layers after a step with activations h1 and h2.
 
-    Returns the number of units replaced.
+    Returns:
+        The number of replaced units.
     """
     n = h1.shape[1]
     if r.redo:
@@ -419,13 +454,27 @@ def update(
     value_units,
     rng,
 ):
-    """Learn for some epochs over shuffled minibatches; returns `MEANS` and `COUNTS`.
+    """Train for several epochs over shuffled minibatches.
 
     Args:
-        parameters, moments, squares: updated in place. steps: (1,) int64, Adam's, counted up.
-        batch: observations (n, columns), actions (n, actions), log probabilities, advantages and returns (n,).
-        order: (epochs, n) int64. replaces: whether units of the policy, of the value network are replaced.
-        rng: where new weights come from, `lop.engines.generator`.
+        activation: Index into `lop.engines.activations.ACTIVATIONS`.
+        sizes: Sizes of the networks.
+        numbers: Settings of the update.
+        parameters: All parameters, updated in place.
+        moments: First moments of Adam, updated in place.
+        squares: Second moments of Adam, updated in place.
+        steps: Steps of Adam (1,) int64, updated in place.
+        batch: Observations (n, columns), actions (n, actions), and log probabilities, advantages and returns (n,).
+        order: Indices of the transitions (epochs, n) int64.
+        replaces: Whether to replace units of the policy and of the value network.
+        policy_rule: Settings of unit replacement in the policy.
+        value_rule: Settings of unit replacement in the value network.
+        policy_units: Statistics of the policy's units, updated in place.
+        value_units: Statistics of the value network's units, updated in place.
+        rng: State of the generator of new weights, `lop.engines.generator`; updated in place.
+
+    Returns:
+        The diagnostics `MEANS` and `COUNTS` in one array.
     """
     observations, all_actions, all_old, all_advantages, all_returns = batch
     columns, n, m, size = observations.shape[1], len(observations), sizes.actions, numbers.minibatch
@@ -449,7 +498,7 @@ def update(
     first, last = live, sizes.inputs * sizes.units_1
     idle = numbers.weight_decay == 0
     for i in range(first, last):
-        idle = idle and moments[i] == 0 and moments[start + i] == 0
+        idle = idle and moments[i] == 0 and moments[start + i] == 0 and squares[i] == 0 and squares[start + i] == 0
 
     for epoch in range(len(order)):
         for begin in range(0, n, size):

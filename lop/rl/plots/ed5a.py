@@ -1,4 +1,4 @@
-"""Extended Data figure 5a from the runs that there are: `python ed5a.py`, `python ed5a.py --help`."""
+"""Draw Extended Data figure 5a from existing runs: `python ed5a.py`, `python ed5a.py --help`."""
 
 from lop.figures.by_hand import main
 

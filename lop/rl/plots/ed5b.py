@@ -1,4 +1,4 @@
-"""Extended Data figure 5b from the runs that there are: `python ed5b.py`, `python ed5b.py --help`."""
+"""Draw Extended Data figure 5b from existing runs: `python ed5b.py`, `python ed5b.py --help`."""
 
 from lop.figures.by_hand import main
 

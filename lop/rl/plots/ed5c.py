@@ -1,4 +1,4 @@
-"""Extended Data figure 5c from the runs that there are: `python ed5c.py`, `python ed5c.py --help`."""
+"""Draw Extended Data figure 5c from existing runs: `python ed5c.py`, `python ed5c.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Extended Data figure 5d from the runs that there are: `python ed5d.py`, `python ed5d.py --help`."""
+"""Draw Extended Data figure 5d from existing runs: `python ed5d.py`, `python ed5d.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Figure 3 from the runs that there are: `python fig3.py`, `python fig3.py --help`."""
+"""Draw figure 3 from existing runs: `python fig3.py`, `python fig3.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Figure 3a: `python fig3a.py`, `python fig3a.py --help`."""
+"""Draw figure 3a: `python fig3a.py`, `python fig3a.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Figure 3b from the runs that there are: `python fig3b.py`, `python fig3b.py --help`."""
+"""Draw figure 3b from existing runs: `python fig3b.py`, `python fig3b.py --help`."""
 
 from lop.figures.by_hand import main
 

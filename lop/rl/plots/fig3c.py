@@ -1,4 +1,4 @@
-"""Figure 3c from the runs that there are: `python fig3c.py`, `python fig3c.py --help`."""
+"""Draw figure 3c from existing runs: `python fig3c.py`, `python fig3c.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Figure 4 from the runs that there are: `python fig4.py`, `python fig4.py --help`."""
+"""Draw figure 4 from existing runs: `python fig4.py`, `python fig4.py --help`."""
 
 from lop.figures.by_hand import main
 

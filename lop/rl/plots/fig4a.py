@@ -1,4 +1,4 @@
-"""Figure 4a from the runs that there are: `python fig4a.py`, `python fig4a.py --help`."""
+"""Draw figure 4a from existing runs: `python fig4a.py`, `python fig4a.py --help`."""
 
 from lop.figures.by_hand import main
 

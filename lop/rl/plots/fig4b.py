@@ -1,4 +1,4 @@
-"""Figure 4b from the runs that there are: `python fig4b.py`, `python fig4b.py --help`."""
+"""Draw figure 4b from existing runs: `python fig4b.py`, `python fig4b.py --help`."""
 
 from lop.figures.by_hand import main
 

@@ -1,4 +1,4 @@
-"""Figure 4c from the runs that there are: `python fig4c.py`, `python fig4c.py --help`."""
+"""Draw figure 4c from existing runs: `python fig4c.py`, `python fig4c.py --help`."""
 
 from lop.figures.by_hand import main
 

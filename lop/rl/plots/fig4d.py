@@ -1,4 +1,4 @@
-"""Figure 4d from the runs that there are: `python fig4d.py`, `python fig4d.py --help`."""
+"""Draw figure 4d from existing runs: `python fig4d.py`, `python fig4d.py --help`."""
 
 from lop.figures.by_hand import main
 
