@@ -97,7 +97,7 @@ def image_files(name, classes):
     if not name:
         return []
     if not IN_STORAGE:
-        together = 10 if IMAGES.source == "glyphs" else sets.CLASSES
+        together = 10 if IMAGES.source == "glyphs" else sets.IMAGENET_CLASSES
         classes = dict.fromkeys(number // together * together for number in classes)
     return list(map(str, IMAGES.files(name, classes, Path(DATA))))
 
