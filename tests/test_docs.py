@@ -22,3 +22,11 @@ def test_code_of_the_page_your_network_runs_and_gives_the_documented_results(tmp
     assert last["kept"] > 95
     assert names == "['1.conv1', '2.conv1']"
     assert [line.split(":")[0] for line in measures] == ["layers.1", "layers.3", "layers.5"]
+
+
+def test_code_in_the_readme_runs(tmp_path):
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)))
+    assert "plastic.step()" in script.read_text()
+    ran = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr

@@ -62,19 +62,7 @@ def row_magnitudes(x):
 def update_statistics(h, w_in, w_out, ages, utility, mean, decay, track_mean, activity, outgoing, incoming, centred):
     """Compute `lop.algos.unit_statistics.UnitStatistics.update` for a layer that feeds a single module.
 
-    Args:
-        h: Activations (samples, columns).
-        w_in: Incoming weights (units, fan_in).
-        w_out: Outgoing weights (outputs, columns).
-        ages: Ages (units,), updated in place.
-        utility: Running utilities (units,), updated in place.
-        mean: Running mean activations (columns,), updated in place.
-        decay: Decay rate of the running means.
-        track_mean: Whether to update `mean`.
-        activity: See `lop.algos.utilities.Utility`.
-        outgoing: See `lop.algos.utilities.Utility`.
-        incoming: See `lop.algos.utilities.Utility`.
-        centred: See `lop.algos.utilities.Utility`.
+    w_in (units, fan_in) and w_out (outputs, columns) are incoming and outgoing weights; see `take_in` for the others.
     """
     out_of = np.zeros(h.shape[1], np.float32)
     if outgoing:

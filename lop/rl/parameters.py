@@ -6,14 +6,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from lop.algos.rl.settings import NetworkSettings, PPOSettings, UnitReplacement
+from lop.algos.rl.settings import NEVER_CLIPS, NetworkSettings, PPOSettings, UnitReplacement
 from lop.rl.frictions import Frictions, read
 from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
 
 SLIPPERY = "SlipperyAnt-v3"
 AGENTS = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}  # module of each engine
-NEVER_CLIPS = 1e9  # gradients are not clipped from this `max_grad_norm` on, the value in the published configs
 Metric = Literal[
     "pol_features_activity",
     "stable_rank",

@@ -36,11 +36,10 @@ from lop.algos.gnt import GnT
 from lop.algos.redo import ReDo
 from lop.algos.rl.advantages import advantage_estimates, explained_variance, normalised
 from lop.algos.rl.buffer import Buffer
-from lop.algos.rl.settings import PPOSettings, UnitReplacement, check
+from lop.algos.rl.settings import NEVER_CLIPS, PPOSettings, UnitReplacement, check
 from lop.algos.shrink_and_perturb import perturb
 
 TINY = float(np.finfo(np.float32).tiny)
-NEVER_CLIPS = 1e9  # gradients are not clipped from this `max_grad_norm` on, the published code's default
 
 
 class PPOLearner:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from lop.algos.utilities import UTILITIES
 
+NEVER_CLIPS = 1e9  # with this `max_grad_norm`, the published default, or a larger one, gradients are not clipped
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
