@@ -37,7 +37,7 @@ def singular_values(h: Array) -> np.ndarray:
 
     transposed = live.shape[1] > len(live)
     # `dsyrk` computes one triangle of the Gram matrix, and `eigvalsh` reads only that.
-    gram = blas.dsyrk(1.0, live.T, trans=not transposed, lower=1)
+    gram = blas.dsyrk(1.0, live.T, trans=transposed, lower=1)
     return np.sqrt(np.linalg.eigvalsh(gram).clip(0))[::-1]
 
 
