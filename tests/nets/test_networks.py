@@ -169,6 +169,7 @@ def test_stem_stride_determines_the_resolution_of_a_resnet(stride, sizes):
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
 def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
     """With a 1x1 convolution of stride 2 on the shortcut, the process occasionally crashes here."""
+    torch.manual_seed(1)
     x, gradients = torch.randn(6, 3, 32, 32), []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
@@ -177,8 +178,8 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
             net.zero_grad()
             net(x.contiguous(memory_format=layout)).square().sum().backward()
         gradients.append([parameter.grad for parameter in net.parameters()])
-    for plain, last in zip(*gradients, strict=True):
-        torch.testing.assert_close(last, plain, rtol=1e-2, atol=1e-2 * float(plain.abs().max()) + 1e-4)
+    for plain, last in zip(*gradients, strict=True):  # by norm: rounding may switch a ReLU and with it single elements
+        assert torch.linalg.vector_norm(last - plain) <= 0.02 * torch.linalg.vector_norm(plain) + 1e-4
 
 
 def test_shortcut_of_a_block_is_a_convolution_with_its_stride():
