@@ -177,9 +177,9 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
         for _ in range(5):
             net.zero_grad()
             net(x.contiguous(memory_format=layout)).square().sum().backward()
-        gradients.append([parameter.grad for parameter in net.parameters()])
-    for plain, last in zip(*gradients, strict=True):  # by norm: rounding may switch a ReLU and with it single elements
-        assert torch.linalg.vector_norm(last - plain) <= 0.02 * torch.linalg.vector_norm(plain) + 1e-4
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in net.parameters()]))
+    plain, last = gradients
+    assert torch.linalg.vector_norm(last - plain) < 0.01 * torch.linalg.vector_norm(plain)
 
 
 def test_shortcut_of_a_block_is_a_convolution_with_its_stride():
