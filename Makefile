@@ -15,7 +15,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims plan report docs-numbers test test-slow test-cluster test-all lint benchmark clean
+.PHONY: help setup legacy figures claims tune plan report docs-numbers test test-slow test-cluster test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make figures             build all figures"
 	@echo "make plan                list the missing runs and estimate their core hours, for example with SCALE=paper"
 	@echo "make claims              execute the runs of figures with claims, test the claims and write figures/claims.md"
+	@echo "make tune                choose hyperparameters of the comparisons of a scale, and write config/tuned/<scale>.yaml"
 	@echo "make report              build one page, figures/report.html, with figures, claims, costs and provenance"
 	@echo "make docs-numbers        redraw the pictures and rewrite the generated tables of the documentation"
 	@echo "make test                run the fast tests; test-all adds the slow ones and those on a one-node cluster; lint runs the linters"
@@ -77,6 +78,9 @@ figures: $(READY)
 
 claims: $(READY)
 	@$(SNAKEMAKE) -- claims
+
+tune: $(READY)
+	@$(SNAKEMAKE) -- tune
 
 plan: $(READY)
 	@$(SNAKEMAKE) --quiet -- plan

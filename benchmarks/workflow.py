@@ -42,6 +42,7 @@ SCALE = """runs:
   rl/*: {n_steps: 10}
   slowly_changing_regression/*: {num_data_points: 10_000}
   random_walk/*: {n_steps: 10}
+seeds_per_job: {slowly_changing_regression: 10}
 """
 RUNS = {  # problem, config, setting
     "PPO": ("rl", "ant/std", "default"),

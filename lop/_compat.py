@@ -61,7 +61,7 @@ class Converted:
         """Handle a conversion.
 
         Args:
-            buffers: The module's own buffers before the conversion, by name.
+            buffers: the module's own buffers before the conversion, by name.
         """
         raise NotImplementedError
 

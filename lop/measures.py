@@ -25,7 +25,7 @@ def singular_values(h: Array) -> np.ndarray:
     several times as fast.
 
     Args:
-        h: Activations (samples, units).
+        h: activations (samples, units).
     """
     h = array(h)
     live = h[:, h.any(0)].astype(np.float64)
@@ -45,8 +45,8 @@ def rank(h: Array, tolerance: float | None = None) -> float:
     """Return the number of singular values of h above `tolerance` times the largest.
 
     Args:
-        h: Activations (samples, units).
-        tolerance: Relative tolerance. The default is that of `torch.linalg.matrix_rank`: the larger dimension of h
+        h: activations (samples, units).
+        tolerance: relative tolerance. The default is that of `torch.linalg.matrix_rank`: the larger dimension of h
             times the machine epsilon of float32.
     """
     return _rank(singular_values(h), h, tolerance)
@@ -58,7 +58,7 @@ def effective_rank(h: Array) -> float:
     Source: Roy and Vetterli 2007.
 
     Args:
-        h: Activations (samples, units).
+        h: activations (samples, units).
     """
     return _effective_rank(singular_values(h))
 
@@ -69,8 +69,8 @@ def approximate_rank(h: Array, fraction: float = 0.99) -> float:
     If h is zero, the result is 0. Source: Yang et al. 2020 (arXiv 1909.12255).
 
     Args:
-        h: Activations (samples, units).
-        fraction: Fraction of the sum of the squared singular values.
+        h: activations (samples, units).
+        fraction: fraction of the sum of the squared singular values.
     """
     return _reaching(singular_values(h) ** 2, fraction)
 
@@ -81,8 +81,8 @@ def stable_rank(h: Array, fraction: float = 0.99) -> float:
     If h is zero, the result is 0. The paper's figures call this the stable rank.
 
     Args:
-        h: Activations (samples, units).
-        fraction: Fraction of the sum of the singular values.
+        h: activations (samples, units).
+        fraction: fraction of the sum of the singular values.
     """
     return _reaching(singular_values(h), fraction)
 
@@ -112,7 +112,7 @@ def activity(h: Array) -> np.ndarray:
     """Return the fraction of samples in which each unit is active, h > 0.
 
     Args:
-        h: Activations (samples, units, *space), such as feature maps, whose positions count as samples.
+        h: activations (samples, units, *space), such as feature maps, whose positions count as samples.
 
     Returns:
         Fractions (units,) float32; all NaN if h is not finite.
@@ -127,8 +127,8 @@ def dormant_fraction(h: Array, threshold: float = 0.01) -> float:
     """Return the fraction of units that are active, h > 0, in at most a fraction `threshold` of the samples.
 
     Args:
-        h: Activations (samples, units, *space).
-        threshold: Fraction of the samples.
+        h: activations (samples, units, *space).
+        threshold: fraction of the samples.
     """
     active = activity(h)
     return float((active <= np.float32(threshold)).mean()) if _finite(active) else np.nan

@@ -33,15 +33,18 @@ class LayerPlasticity(NamedTuple):
 
 
 @contextmanager
-def record_activations(net: nn.Module, modules: Sequence[str] | None = None) -> Iterator[list[tuple[str, Tensor]]]:
+def record_activations(
+    net: nn.Module, modules: Sequence[str] | None = None, units_last: bool = True
+) -> Iterator[list[tuple[str, Tensor]]]:
     """Record the activations of all hidden layers in the forward passes within a `with` block.
 
     Hidden activations are the outputs of the network's activation modules (`nn.ReLU` and others). In a network without
     such modules, they are the inputs of all linear and convolutional layers except the first one called.
 
     Args:
-        net: Network.
-        modules: Names of the modules whose outputs to record instead.
+        net: network.
+        modules: names of the modules whose outputs to record instead.
+        units_last: move the channels of feature maps to the last axis.
 
     Yields:
         List of (name, activations (..., units)), to which the forward passes append.
@@ -56,19 +59,19 @@ def record_activations(net: nn.Module, modules: Sequence[str] | None = None) -> 
     names = modules or [name for name, module in by_name.items() if isinstance(module, ACTIVATIONS)]
     found: list[tuple[str, Tensor]] = []
     weight_layers = [name for name, module in by_name.items() if isinstance(module, WEIGHT_LAYERS)]
-    last: list[nn.Module] = []  # layers with weights, in order of their calls
+    called: list[nn.Module] = []  # the first and the latest layer with weights that was called
 
     def keep(name: str, h: Tensor, layer: nn.Module | None) -> None:
-        units_second = isinstance(layer, CONVOLUTIONS) and h.ndim > 2
+        units_second = units_last and isinstance(layer, CONVOLUTIONS) and h.ndim > 2
         found.append((name, (h.movedim(1, -1) if units_second else h).detach().clone()))
 
     def listen(module: nn.Module, inputs: tuple[Tensor, ...], name: str) -> None:
-        last.append(module)
-        if not names and module is not last[0]:
+        called[1:] = [module]
+        if not names and module is not called[0]:
             keep(name, inputs[0], module)
 
     hooks = [
-        by_name[name].register_forward_hook(lambda m, i, h, name=name: keep(name, h, last[-1] if last else None))
+        by_name[name].register_forward_hook(lambda m, i, h, name=name: keep(name, h, called[-1] if called else None))
         for name in names
     ]
     hooks += [by_name[name].register_forward_pre_hook(partial(listen, name=name)) for name in weight_layers]
@@ -86,9 +89,9 @@ def measure(net: nn.Module, x: Tensor, modules: Sequence[str] | None = None) -> 
     Each position of a feature map, and each time step of a sequence, counts as a sample.
 
     Args:
-        net: Network.
-        x: Inputs (samples, ...).
-        modules: See `record_activations`.
+        net: network.
+        x: inputs (samples, ...).
+        modules: see `record_activations`.
 
     Returns:
         Measures, one entry per hidden layer.

@@ -2,6 +2,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from forked import Server
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from lop.algos.cuda_graphs import Recording
 from lop.common.locks import locked
+from lop.data.formats import CIFAR_RECORD, write_class
 from lop.data.prepare import prepare
 from lop.data.sets import ImageSource
 
@@ -62,6 +64,31 @@ def data(tmp_path_factory, worker_id):
     with locked(folder / "mnist"):
         if not all(path.exists() for path in ImageSource().files("mnist", data=folder)):
             prepare("mnist", ImageSource(), data=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imagenet_images(tmp_path_factory):
+    """Return the folder of an ImageNet set of four classes: noise around one pattern per class."""
+    folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
+    for number in range(4):
+        noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
+        write_class(folder / "classes" / f"{number}.npy", noise + rng.uniform(-0.2, 0.2, (3, 32, 32)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar_images(tmp_path_factory):
+    """Return the folder of a CIFAR-100 of all 60,000 records: noise around one colour per class."""
+    folder, rng = tmp_path_factory.mktemp("data") / "original" / "cifar-100", np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    colours = rng.integers(60, 196, (100, 3, 1, 1))
+    for name, count in (("train", 50_000), ("test", 10_000)):
+        records = np.zeros(count, CIFAR_RECORD)
+        records["fine"] = rng.permutation(np.repeat(np.arange(100), count // 100))
+        noise = rng.integers(0, 60, (count, 3, 1, 1), np.uint8)
+        records["image"] = colours[records["fine"]] + noise
+        records.tofile(folder / f"{name}.bin")
     return folder
 
 

@@ -19,7 +19,7 @@ from lop.measures import (
     weight_magnitude,
 )
 from lop.nets.conv_net import ConvNet
-from lop.nets.torchvision_modified_resnet import ResNet
+from lop.nets.torchvision_modified_resnet import build_resnet18
 from lop.plasticity import measure, record_activations
 
 ARRAYS, SETTINGS = golden("learners")
@@ -96,7 +96,7 @@ def test_networks_without_activation_modules_are_measured():
     """The inputs of layers with weights are measured; every position of a feature map is a sample."""
     names = [layer.name for layer in measure(ConvNet(), torch.randn(20, 3, 32, 32))]
     assert names == ["conv2", "conv3", "fc1", "fc2", "fc3"]
-    first = measure(ResNet(width=2, num_classes=3), torch.randn(4, 3, 32, 32))[0]
+    first = measure(build_resnet18(3, nn.BatchNorm2d, width=2), torch.randn(4, 3, 32, 32))[0]
     assert (first.name, first.units) == ("layer1.0.conv1", 2)
 
 

@@ -33,13 +33,13 @@ class AdamGnT(Eager):
     `state[parameter]` contains `step`, `exp_avg` and `exp_avg_sq`, each shaped like the parameter.
 
     Args:
-        params: Parameters, or parameter groups.
-        lr: Step size.
-        betas: Decay rates of the first and second moments, each at least 0 and below 1.
-        eps: Constant added to the square root of the second moment.
+        params: parameters, or parameter groups.
+        lr: step size.
+        betas: decay rates of the first and second moments, each at least 0 and below 1.
+        eps: constant added to the square root of the second moment.
         weight_decay: L2 regularisation, added to the gradients.
-        amsgrad: Use the maximum of all second moments so far.
-        corrected: Use Adam's bias correction instead of the published one.
+        amsgrad: use the maximum of all second moments so far.
+        corrected: use Adam's bias correction instead of the published one.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -77,7 +77,7 @@ class AdamGnT(Eager):
         """Update all parameters that have a gradient.
 
         Args:
-            closure: Function that re-evaluates the model and returns the loss.
+            closure: function that re-evaluates the model and returns the loss.
 
         Returns:
             The loss that `closure` returns, or None without a closure.

@@ -37,19 +37,20 @@ class Backprop:
     """Learner that takes one optimizer step per minibatch, on the device of the network.
 
     Args:
-        net: Network whose `predict(x)` returns outputs and a list of hidden activations, like all networks in
+        net: network whose `predict(x)` returns outputs and a list of hidden activations, like all networks in
             `lop.nets`.
-        step_size: Step size of the optimizer.
+        step_size: step size of the optimizer.
         loss: `mse`, or `nll` for cross entropy with class indices.
-        opt: `sgd`, `adam` or `adamW`.
-        beta_1: Decay rate of the first moment; Adam and AdamW only.
-        beta_2: Decay rate of the second moment; Adam and AdamW only.
+        opt: `sgd`, `adam` or `adamW`, or an optimizer of the network's parameters; the learner then ignores
+            `step_size`, `beta_1`, `beta_2`, `weight_decay` and `momentum`.
+        beta_1: decay rate of the first moment; Adam and AdamW only.
+        beta_2: decay rate of the second moment; Adam and AdamW only.
         weight_decay: L2 regularisation; decoupled weight decay with AdamW.
-        to_perturb: Add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
-        perturb_scale: Standard deviation of the noise.
-        device: Ignored; the learner uses the device of the network.
-        momentum: Momentum of SGD.
-        callback: Callback that is called around each optimizer step; its network is `net`.
+        to_perturb: add Gaussian noise of standard deviation `perturb_scale` to all weights after each step.
+        perturb_scale: standard deviation of the noise.
+        device: ignored; the learner uses the device of the network.
+        momentum: momentum of SGD.
+        callback: callback that is called around each optimizer step; its network is `net`.
 
     Raises:
         ValueError: If the loss or the optimizer is unknown, or `perturb_scale` is negative.
@@ -67,7 +68,7 @@ class Backprop:
         net: Any,
         step_size: float = 0.001,
         loss: str = "mse",
-        opt: str = "sgd",
+        opt: str | torch.optim.Optimizer = "sgd",
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         weight_decay: float = 0.0,
@@ -79,22 +80,35 @@ class Backprop:
     ):
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
-        if opt not in self.optimizers:
-            raise ValueError(f"opt must be one of {', '.join(self.optimizers)}, got {opt!r}")
+        if not (isinstance(opt, torch.optim.Optimizer) or opt in self.optimizers):
+            raise ValueError(f"opt must be an optimizer or one of {', '.join(self.optimizers)}, got {opt!r}")
         if not perturb_scale >= 0:
             raise ValueError(f"perturb_scale must be non-negative, got {perturb_scale!r}")
         self.net, self.loss, self.loss_func, self.callback = net, loss, LOSSES[loss], callback
+        self.returns_outputs = loss == "nll"
         self.to_perturb, self.perturb_scale = to_perturb, perturb_scale
-        self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
+        self.opt: Any = opt
+        if isinstance(opt, str):
+            self.opt = self.optimizers[opt](net.parameters(), step_size, (beta_1, beta_2), weight_decay, momentum)
+        if callback:
+            callback.optimizer = self.opt
         self.previous_features: list[Tensor] | None = None
         self._graphed: GraphedStep | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_graphed": None}  # copies and pickles contain no CUDA graphs
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """The callback, if any, as a list."""
+        return [self.callback] if self.callback else []
 
     def learn(self, x: Tensor, target: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Take one step on a minibatch.
 
         Args:
-            x: Inputs (batch, ...).
-            target: Targets (batch, ...).
+            x: inputs (batch, ...).
+            target: targets (batch, ...).
 
         Returns:
             The loss before the step. With loss `nll`, a tuple of that loss and the outputs before the step.
@@ -103,7 +117,7 @@ class Backprop:
         self._after_step()
         if self.callback:
             self.callback.after_step(self.previous_features or [])
-        return (loss, output) if self.loss == "nll" else loss
+        return (loss, output) if self.returns_outputs else loss
 
     def _descend(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, list[Tensor] | None]:
         """Take the optimizer's step; return the loss, outputs and hidden activations before it."""
@@ -138,7 +152,7 @@ class Backprop:
 
     def perturb(self) -> None:
         """Add noise to the biases and weights, layer by layer, as in the published code."""
-        perturb(_biases_and_weights(self.net.layers), self.perturb_scale)
+        perturb(_biases_and_weights(getattr(self.net, "layers", None) or self.net.modules()), self.perturb_scale)
 
 
 def _biases_and_weights(layers: Iterable[nn.Module]) -> Iterator[Tensor]:

@@ -1,14 +1,11 @@
-"""Callbacks: user code that runs around the optimizer's step. See docs/extending.md."""
+"""Callbacks: user code that runs around the optimizer's step and when a task begins. See docs/extending.md."""
 
-import importlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-
-from lop.common.errors import InputError
+from torch.optim import Optimizer
 
 
 class Callback(ABC):
@@ -18,12 +15,25 @@ class Callback(ABC):
     It should draw random numbers from PyTorch's global generator, whose state is saved with the run.
 
     Args:
-        net: Network that is trained. In reinforcement learning, the policy and the value network have one callback
+        net: network that is trained. In reinforcement learning, the policy and the value network have one callback
             each.
+
+    Attributes:
+        net: the network.
+        optimizer: its optimizer, set by the learner.
     """
+
+    optimizer: Optimizer
 
     def __init__(self, net: nn.Module):
         self.net = net
+
+    def new_task(self, number: int) -> None:  # noqa: B027
+        """Run before the first step of each task.
+
+        Args:
+            number: number of the task, from 0.
+        """
 
     def before_step(self) -> None:  # noqa: B027
         """Run after `backward()` and before the optimizer's step; may modify gradients in place."""
@@ -32,12 +42,12 @@ class Callback(ABC):
         """Run after the optimizer's step.
 
         Args:
-            hidden: Hidden activations of the minibatch before the step, (batch, ...), one tensor per layer.
+            hidden: hidden activations of the minibatch before the step, (batch, ...), one tensor per layer.
         """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the callback, without that of the network.
+        """Return the state of the callback, without those of the network and the optimizer.
 
         It may contain tensors, numbers, strings, and lists and dicts of these.
         """
@@ -45,30 +55,3 @@ class Callback(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state that `state_dict` returned."""
-
-
-def make(name: str, net: nn.Module, settings: Mapping[str, Any]) -> Callback:
-    """Create a callback for a network.
-
-    Args:
-        name: Class of the callback, `<module>:<class>`.
-        net: Network that is trained.
-        settings: Additional arguments of the class.
-
-    Raises:
-        InputError: If the class is not a subclass of `Callback`, is abstract, or rejects the settings.
-    """
-    module, _, class_name = name.partition(":")
-    kind = getattr(importlib.import_module(module), class_name)
-    if not (inspect.isclass(kind) and issubclass(kind, Callback)):
-        raise InputError(f"callback: found {name}, allowed: a subclass of {Callback.__module__}:{Callback.__name__}")
-    if inspect.isabstract(kind):
-        raise InputError(f"callback: found {name}, missing: {', '.join(sorted(kind.__abstractmethods__))}")
-    try:
-        inspect.signature(kind).bind(net, **settings)
-    except TypeError as error:
-        raise InputError(f"callback: {name}: callback_settings: {error}") from None
-    try:
-        return kind(net, **settings)
-    except ValueError as error:
-        raise InputError(f"callback: {name}: {error}") from None

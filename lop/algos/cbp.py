@@ -8,6 +8,7 @@ For each example or minibatch:
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lop.algos.adam import AdamGnT
@@ -22,14 +23,14 @@ class ContinualBackprop(Backprop):
     For arguments that are not listed, see `lop.algos.bp.Backprop` and `lop.algos.gnt.GenerateAndTest`.
 
     Args:
-        net: Network as for `lop.algos.bp.Backprop`, with its modules in order in `net.layers` and the name of its
+        net: network as for `lop.algos.bp.Backprop`, with its modules in order in `net.layers` and the name of its
             activation in `net.act_type`.
         opt: `sgd`, or `adam` for `lop.algos.adam.AdamGnT`. As in the published code, only `adam` clears the optimizer's
             state of replaced units by default.
-        beta: Decay rate of the first moment of Adam.
-        beta_2: Decay rate of the second moment of Adam.
-        device: Ignored; the learner uses the device of the network.
-        outgoing_random: Ignored; accepted for compatibility with published scripts.
+        beta: decay rate of the first moment of Adam.
+        beta_2: decay rate of the second moment of Adam.
+        device: ignored; the learner uses the device of the network.
+        outgoing_random: ignored; accepted for compatibility with published scripts.
         clear_optimizer_state: True also clears the momentum of SGD, False keeps the moments of Adam.
 
     Example::
@@ -50,7 +51,7 @@ class ContinualBackprop(Backprop):
         net: Any,
         step_size: float = 0.001,
         loss: str = "mse",
-        opt: str = "sgd",
+        opt: str | torch.optim.Optimizer = "sgd",
         beta: float = 0.9,
         beta_2: float = 0.999,
         replacement_rate: float = 0.001,
@@ -100,4 +101,5 @@ class ContinualBackprop(Backprop):
         return self.gnt.util_type != "random" and super().capture()
 
     def _after_step(self) -> None:
+        super()._after_step()
         self.replaced = self.gnt.gen_and_test(self.previous_features or [], self._graphed is not None)

@@ -8,15 +8,17 @@ from lop.algos.cbp_linear import CBPLayer
 class CBPConv(CBPLayer):
     """Layer that replaces filters of a convolution that feeds a convolution or, flattened, a linear layer.
 
+    It may precede or follow the flattening.
+
     For arguments that are not listed, see `lop.algos.cbp_linear.CBPLinear`.
 
     Args:
-        in_layer: Convolution whose output channels are the units.
-        out_layer: Layer that the units feed.
-        ln_layer: Layer normalisation between the two, if any.
-        bn_layer: Batch normalisation between the two, if any.
-        num_last_filter_outputs: Ignored; derived from the layers.
-        init: Ignored; new weights of a convolution are uniform in [-b, b] with b = sqrt(1 / fan_in).
+        in_layer: convolution whose output channels are the units.
+        out_layer: layer that the units feed.
+        ln_layer: layer normalisation between the two, if any.
+        bn_layer: batch normalisation between the two, if any.
+        num_last_filter_outputs: ignored; derived from the layers.
+        init: ignored; new weights of a convolution are uniform in [-b, b] with b = sqrt(1 / fan_in).
 
     Raises:
         ValueError: If the layers do not fit together, or a setting is out of range.

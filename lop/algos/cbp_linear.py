@@ -4,10 +4,10 @@ The layer returns its input. In the backward pass, after the loss's gradient has
 utilities of the units of the preceding layer and replaces some of them (`lop.algos.gnt`). Its state is part of the
 network's `state_dict` and moves to another device with the network.
 
-As in the published code, units are replaced before the optimizer's step. The outgoing weights of a new unit are zero,
-and the optimizer then applies the gradient of the unit that it replaced; gradients of preceding layers pass through its
-new incoming weights. `lop.algos.keep_plastic.KeepPlastic` replaces units after the step and clears the optimizer's
-state.
+As in the published code, units are replaced before the optimizer's step. The outgoing weights of a new unit start at
+zero, and the step then applies to them the gradient of the unit that it replaced; gradients of preceding layers pass
+through its new incoming weights. `lop.algos.keep_plastic.KeepPlastic`, in contrast, replaces units after the step and
+clears the optimizer's state.
 """
 
 from typing import Any
@@ -67,17 +67,17 @@ class CBPLinear(CBPLayer):
     """Layer that replaces units of a linear layer.
 
     Args:
-        in_layer: Linear layer whose outputs are the units.
-        out_layer: Linear layer that the units feed.
-        ln_layer: Layer normalisation between the two, if any.
-        bn_layer: Batch normalisation between the two, if any.
-        replacement_rate: Fraction of mature units to replace per step; 0 disables replacement. Typical values are 1e-6
+        in_layer: linear layer whose outputs are the units.
+        out_layer: linear layer that the units feed.
+        ln_layer: layer normalisation between the two, if any.
+        bn_layer: batch normalisation between the two, if any.
+        replacement_rate: fraction of mature units to replace per step; 0 disables replacement. Typical values are 1e-6
             to 1e-4.
-        maturity_threshold: Number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
-        init: Distribution of new weights: `default`, `kaiming`, `lecun` or `xavier`, with the gain of `act_type`.
-        act_type: Name of the activation.
-        util_type: See `lop.algos.utilities`.
-        decay_rate: Decay rate of the running utilities; with 0, they are those of the last step.
+        maturity_threshold: number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
+        init: distribution of new weights: `default`, `kaiming`, `lecun` or `xavier`, with the gain of `act_type`.
+        act_type: name of the activation.
+        util_type: see `lop.algos.utilities`.
+        decay_rate: decay rate of the running utilities; with 0, they are those of the last step.
 
     Raises:
         ValueError: If the layers do not fit together, or a setting is out of range.

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch.optim import Optimizer
+
 from lop.algos.callback import Callback
 from lop.algos.cbp import ContinualBackprop
 
@@ -9,7 +11,7 @@ from lop.algos.cbp import ContinualBackprop
 class ConvCBP(ContinualBackprop):
     """Continual backpropagation with the replacement rate and accumulation of `lop.algos.convGnT.ConvGnT`.
 
-    For the arguments, see `lop.algos.cbp.ContinualBackprop`.
+    `learn` returns the loss and the outputs with both losses. For the arguments, see `lop.algos.cbp.ContinualBackprop`.
     """
 
     def __init__(
@@ -17,7 +19,7 @@ class ConvCBP(ContinualBackprop):
         net: Any,
         step_size: float = 0.001,
         loss: str = "mse",
-        opt: str = "sgd",
+        opt: str | Optimizer = "sgd",
         beta: float = 0.9,
         beta_2: float = 0.999,
         replacement_rate: float = 0.0001,
@@ -54,3 +56,4 @@ class ConvCBP(ContinualBackprop):
             clear_optimizer_state=clear_optimizer_state,
             callback=callback,
         )
+        self.returns_outputs = True

@@ -19,12 +19,12 @@ class ConvGnT(GnT):
     For arguments that are not listed, see `lop.algos.gnt.GenerateAndTest`.
 
     Args:
-        net: Modules in order, as for `lop.algos.gnt.GnT`.
-        hidden_activation: Name of the activation; see `lop.algos.gnt.GnT`.
-        init: Distribution of new weights of linear layers. Those of convolutions are uniform in [-b, b] with
+        net: modules in order, as for `lop.algos.gnt.GnT`.
+        hidden_activation: name of the activation; see `lop.algos.gnt.GnT`.
+        init: distribution of new weights of linear layers. Those of convolutions are uniform in [-b, b] with
             b = sqrt(1 / fan_in).
-        num_last_filter_outputs: Ignored; derived from the layers.
-        device: Ignored.
+        num_last_filter_outputs: ignored; derived from the layers.
+        device: ignored.
         rate_of: `all`, as in the published code, or `mature`.
     """
 

@@ -22,11 +22,11 @@ class GraphedStep:
     One graph is captured per signature of the inputs: shapes, strides, dtypes and devices.
 
     Args:
-        step: Function that launches the same kernels whatever the values of its inputs. It must change tensors in place
+        step: function that launches the same kernels whatever the values of its inputs. It must change tensors in place
             only, transfer nothing between CPU and GPU, and draw no random numbers on the CPU. Each replay overwrites
             the results of the previous one with the same signature. A method is held by a weak reference, so that its
             object may hold this one.
-        optimizer: Optimizer that `step` uses. Graphs are captured again when one of its hyperparameters changes, such
+        optimizer: optimizer that `step` uses. Graphs are captured again when one of its hyperparameters changes, such
             as the step size, but not when its state or a parameter becomes another tensor: load states before the first
             step.
 

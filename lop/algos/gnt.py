@@ -6,7 +6,7 @@ each hidden layer:
 1. Increment the ages, a += 1.
 2. Update the utilities, u = eta u + (1 - eta) y, with decay rate eta and the instantaneous utility y defined in
    `lop.algos.utilities`. The bias-corrected utility is u / (1 - eta^a).
-3. Of the units older than the maturity threshold, replace a fraction rho (the replacement rate), those of lowest
+3. Replace a fraction rho (the replacement rate) of the units older than the maturity threshold, those of lowest
    utility: re-initialise their incoming weights, and set their outgoing weights, utilities and ages to zero.
 
 `GenerateAndTest` implements this for any layers. `GnT` has the published signature for sequential networks; further
@@ -14,13 +14,13 @@ variants are `lop.algos.convGnT`, `lop.algos.res_gnt` and the layers in `lop.alg
 """
 
 from collections.abc import Sequence
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lop.algos.adam import AdamGnT
 from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import Draw, HiddenLayer, hidden_layers
 from lop.algos.utilities import UTILITIES
@@ -35,21 +35,21 @@ class GenerateAndTest(nn.Module):
     Each step first selects units in all layers, then draws their weights layer by layer from PyTorch's CPU generator.
 
     Args:
-        layers: Hidden layers.
-        opt: Optimizer of their parameters, or any object with a PyTorch-like `state[parameter]`, or None.
-        draws: Functions that draw new incoming weights (n, fan_in), one per layer.
-        decay_rate: Decay rate eta of the running means, at least 0 and below 1.
-        replacement_rate: Fraction of a layer's units to replace per step, from 0 to 1.
-        maturity_threshold: Age in steps above which a unit may be replaced.
-        util_type: See `lop.algos.utilities`.
-        accumulate: Carry fractions of a unit over to the next step. If False, replace one unit with that probability.
+        layers: hidden layers.
+        opt: optimizer of their parameters, or any object with a PyTorch-like `state[parameter]`, or None.
+        draws: functions that draw new incoming weights (n, fan_in), one per layer.
+        decay_rate: decay rate eta of the running means, at least 0 and below 1.
+        replacement_rate: fraction of a layer's units to replace per step, from 0 to 1.
+        maturity_threshold: age in steps above which a unit may be replaced.
+        util_type: see `lop.algos.utilities`.
+        accumulate: carry fractions of a unit over to the next step. If False, replace one unit with that probability.
         rate_of: `mature`: the replacement rate refers to the layer's mature units. `all`: it refers to all units of the
             layer, once one of them is mature.
-        move_mean_to_bias: Add the mean contribution of replaced units to the bias of the next layer, as the paper
+        move_mean_to_bias: add the mean contribution of replaced units to the bias of the next layer, as the paper
             describes. The published code sets that mean to zero first, so by default nothing is moved.
-        clear_optimizer_state: Zero the optimizer's momentum, moments and per-element counts of replaced units. As in
-            the published code, the default None does so for `AdamGnT` only.
-        statistics: Class that tracks ages, utilities and mean activations of a layer.
+        clear_optimizer_state: zero the optimizer's momentum, moments and step counts of replaced units. As in the
+            published code, the default None does so if the optimizer counts the steps of each weight, like `AdamGnT`.
+        statistics: class that tracks ages, utilities and mean activations of a layer.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -86,9 +86,7 @@ class GenerateAndTest(nn.Module):
         self.replacement_rate, self.maturity_threshold = replacement_rate, maturity_threshold
         self.util_type = util_type
         self.accumulate, self.rate_of, self.move_mean_to_bias = accumulate, rate_of, move_mean_to_bias
-        self.clear_optimizer_state = (
-            isinstance(opt, AdamGnT) if clear_optimizer_state is None else clear_optimizer_state
-        )
+        self.clear_optimizer_state = clear_optimizer_state
         self._by_layer = [
             statistics(layer, decay_rate, util_type, maturity_threshold, move_mean_to_bias) for layer in self.layers
         ]
@@ -112,7 +110,7 @@ class GenerateAndTest(nn.Module):
         utilities.
 
         Args:
-            features: Activations of each layer as the next layer receives them.
+            features: activations of each layer as the next layer receives them.
         """
         if self.replacement_rate > 0:
             for statistics, h in zip(self._by_layer, features, strict=False):
@@ -122,9 +120,9 @@ class GenerateAndTest(nn.Module):
         """Take one step: update the statistics, then replace units.
 
         Args:
-            features: Activations of each layer as the next layer receives them, from the forward pass before the
+            features: activations of each layer as the next layer receives them, from the forward pass before the
                 optimizer's step. Additional entries, such as the outputs in published scripts, are ignored.
-            observed: Whether `observe` has already been called with these activations.
+            observed: whether `observe` has already been called with these activations.
 
         Returns:
             Indices of the replaced units, one tensor per layer.
@@ -165,7 +163,8 @@ class GenerateAndTest(nn.Module):
             layer.move_mean_to_bias(units, statistics.mean_activation / layer.per_column(statistics.bias_correction()))
         layer.renew(units, self.draws[index])
         statistics.forget(units)
-        if self.clear_optimizer_state:
+        clear = self.clear_optimizer_state
+        if layer.has_step_per_weight(self.opt) if clear is None else clear:
             layer.clear_optimizer_state(self.opt, units)
 
     def get_extra_state(self) -> dict:
@@ -183,11 +182,11 @@ class GnT(GenerateAndTest):
     For arguments that are not listed, see `GenerateAndTest`.
 
     Args:
-        net: Modules in order. There is a hidden layer between each pair of successive linear or convolutional modules.
-        hidden_activation: Name of the activation, whose gain scales new weights (`lop.nets.numerics`).
-        init: Distribution of new weights: `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
-        device: Ignored; accepted for compatibility with published scripts.
-        loss_func: Ignored; accepted for compatibility with published scripts.
+        net: modules in order. There is a hidden layer between each pair of successive linear or convolutional modules.
+        hidden_activation: name of the activation, whose gain scales new weights (`lop.nets.numerics`).
+        init: distribution of new weights: `default`, `kaiming`, `lecun`, `xavier` or `orthogonal`.
+        device: ignored; accepted for compatibility with published scripts.
+        loss_func: ignored; accepted for compatibility with published scripts.
     """
 
     def __init__(
@@ -233,5 +232,8 @@ def uniform_draw(layer: HiddenLayer, init: str, activation: str) -> Draw:
         init = "lecun"
     if not isinstance(layer.incoming, nn.Linear):
         init = "default"
-    bound = uniform_bound(layer.fan_in, layer.units, init, gain(activation))
-    return lambda n: torch.empty(n, layer.fan_in).uniform_(-bound, bound)
+    return partial(_uniform, layer.fan_in, uniform_bound(layer.fan_in, layer.units, init, gain(activation)))
+
+
+def _uniform(fan_in: int, bound: float, n: int) -> Tensor:
+    return torch.empty(n, fan_in).uniform_(-bound, bound)

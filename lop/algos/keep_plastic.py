@@ -12,12 +12,13 @@
 units of low utility (`lop.algos.gnt`). See docs/your_network.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lop.algos.callback import Callback
 from lop.algos.gnt import GenerateAndTest, uniform_draw
 from lop.algos.tracing import find_hidden_layers
 from lop.algos.units import Draw, HiddenLayer
@@ -34,25 +35,25 @@ class KeepPlastic(GenerateAndTest):
     have defaults keep them.
 
     Args:
-        net: Network. Pass a network compiled by `torch.compile` before its first forward pass.
-        optimizer: Optimizer of the network, whose momentum and moments of replaced units are set to zero; or None.
-        layers: Hidden layers, each (incoming, outgoing) or (incoming, outgoing, normalisation). By default they are
+        net: network. Pass a network compiled by `torch.compile` before its first forward pass.
+        optimizer: optimizer of the network, whose momentum and moments of replaced units are set to zero; or None.
+        layers: hidden layers, each (incoming, outgoing) or (incoming, outgoing, normalisation). By default they are
             found by tracing the network.
-        replacement_rate: Fraction of mature units to replace per step. Typical values are 1e-6 to 1e-4.
-        maturity_threshold: Number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
-        util_type: See `lop.algos.utilities`; `contribution` suits ReLU-like activations.
-        decay_rate: See `lop.algos.gnt.GenerateAndTest`.
-        init: Distribution of new incoming weights, which should be that of the initial weights: `default` (PyTorch's
+        replacement_rate: fraction of mature units to replace per step. Typical values are 1e-6 to 1e-4.
+        maturity_threshold: number of steps during which a new unit is not replaced. Typical values are 100 to 10,000.
+        util_type: see `lop.algos.utilities`; `contribution` suits ReLU-like activations.
+        decay_rate: see `lop.algos.gnt.GenerateAndTest`.
+        init: distribution of new incoming weights, which should be that of the initial weights: `default` (PyTorch's
             default), `kaiming`, `lecun` or `xavier` with the gain of `activation`, or a function like those in
             `torch.nn.init`.
-        activation: Name of the activation.
-        accumulate: See `lop.algos.gnt.GenerateAndTest`.
-        move_mean_to_bias: See `lop.algos.gnt.GenerateAndTest`.
-        clear_optimizer_state: See `lop.algos.gnt.GenerateAndTest`.
+        activation: name of the activation.
+        accumulate: see `lop.algos.gnt.GenerateAndTest`.
+        move_mean_to_bias: see `lop.algos.gnt.GenerateAndTest`.
+        clear_optimizer_state: see `lop.algos.gnt.GenerateAndTest`.
 
     Attributes:
-        names: Names of the modules whose outputs are replaceable units, in order.
-        left_out: Reasons why units of other layers cannot be replaced, by the name of the module.
+        names: names of the modules whose outputs are replaceable units, in order.
+        left_out: reasons why units of other layers cannot be replaced, by the name of the module.
 
     Raises:
         ValueError: If the network has no layer whose units can be replaced, cannot be traced, or an argument is out of
@@ -131,6 +132,55 @@ class KeepPlastic(GenerateAndTest):
         """Remove the hooks from the network."""
         for hook in self._hooks:
             hook.remove()
+
+
+class KeepPlasticCallback(Callback):
+    """`KeepPlastic` as a callback: continual backpropagation in the networks and with the optimizers of plugins.
+
+    Args:
+        net: network that is trained.
+        replacement_rate: see `KeepPlastic`.
+        maturity_threshold: see `KeepPlastic`.
+        util_type: see `KeepPlastic`.
+        decay_rate: see `KeepPlastic`.
+        init: see `KeepPlastic`.
+        activation: see `KeepPlastic`.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        replacement_rate: float = 1e-4,
+        maturity_threshold: float = 1000,
+        util_type: str = "contribution",
+        decay_rate: float = 0.99,
+        init: str = "default",
+        activation: str = "relu",
+    ):
+        super().__init__(net)
+        self.plastic = KeepPlastic(
+            net,
+            replacement_rate=replacement_rate,
+            maturity_threshold=maturity_threshold,
+            util_type=util_type,
+            decay_rate=decay_rate,
+            init=init,
+            activation=activation,
+        )
+        self.plastic.clear_optimizer_state = True  # of `optimizer`, which the learner sets later
+
+    def after_step(self, hidden: Sequence[Tensor]) -> None:
+        """Update the utilities and replace units."""
+        self.plastic.opt = self.optimizer
+        self.plastic.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return ages, utilities and fractions of units that are due."""
+        return self.plastic.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.plastic.load_state_dict(dict(state))
 
 
 def draw_by(layer: HiddenLayer, init: str | Initialiser, activation: str) -> Draw:

@@ -76,18 +76,18 @@ def take_in(h, into, out_of, ages, utility, mean, decay, track_mean, activity, o
     """Update ages, running utilities and mean activations of a layer's units.
 
     Args:
-        h: Activations (samples, columns).
-        into: Mean absolute incoming weights (units,).
-        out_of: Mean absolute outgoing weights (columns,).
-        ages: Ages (units,), updated in place.
-        utility: Running utilities (units,), updated in place.
-        mean: Running mean activations (columns,), updated in place.
-        decay: Decay rate of the running means.
-        track_mean: Whether to update `mean`.
-        activity: See `lop.algos.utilities.Utility`.
-        outgoing: See `lop.algos.utilities.Utility`.
-        incoming: See `lop.algos.utilities.Utility`.
-        centred: See `lop.algos.utilities.Utility`.
+        h: activations (samples, columns).
+        into: mean absolute incoming weights (units,).
+        out_of: mean absolute outgoing weights (columns,).
+        ages: ages (units,), updated in place.
+        utility: running utilities (units,), updated in place.
+        mean: running mean activations (columns,), updated in place.
+        decay: decay rate of the running means.
+        track_mean: whether to update `mean`.
+        activity: see `lop.algos.utilities.Utility`.
+        outgoing: see `lop.algos.utilities.Utility`.
+        incoming: see `lop.algos.utilities.Utility`.
+        centred: see `lop.algos.utilities.Utility`.
     """
     keep, take, one = np.float32(decay), np.float32(1 - decay), np.float32(1)
     samples, columns = h.shape

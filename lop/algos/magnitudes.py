@@ -1,7 +1,7 @@
 """Mean absolute values, computed by the compiled loops of `lop.algos.loops` where these support the tensors.
 
-The loops are imported on first use: importing Numba takes a fifth of a second, which runs without unit replacement
-save.
+The loops are imported on first use, which saves runs without unit replacement the fifth of a second that importing
+Numba takes.
 """
 
 import torch
@@ -30,8 +30,8 @@ def channel_magnitudes(x: Tensor, centre: Tensor | None = None) -> Tensor:
     """Return the mean of |x - centre| over all axes except the second, (channels,).
 
     Args:
-        x: Tensor (batch, channels, *space), on any device.
-        centre: Tensor (channels,); 0 if None.
+        x: tensor (batch, channels, *space), on any device.
+        centre: tensor (channels,); 0 if None.
     """
     if not runs_compiled(x):  # a view if the memory format is channels-last
         return column_magnitudes(x.movedim(1, -1).reshape(-1, x.shape[1]), centre)

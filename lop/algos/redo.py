@@ -1,7 +1,7 @@
 """ReDo: periodically reset all units that are dormant over a batch (Sokar et al. 2023, arXiv 2302.12902).
 
-A unit is dormant if its mean absolute activation over the batch, divided by the mean of these over its layer, is at
-most `threshold`.
+A unit is dormant if its mean absolute activation over the batch, divided by the average of this value over its layer,
+is at most `threshold`.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ class ReDo:
     paper's experiments, it changes neither the biases of the next layer nor, by default, the optimizer's state.
 
     Args:
-        net: Modules in order, as for `lop.algos.gnt.GnT`.
-        hidden_activation: Name of the activation, as for `lop.algos.gnt.GnT`.
-        threshold: Fraction of the layer's mean activity up to which a unit is dormant, non-negative.
-        init: Distribution of new weights, as for `lop.algos.gnt.GnT`.
-        device: Ignored.
-        reset_period: Number of updates between two resets, positive.
-        opt: Optimizer of the network; required with `clear_optimizer_state`.
-        clear_optimizer_state: Zero the optimizer's state of reset units.
+        net: modules in order, as for `lop.algos.gnt.GnT`.
+        hidden_activation: name of the activation, as for `lop.algos.gnt.GnT`.
+        threshold: fraction of the layer's mean activity up to which a unit is dormant, non-negative.
+        init: distribution of new weights, as for `lop.algos.gnt.GnT`.
+        device: ignored.
+        reset_period: number of updates between two resets, positive.
+        opt: optimizer of the network; required with `clear_optimizer_state`.
+        clear_optimizer_state: zero the optimizer's state of reset units.
 
     Raises:
         ValueError: If `threshold` or `reset_period` is out of range.
@@ -60,7 +60,7 @@ class ReDo:
         """Count one update, and reset dormant units if a reset is due.
 
         Args:
-            features: Activations of each layer as the next layer receives them.
+            features: activations of each layer as the next layer receives them.
 
         Returns:
             Indices of the reset units, one tensor per layer.

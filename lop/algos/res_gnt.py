@@ -11,6 +11,7 @@ It differs from `lop.algos.gnt` as follows:
   unit's normalisation are set to their initial values.
 """
 
+from functools import partial
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -30,13 +31,13 @@ class ResGnT(GenerateAndTest):
     For arguments that are not listed, see `lop.algos.gnt.GenerateAndTest`.
 
     Args:
-        net: Network whose convolutions and final linear layer are registered in the order of their use. Modules named
+        net: network whose convolutions and final linear layer are registered in the order of their use. Modules named
             `downsample` are ignored.
-        hidden_activation: Name of the activation, whose gain scales new weights.
+        hidden_activation: name of the activation, whose gain scales new weights.
         util_type: `weight` or `contribution`; with `running_average` any utility.
-        device: Ignored; the device is that of the network.
-        opt: Optimizer of the network. As in the published code, its state is not cleared by default.
-        running_average: Rank units by the bias-corrected running utility of `lop.algos.gnt` instead.
+        device: ignored; the device is that of the network.
+        opt: optimizer of the network. As in the published code, its state is not cleared by default.
+        running_average: rank units by the bias-corrected running utility of `lop.algos.gnt` instead.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -123,5 +124,8 @@ def layers_in_order(net: nn.Module) -> list[HiddenLayer]:
 
 def normal_draw(layer: HiddenLayer, activation: str) -> Draw:
     """Return a function that draws normal incoming weights (n, fan_in) for n new units."""
-    std = gain(activation) * sqrt(1 / layer.fan_in)
-    return lambda n: torch.empty(n, layer.fan_in).normal_(std=std)
+    return partial(_normal, layer.fan_in, gain(activation) * sqrt(1 / layer.fan_in))
+
+
+def _normal(fan_in: int, std: float, n: int) -> Tensor:
+    return torch.empty(n, fan_in).normal_(std=std)

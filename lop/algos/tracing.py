@@ -63,11 +63,11 @@ def find_hidden_layers(net: nn.Module) -> tuple[dict[str, HiddenLayer], dict[str
     """Find the hidden layers whose units can be replaced.
 
     Args:
-        net: Network.
+        net: network.
 
     Returns:
-        The hidden layers by the name of the module that computes their units, and the reasons why other layers are left
-        out, by the name of their module.
+        The hidden layers, keyed by the name of the module that computes their units, and the reasons why other layers
+        are left out, keyed by the name of their module.
 
     Raises:
         ValueError: If `torch.fx` cannot trace the forward pass, for example because it depends on data.
@@ -147,10 +147,10 @@ def hidden_layer(name: str, path: Path, modules: dict[str, nn.Module], uses: Cou
     """Return the hidden layer between a module and the modules that use its outputs.
 
     Args:
-        name: Name of the module that computes the units.
-        path: Path of its outputs.
-        modules: All modules of the network by name.
-        uses: Number of uses of each parameter.
+        name: name of the module that computes the units.
+        path: path of its outputs.
+        modules: all modules of the network by name.
+        uses: number of uses of each parameter.
 
     Raises:
         ValueError: If the units cannot be replaced; the message is the reason.

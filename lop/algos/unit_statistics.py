@@ -54,8 +54,8 @@ class Arrays:
         """Return the arrays (h, w_in, w_out, ages, utility, mean activation).
 
         Args:
-            h: Activations, as the next layer receives them.
-            statistics: Statistics of the layer.
+            h: activations, as the next layer receives them.
+            statistics: statistics of the layer.
 
         Returns:
             The arrays; an empty tuple if the compiled update does not support the tensors.
@@ -95,16 +95,16 @@ class UnitStatistics(Converted, nn.Module):
     """Ages, running utilities and running mean activations of one hidden layer.
 
     Args:
-        layer: Hidden layer.
-        decay_rate: Decay rate of the running means.
-        utility_type: See `lop.algos.utilities`.
-        maturity_threshold: Age in steps above which a unit may be replaced.
-        track_mean: Update mean activations even if the utility does not use them.
+        layer: hidden layer.
+        decay_rate: decay rate of the running means.
+        utility_type: see `lop.algos.utilities`.
+        maturity_threshold: age in steps above which a unit may be replaced.
+        track_mean: update mean activations even if the utility does not use them.
 
     Attributes:
-        ages: Steps since each unit was replaced or created, (units,).
-        utility: Running utilities (units,).
-        mean_activation: Running mean activations (columns,).
+        ages: steps since each unit was replaced or created, (units,).
+        utility: running utilities (units,).
+        mean_activation: running mean activations (columns,).
     """
 
     ages: Tensor
@@ -131,7 +131,7 @@ class UnitStatistics(Converted, nn.Module):
         self.register_load_state_dict_post_hook(_after_loading)
 
     def update(self, h: Tensor) -> None:
-        """Update the statistics by a batch of activations h, as the next layer receives them."""
+        """Update the statistics with a batch of activations h, as the next layer receives them."""
         if self._arrays and (arrays := self._arrays.of(h, self)):
             from lop.algos.loops import update_statistics  # see `lop.algos.magnitudes`
 

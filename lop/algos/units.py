@@ -1,4 +1,4 @@
-"""Hidden layers: the positions of units in the surrounding weights, for all types of layers.
+"""Hidden layers: where the units of a layer are located in the weights around it, for every type of layer.
 
 A hidden layer consists of the module whose outputs are the units, the modules that the units feed, and normalisation in
 between. Unit i is row i of the incoming weights (filter i of a convolution). In the outgoing weights it is a group of
@@ -9,6 +9,8 @@ adjacent columns: one, or height x width of the feature map if a convolution is 
 | Linear            | (..., units)                    | all but the last axis  | units                  |
 | Linear, flattened | (batch, units * height * width) | batch                  | units * height * width |
 | Conv1d, 2d, 3d    | (batch, units, *space)          | batch * space          | units                  |
+
+Activations of a flattened layer may also have their shape before flattening, (batch, units, height, width).
 """
 
 from collections.abc import Callable, Sequence
@@ -38,9 +40,9 @@ class HiddenLayer:
     """Units between a linear or convolutional module and the modules that they feed.
 
     Args:
-        incoming: Module whose outputs or channels are the units.
-        outgoing: Module that the units feed, or several modules, such as heads, that take inputs of the same shape.
-        norms: Normalisation in between, with parameters or statistics per unit.
+        incoming: module whose outputs or channels are the units.
+        outgoing: module that the units feed, or several modules, such as heads, that take inputs of the same shape.
+        norms: normalisation in between, with parameters or statistics per unit.
 
     Raises:
         ValueError: If the modules do not fit together.
@@ -97,11 +99,14 @@ class HiddenLayer:
         """Return activations as (samples, columns); for layers that feed linear modules.
 
         Args:
-            h: Activations (..., columns), as the outgoing modules receive them.
+            h: activations (..., columns), as the outgoing modules receive them, or feature maps (batch, units, *space)
+                before they are flattened.
 
         Raises:
-            ValueError: If the last axis does not have the size of the outgoing modules' inputs.
+            ValueError: If the outgoing modules do not take activations of this shape.
         """
+        if h.shape[-1] != self.columns and isinstance(self.incoming, CONVOLUTIONS) and h.shape[1:2] == (self.units,):
+            h = h.flatten(1)
         if h.shape[-1] != self.columns:
             raise ValueError(f"activations must have shape (..., {self.columns}), got {tuple(h.shape)}")
         return h if h.ndim == 2 else h.reshape(-1, self.columns)
@@ -110,9 +115,9 @@ class HiddenLayer:
         """Return views of activations and weights with the columns last, contiguous in the channels-last memory format.
 
         Args:
-            h: Activations, as the outgoing module receives them.
-            w_in: Incoming weights.
-            w_out: Outgoing weights.
+            h: activations, as the outgoing module receives them.
+            w_in: incoming weights.
+            w_out: outgoing weights.
 
         Returns:
             Activations (..., columns), incoming weights (units, ...) and outgoing weights (..., columns).
@@ -143,8 +148,8 @@ class HiddenLayer:
         """Return mean|h - centre| over the samples, (columns,).
 
         Args:
-            h: Activations, as the outgoing modules receive them.
-            centre: Values (columns,); 0 if None.
+            h: activations, as the outgoing modules receive them.
+            centre: values (columns,); 0 if None.
 
         Raises:
             ValueError: If the activations do not have the shape that the outgoing modules take.
@@ -178,8 +183,8 @@ class HiddenLayer:
         uses the weights.
 
         Args:
-            units: Indices of the units.
-            draw: Function that draws incoming weights (n, fan_in).
+            units: indices of the units.
+            draw: function that draws incoming weights (n, fan_in).
 
         Raises:
             ValueError: If a weight is computed (parametrized or pruned).
@@ -208,21 +213,28 @@ class HiddenLayer:
         """Add the mean contribution of units to the biases of the modules that they feed.
 
         Args:
-            units: Indices of the units.
-            mean: Mean activations (columns,).
+            units: indices of the units.
+            mean: mean activations (columns,).
         """
         for module in self.outgoing:
             if module.bias is not None:
                 weights = self._columns_of(module.weight.data)[:, units].flatten(2)  # (outputs, n, inputs or kernel)
                 module.bias.data += (weights * mean.view(self.units, self.inputs)[units]).sum((1, 2))
 
+    def has_step_per_weight(self, optimizer: Any) -> bool:
+        """Return whether an optimizer (or None) counts the steps of each incoming weight, like `AdamGnT`."""
+        weight = self.incoming.weight
+        return (
+            optimizer is not None and getattr(optimizer.state.get(weight, {}).get("step"), "shape", ()) == weight.shape
+        )
+
     @torch.no_grad()
     def clear_optimizer_state(self, optimizer: Any, units: Tensor) -> None:
         """Zero the optimizer's per-element state (momentum, moments, counts) of all parameters of units.
 
         Args:
-            optimizer: Object with a PyTorch-like `state[parameter]`.
-            units: Indices of the units.
+            optimizer: object with a PyTorch-like `state[parameter]`.
+            units: indices of the units.
         """
         for parameter in self.incoming.parameters(recurse=False):
             for tensor in _state_of(optimizer, parameter):
@@ -267,7 +279,7 @@ def hidden_layers(net: Sequence[nn.Module] | nn.Sequential | nn.ModuleList) -> l
     """Return all hidden layers of a sequence of modules.
 
     Args:
-        net: Modules in the order of their use, such as `nn.Sequential` or `layers` of the networks in `lop.nets`.
+        net: modules in the order of their use, such as `nn.Sequential` or `layers` of the networks in `lop.nets`.
     """
     modules = [module for module in net if isinstance(module, WEIGHT_LAYERS + NORMALISATIONS)]
     at = [i for i, module in enumerate(modules) if isinstance(module, WEIGHT_LAYERS)]

@@ -1,7 +1,7 @@
 """Utilities of hidden units, as defined in the paper.
 
-Each utility is a product of up to three factors. With activation h, the mean taken over the batch, its running mean f,
-and incoming and outgoing weights w_in and w_out:
+Each utility y is a product of up to three factors. Here h is the activation of a unit and f its running mean, and w_in
+and w_out are the unit's incoming and outgoing weights. Means of activations are taken over the batch:
 
 | utility                | y                                       |
 |------------------------|-----------------------------------------|

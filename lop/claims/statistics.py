@@ -2,7 +2,7 @@
 
 The interquartile mean, the bootstrap and the probability of improvement follow Agarwal et al., "Deep Reinforcement
 Learning at the Edge of the Statistical Precipice", NeurIPS 2021. Their bootstrap is stratified by problem; a comparison
-here has one problem, so one stratum.
+here has one problem, and therefore one stratum.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,7 @@
 
 A verdict follows from the interval of the mean difference. Differences are paired by seed, because runs with the same
 seed share tasks and initial weights where possible. Runs whose parameters or images differ from the paper's can confirm
-the direction of a difference, but neither refute it nor determine its size.
+the direction of a difference, but can neither refute it nor determine its size.
 """
 
 from typing import Any, NamedTuple
@@ -130,7 +130,7 @@ def _estimates(first: np.ndarray, second: np.ndarray, by_seed: np.ndarray) -> tu
 def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series | float:
     """Return the value of a side per seed: the mean over the bins that overlap the window, averaged over layers.
 
-    The value is infinite if one of them is not finite, since the mean of pandas would ignore NaN.
+    If any of the averaged values is not finite, the result is infinite, because the mean of pandas would skip NaN.
     """
     if not isinstance(side, Side):
         return side

@@ -13,6 +13,11 @@ class InputError(Exception):
     """Bad input, described in one line; command-line entry points print it and exit with status 2."""
 
 
+def tell(error: InputError) -> None:
+    """Print an error as one line on standard error."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Report an InputError in the block as one line on standard error, and exit with status 2.
@@ -23,7 +28,7 @@ def told_in_one_line() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        tell(error)
         raise SystemExit(EXIT_BAD_INPUT) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit

@@ -63,7 +63,7 @@ class Checksums:
         self.pins, self.known = pins, known
 
     def of(self, name: str) -> str | None:
-        """Return the expected checksum of a file by its name; None if there is none."""
+        """Return the expected checksum of the file with a name, or None if there is none."""
         return self.known.get(name) or read_json(self.pins).get(name)
 
     def check(self, path: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Original data sets: downloaded, or taken from a folder of the user, and stored as the files that the loaders read.
+"""Original data sets: downloaded, or taken from a user's folder, and stored as the files that the loaders read.
 
 In the following, `folder` is the folder of a set, such as data/original/mnist. Files in the user's folder are checked
 and then linked to or unpacked, and never changed.
@@ -38,7 +38,7 @@ BY_HAND = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Source of original files, a download or a folder of the user, and their expected checksums."""
+    """Source of original files, a download or a user's folder, and their expected checksums."""
 
     checksums: Checksums
     supplied: Path | None = None
@@ -73,7 +73,7 @@ class Origin:
 
 
 def link(source: Path, target: Path) -> None:
-    """Create a symbolic link to a file of the user, unless it is the target itself."""
+    """Create a symbolic link to a user's file, unless it is the target itself."""
     if target.exists() and target.samefile(source):
         return
     with atomic_file(target) as temporary:
@@ -84,7 +84,7 @@ def check_supplied(supplied: Path, wanted: Iterable[Path], folder: Path) -> None
     """Check that the user's folder is outside the folder of the set, whose files are overwritten.
 
     Args:
-        supplied: folder of the user.
+        supplied: the user's folder.
         wanted: files to create, below `folder`.
         folder: folder of the set.
 

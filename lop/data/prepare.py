@@ -1,4 +1,4 @@
-"""Creation of the files of a set: drawn, downloaded, or taken from a folder of the user."""
+"""Create the files of a set: draw them, download them, or take them from a user's folder."""
 
 from collections.abc import Iterable
 from pathlib import Path

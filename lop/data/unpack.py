@@ -149,7 +149,7 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, str, Callable[[], Any]]]
 
 
 def _read_to_the_end(archive: Path, stream: gzip.GzipFile) -> None:
-    """Read on to gzip's checksum at the end of the file, where tarfile does not go."""
+    """Read on to gzip's checksum at the end of the file, which tarfile does not reach."""
     while stream.read(PIECE):
         if stream.tell() > MOST_BYTES:
             raise _refused(archive, "after the last", f"more than {MOST_BYTES} bytes", "fewer")

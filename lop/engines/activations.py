@@ -69,7 +69,7 @@ def derivative(act, z, h):
 def is_inactive(act, h):
     """Return whether a unit is inactive.
 
-    It is for tanh if |h| > 0.9, for sigmoid if h < 0.05 or h > 0.95, and for all other activations if h = 0.
+    With tanh this is |h| > 0.9, with sigmoid h < 0.05 or h > 0.95, and with all other activations h = 0.
     """
     if act == 3:
         return abs(h) > np.float32(0.9)
@@ -117,9 +117,9 @@ def backpropagate(act, gradient, h):
     Supports all activations whose derivative is determined by h, that is all except Swish: h has the sign of z.
 
     Args:
-        act: Index into `ACTIVATIONS`.
-        gradient: Gradients (n,), updated in place.
-        h: Activations f(z) (n,).
+        act: index into `ACTIVATIONS`.
+        gradient: gradients (n,), updated in place.
+        h: activations f(z) (n,).
     """
     if act == 1:
         _differentiate_all(1, gradient, h)

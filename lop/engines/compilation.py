@@ -25,8 +25,8 @@ class Entry:
     a digest of all modules of lop that its module imports.
 
     Args:
-        function: Function to compile.
-        options: Options of `numba.njit`; the default is `OPTIONS`.
+        function: function to compile.
+        options: options of `numba.njit`; the default is `OPTIONS`.
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any):

@@ -21,7 +21,7 @@ def seeded(seed: int) -> np.ndarray:
     """Return the state of `torch.manual_seed(seed)`.
 
     Args:
-        seed: Seed.
+        seed: seed.
 
     Returns:
         State (625,) uint32: the words of the twister, and the number of words that have been used.
@@ -66,8 +66,8 @@ def normal(state, spare):
     """Return one number of `torch.randn(n)`, n < 16, in float64, by the Box-Muller method.
 
     Args:
-        state: State of the generator, updated in place.
-        spare: Array (2,) float64 with the second number of the last pair, and 1 if it has not been used, else 0.
+        state: state of the generator, updated in place.
+        spare: array (2,) float64 with the second number of the last pair, and 1 if it has not been used, else 0.
     """
     if spare[1]:
         spare[1] = 0
@@ -121,9 +121,9 @@ def built_linear(state: np.ndarray, inputs: int, outputs: int) -> tuple[np.ndarr
     """Draw the initial weights of `torch.nn.Linear(inputs, outputs)`.
 
     Args:
-        state: State of the generator, updated in place.
-        inputs: Number of inputs.
-        outputs: Number of outputs.
+        state: state of the generator, updated in place.
+        inputs: number of inputs.
+        outputs: number of outputs.
 
     Returns:
         Weights (outputs, inputs) and biases (outputs,).

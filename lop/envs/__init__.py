@@ -55,10 +55,10 @@ def make(name: str, backend: str = "mujoco", **arguments: Any) -> gymnasium.Env:
     """Create an environment of the paper with its time limit.
 
     Args:
-        name: Name of the environment, a key of `ENVIRONMENTS`.
+        name: name of the environment, a key of `ENVIRONMENTS`.
         backend: `mujoco`, current MuJoCo adjusted to reproduce the original physics up to rounding, or `mujoco-py`, the
             original engine.
-        arguments: Arguments of the environment; with `mujoco-py` only `friction`.
+        arguments: arguments of the environment; with `mujoco-py` only `friction`.
 
     Raises:
         ValueError: If the backend is unknown.
@@ -94,7 +94,7 @@ def environment_state(env: gymnasium.Env) -> dict[str, Any]:
     """Return the complete state of an environment as plain Python values, for bit-identical continuation.
 
     Args:
-        env: Environment of the paper, which may be wrapped. The state includes time limits, but not other wrappers.
+        env: environment of the paper, which may be wrapped. The state includes time limits, but not other wrappers.
 
     Raises:
         ValueError: If `env` is not an environment of the paper.
@@ -107,8 +107,8 @@ def restore_environment(env: gymnasium.Env, state: dict[str, Any]) -> None:
     """Restore a state that `environment_state` returned.
 
     Args:
-        env: Environment that was created with the same arguments.
-        state: State.
+        env: environment that was created with the same arguments.
+        state: state.
 
     Raises:
         ValueError: If the state does not fit the environment.

@@ -1,4 +1,4 @@
-"""Ant-v3: a four-legged body with eight hinges that has to run in the direction of x."""
+"""Ant-v3: a four-legged body with eight hinges that has to run in the x direction."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class AntEnv(MujocoEnv):
     qpos.
 
     Args:
-        contact_cost_weight: Weight of the sum of squared contact forces.
-        healthy_z_range: Range of the torso's height in metres in which the body is healthy.
-        contact_force_range: Range to which contact forces are clipped.
+        contact_cost_weight: weight of the sum of squared contact forces.
+        healthy_z_range: range of the torso's height in metres in which the body is healthy.
+        contact_force_range: range to which contact forces are clipped.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -84,7 +84,7 @@ class AntEnv(MujocoEnv):
         """Simulate one step of 0.05 s.
 
         Args:
-            action: Action (8,).
+            action: action (8,).
 
         Returns:
             Observation, reward, terminated, False, and a dict with the terms of the reward.

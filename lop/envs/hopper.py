@@ -19,9 +19,9 @@ class PlanarEnv(MujocoEnv):
     healthy_reward - control cost.
 
     Args:
-        forward_reward_weight: Weight of the velocity.
-        healthy_z_range: Open interval of the torso's height in metres in which the body is healthy.
-        healthy_angle_range: Open interval of the torso's angle in radians in which the body is healthy.
+        forward_reward_weight: weight of the velocity.
+        healthy_z_range: open interval of the torso's height in metres in which the body is healthy.
+        healthy_angle_range: open interval of the torso's angle in radians in which the body is healthy.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 125}
@@ -67,7 +67,7 @@ class PlanarEnv(MujocoEnv):
         """Simulate one step of 0.008 s.
 
         Args:
-            action: Action (nu,).
+            action: action (nu,).
 
         Returns:
             Observation, reward, terminated, False, and a dict with position and velocity.
@@ -92,7 +92,7 @@ class HopperEnv(PlanarEnv):
     For arguments that are not listed, see `PlanarEnv` and `MujocoEnv`.
 
     Args:
-        healthy_state_range: Open interval in which all of qpos except x and z, and all of qvel, are healthy.
+        healthy_state_range: open interval in which all of qpos except x and z, and all of qvel, are healthy.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def load_model(xml_file: str) -> tuple[mujoco.MjModel, mujoco.MjData]:
     """Load a model, and give its capsules the masses of MuJoCo 2.1.
 
     Args:
-        xml_file: File in the folder `assets`, or the absolute path of another model.
+        xml_file: file in the folder `assets`, or the absolute path of another model.
 
     Returns:
         The model and its data.
@@ -56,7 +56,7 @@ def restore_capsules(model: mujoco.MjModel) -> None:
     They are those of a solid cylinder with the capsule's radius r and length L = 2 * half_length + r.
 
     Args:
-        model: Model whose capsules are the only geoms of their bodies.
+        model: model whose capsules are the only geoms of their bodies.
 
     Raises:
         ValueError: If a body has a capsule and other geoms.
@@ -78,9 +78,9 @@ def number(name: str, value: Any, at_least: float = -math.inf) -> float:
     """Return an argument as a float.
 
     Args:
-        name: Name of the argument.
-        value: Value of the argument.
-        at_least: Lower bound.
+        name: name of the argument.
+        value: value of the argument.
+        at_least: lower bound.
 
     Raises:
         ValueError: If the value is not a finite number or is below the bound.
@@ -95,8 +95,8 @@ def interval(name: str, value: Sequence[float]) -> tuple[float, float]:
     """Return an argument as (low, high).
 
     Args:
-        name: Name of the argument.
-        value: Two numbers, of which either may be infinite.
+        name: name of the argument.
+        value: two numbers, of which either may be infinite.
 
     Raises:
         ValueError: If the value is not a pair of increasing numbers.
@@ -111,23 +111,23 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """Base class of simulated bodies; subclasses define observations and rewards.
 
     Args:
-        xml_file: Model: a file in the folder `assets`, or the absolute path of another model.
-        ctrl_cost_weight: Weight of the sum of squared actions, before MuJoCo clamps them.
-        healthy_reward: Reward for each step after which the body is healthy.
-        terminate_when_unhealthy: End the episode when the body is unhealthy. If False, the step only lacks
+        xml_file: model: a file in the folder `assets`, or the absolute path of another model.
+        ctrl_cost_weight: weight of the sum of squared actions, before MuJoCo clamps them.
+        healthy_reward: reward for each step after which the body is healthy.
+        terminate_when_unhealthy: end the episode when the body is unhealthy. If False, the step only lacks
             `healthy_reward`.
-        reset_noise_scale: Size of the random perturbation of the initial state.
-        exclude_current_positions_from_observation: Exclude the position of the body on the ground.
+        reset_noise_scale: size of the random perturbation of the initial state.
+        exclude_current_positions_from_observation: exclude the position of the body on the ground.
         render_mode: None, or `rgb_array` for images (height, width, 3) uint8.
-        width: Width of images in pixels.
-        height: Height of images in pixels.
+        width: width of images in pixels.
+        height: height of images in pixels.
 
     Attributes:
         model: MuJoCo's model.
         data: MuJoCo's data.
-        dt: Seconds per step.
-        init_qpos: Initial positions (nq,) without noise.
-        init_qvel: Initial velocities (nv,) without noise.
+        dt: seconds per step.
+        init_qpos: initial positions (nq,) without noise.
+        init_qvel: initial velocities (nv,) without noise.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -196,8 +196,8 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Start an episode. A seed gives the same initial states as in gym 0.23.1.
 
         Args:
-            seed: Seed of the environment's generator; None continues with the current one.
-            options: Ignored.
+            seed: seed of the environment's generator; None continues with the current one.
+            options: ignored.
 
         Returns:
             Observation, and an empty dict.
@@ -242,8 +242,8 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Set positions and velocities of the body.
 
         Args:
-            qpos: Positions (nq,) in metres and radians.
-            qvel: Velocities (nv,) per second.
+            qpos: positions (nq,) in metres and radians.
+            qvel: velocities (nv,) per second.
 
         Raises:
             ValueError: If an array has the wrong shape.
@@ -270,7 +270,7 @@ class MujocoEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Restore what `state_dict` returned, in this environment or in another one created with the same arguments.
 
         Args:
-            state: State.
+            state: state.
 
         Raises:
             ValueError: If the state is of another environment.

@@ -47,8 +47,8 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     Observations, actions, rewards, the effect of seeds and the methods are those of `lop.envs.mujoco_env.MujocoEnv`.
 
     Args:
-        name: Name of the environment.
-        friction: Sliding friction of all geoms; SlipperyAnt-v3 only.
+        name: name of the environment.
+        friction: sliding friction of all geoms; SlipperyAnt-v3 only.
 
     Raises:
         InputError: If the interpreter does not exist, or the original environment does not start in it.
@@ -76,8 +76,8 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Start an episode.
 
         Args:
-            seed: Seed of the environment's generator; None continues with the current one.
-            options: Ignored.
+            seed: seed of the environment's generator; None continues with the current one.
+            options: ignored.
 
         Returns:
             Observation, and an empty dict.
@@ -88,7 +88,7 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Simulate one step.
 
         Args:
-            action: Action, of the shape of `action_space`.
+            action: action, of the shape of `action_space`.
 
         Returns:
             Observation, reward, terminated, False, and a dict with the terms of the reward.
@@ -110,7 +110,7 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Change the friction from the next step on.
 
         Args:
-            friction: Sliding friction of all geoms, non-negative.
+            friction: sliding friction of all geoms, non-negative.
 
         Raises:
             ValueError: If the environment is not SlipperyAnt-v3, or `friction` is out of range.
@@ -128,7 +128,7 @@ class OriginalEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Restore what `state_dict` returned, in this process or in another one.
 
         Args:
-            state: State.
+            state: state.
 
         Raises:
             ValueError: If the state is of another environment.

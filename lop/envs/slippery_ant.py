@@ -10,8 +10,8 @@ class SlipperyAnt(AntEnv):
     """Ant-v3 with a variable sliding friction; torsional and rolling friction remain 0.5.
 
     Args:
-        friction: Sliding friction of all geoms, non-negative.
-        arguments: Arguments of `AntEnv`.
+        friction: sliding friction of all geoms, non-negative.
+        arguments: arguments of `AntEnv`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -36,7 +36,7 @@ class SlipperyAnt(AntEnv):
         """Change the friction from the next step on; after a reset, this is equivalent to a new environment.
 
         Args:
-            friction: Sliding friction of all geoms, non-negative.
+            friction: sliding friction of all geoms, non-negative.
 
         Raises:
             ValueError: If `friction` is out of range.

@@ -1,4 +1,4 @@
-"""Walker2d-v3: a two-legged body in a plane that has to walk in the direction of x."""
+"""Walker2d-v3: a two-legged body in a plane that has to walk in the x direction."""
 
 from collections.abc import Sequence
 

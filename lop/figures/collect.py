@@ -61,7 +61,7 @@ def bins(path: Path, panel: Panel) -> pa.Table:
 
 
 def level(path: Path, panel: Panel) -> pa.Table:
-    """Return the mean over a whole run as a single bin that ends at the panel's last step, for a curve with `level`."""
+    """Return the mean over a whole run as a single bin that ends at the panel's last step; for curves with `level`."""
     rows = read_metric(path, panel)
     steps = pa.repeat(pa.scalar(panel.to, pa.int64()), len(rows))
     return binned(rows.set_column(rows.column_names.index("step"), "step", steps), panel.to)
@@ -148,4 +148,4 @@ def _check_metric(path: Path, panel: Panel) -> None:
     metrics = read_table(path, columns=["metric"])["metric"].cast(pa.string())
     names = sorted(pc.unique(metrics).to_pylist())
     if panel.metric not in names:
-        raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, wanted: {panel.metric}")
+        raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, allowed: {panel.metric}")

@@ -43,7 +43,7 @@ def plot_panel(
     note: str = "",
     title: str = "",
 ) -> None:
-    """Draw the curves of a panel with their bands, labels and title, but without a legend.
+    """Draw the curves of a panel with their bands, labels and title, but no legend.
 
     Args:
         statistics: columns curve (a key of methods), step, mean, low, high; see `statistics.summarise`.
@@ -123,7 +123,7 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, ste
 
 
 def step_unit(last: int) -> tuple[int, str, str]:
-    """Return the size, name and suffix of the unit for an axis of steps that ends at `last`."""
+    """Return the size, name and suffix of the unit in which an axis that ends at `last` counts steps."""
     if last >= 1_000_000:
         return 1_000_000, "millions", "M"
     return (1_000, "thousands", "k") if last >= 10_000 else (1, "", "")

@@ -19,7 +19,7 @@ from lop.common.paths import CONFIG, shown
 from lop.common.sources import definitions
 from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping
-from lop.runs.scale import load_scale, scale_path
+from lop.runs.scale import FIRST_TUNING_SEED, load_scale, scale_path
 
 FIGURES = CONFIG / "figures.yaml"
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
@@ -264,7 +264,7 @@ def load_figure(name: str, scale: str, path: Path = FIGURES) -> Figure:
     Raises:
         InputError: the figure or scale does not exist or is invalid; the message is one line.
     """
-    changes = load_scale(scale).figures
+    changes = load_scale(scale).file.figures
     return _Resolver(read_registry(path), changes, shown(path), shown(scale_path(scale))).figure(name, scale)
 
 
@@ -322,7 +322,12 @@ class _Resolver:
             merged |= keys
             replaced |= dict.fromkeys(keys, f"{self.scale_path}: figures.{changed}")
         model: type[Panel | Picture] = Picture if "picture" in merged else Panel
-        return checked(model, merged, f"{self.path}: figures.{name}", replaced)
+        panel = checked(model, merged, f"{self.path}: figures.{name}", replaced)
+        if isinstance(panel, Panel) and max(panel.seeds) >= FIRST_TUNING_SEED:
+            where = replaced.get("seeds", f"{self.path}: figures.{name}")
+            allowed = f"seeds below {FIRST_TUNING_SEED}, since the others are for tuning"
+            raise InputError(f"{where}: key `seeds`: found seed {max(panel.seeds)}, allowed: {allowed}")
+        return panel
 
     @staticmethod
     def _known(name: str, table: Mapping[str, Any], where: str) -> Any:

@@ -134,5 +134,5 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Average contiguous rows; otherwise rounding, and so the interval of a bin, would depend on the other bins."""
+    """Average contiguous rows; otherwise rounding, and hence the interval of a bin, would depend on the other bins."""
     return np.ascontiguousarray(values).mean(axis)

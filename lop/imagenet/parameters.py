@@ -6,13 +6,13 @@ from pydantic import Field, model_validator
 
 from lop.data.formats import CLASS_SHAPE, CLASS_TRAIN, IMAGENET_CLASSES
 from lop.imagenet.problem import classes_until
-from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
+from lop.runs.plugin_parameters import PluginParameters
 
 CLASS_TEST = CLASS_SHAPE[0] - CLASS_TRAIN
 
 
-class ImagenetParameters(CallbackParameters):
+class ImagenetParameters(PluginParameters):
     """Parameters of a run, with the names and defaults of the published configurations and code."""
 
     horizon: ClassVar[str] = "num_tasks"
@@ -79,6 +79,8 @@ class ImagenetParameters(CallbackParameters):
             raise ValueError(f"key `{key}`: found True, allowed: false with net_type: 2")
         if self.perturb_scale and self.agent == "cbp":
             raise ValueError(f"key `perturb_scale`: found {self.perturb_scale}, allowed: 0 with agent: cbp")
+        self.refuse_with("network", agent="bp", net_type=1)
+        self.refuse_with("optimizer", opt="sgd", momentum=0.0, weight_decay=0.0)
         return self
 
     def classes(self, seed: int) -> list[int]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lop.algos.bp import Backprop
-from lop.algos.callback import make as make_callback
+from lop.algos.callback import Callback
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.convCBP import ConvCBP
 from lop.data.formats import CLASS_SHAPE
@@ -23,6 +23,7 @@ from lop.data.load import LabelledImages
 from lop.imagenet import PROBLEM
 from lop.imagenet.parameters import ImagenetParameters
 from lop.imagenet.problem import Tasks
+from lop.nets.any_network import AnyNetwork, last_linear
 from lop.nets.bfloat16 import Bfloat16
 from lop.nets.conv_net import ConvNet
 from lop.nets.conv_net2 import ConvNet2
@@ -51,9 +52,10 @@ def train(run: Run) -> None:
     run.track(net=net, optimizer=learner.opt)
     if isinstance(learner, ContinualBackprop):
         run.track(gnt=learner.gnt)
-    if learner.callback:
-        run.track(callback=learner.callback)
-    learner.capture()
+    for callback in learner.callbacks:
+        run.track(callback=callback)
+    if not (p.network or p.optimizer):  # their code may depend on values that a graph would freeze
+        learner.capture()
 
     # Loop over epochs
     run.facts = lambda: recent_accuracy(run)
@@ -63,8 +65,11 @@ def train(run: Run) -> None:
         if task is None or epoch == 0:
             task = tasks.task(number)
             (x, y), test = on_device(task.train, p, run.device), on_device(task.test, p, run.device)
-        if epoch == 0 and p.new_heads:
-            zero(net.layers[-1])
+        if epoch == 0:
+            if p.new_heads:
+                zero(last_linear(net))
+            for callback in learner.callbacks:
+                callback.new_task(number)
 
         right = torch.zeros((), dtype=torch.long, device=run.device)
         for batch in torch.from_numpy(tasks.order(step)).to(run.device).split(p.mini_batch_size):
@@ -78,6 +83,8 @@ def train(run: Run) -> None:
 
 def make_network(p: ImagenetParameters) -> Any:
     """Build the network that the parameters select."""
+    if plugin := p.plugin("network"):
+        return AnyNetwork(plugin.create(nn.Module, CLASS_SHAPE[1:], p.num_classes))
     if p.agent == "linear":
         return MyLinear(int(np.prod(CLASS_SHAPE[1:])), p.num_classes)
     if p.net_type == 1:
@@ -95,14 +102,15 @@ def make_network(p: ImagenetParameters) -> Any:
 def make_learner(p: ImagenetParameters, net: Any) -> Backprop:
     """Build the learner that the parameters select for a network."""
     learns = Bfloat16(net) if p.precision == "bfloat16" else net
+    callback, optimizer = p.plugin("callback"), p.plugin("optimizer")
     common: dict[str, Any] = {
         "step_size": p.step_size,
         "loss": "nll",
-        "opt": p.opt,
+        "opt": optimizer.create(torch.optim.Optimizer, net.parameters()) if optimizer else p.opt,
         "beta_2": p.beta_2,
         "momentum": p.momentum,
         "weight_decay": p.weight_decay,
-        "callback": make_callback(p.callback, net, p.callback_settings) if p.callback else None,
+        "callback": callback.create(Callback, net) if callback else None,
     }
     if p.agent != "cbp" or p.net_type == 2:
         perturbs = p.perturb_scale > 0

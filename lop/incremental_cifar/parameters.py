@@ -4,18 +4,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Whole
+from lop.runs.plugin_parameters import PluginParameters
 
 # CIFAR-100: classes; per class, images in the training file, images in the test file, training images for validation
 CIFAR_CLASSES, TRAIN, TEST, HELD_OUT = 100, 500, 100, 50
 
 
-class CifarParameters(CallbackParameters):
+class CifarParameters(PluginParameters):
     """Parameters of a run, with the names and defaults of the published configurations and code."""
 
     horizon: ClassVar[str] = "total_classes"
     named_by: ClassVar[tuple[str, ...]] = ("use_cbp", "width", "stepsize", "weight_decay")
+    learning_rate: ClassVar[str] = "stepsize"
 
     total_classes: Whole = Field(CIFAR_CLASSES, ge=1, le=CIFAR_CLASSES, description="classes at the end of the run")
     class_increase: Whole = Field(5, ge=1, description="classes added per increment; divides total_classes")
@@ -75,4 +76,6 @@ class CifarParameters(CallbackParameters):
             raise ValueError(f"key `{key}`: found 0, allowed: more than 0 with use_cbp")
         if self.reset_head and self.reset_network:
             raise ValueError("key `reset_head`: found True, allowed: false with reset_network")
+        self.refuse_with("network", use_cbp=False)
+        self.refuse_with("optimizer", momentum=0.0, weight_decay=0.0)
         return self

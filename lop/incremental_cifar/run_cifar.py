@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lop.algos.callback import Callback, make
+from lop.algos.callback import Callback
 from lop.algos.cuda_graphs import GraphedStep
 from lop.algos.eager import SGD
 from lop.algos.res_gnt import ResGnT
@@ -27,7 +27,8 @@ from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CIFAR_CLASSES, CifarParameters
 from lop.incremental_cifar.problem import Increments, LabelledTensors, augmented, moved, seen, step_size
 from lop.measures import activity, effective_rank, stable_rank, weight_magnitude
-from lop.nets.torchvision_modified_resnet import ResNet, kaiming_init_resnet_module
+from lop.nets.any_network import AnyNetwork, last_linear
+from lop.nets.torchvision_modified_resnet import ResNet, build_resnet18, kaiming_init_resnet_module
 from lop.runs.protocol import Run
 
 TRAINING, TESTING = 0, 1  # uses of the random numbers of an epoch
@@ -44,14 +45,14 @@ def train(run: Run) -> None:
     torch.manual_seed(int(np.random.SeedSequence(run.seed).spawn(1)[0].generate_state(1)[0]))
 
     # Network and learner
-    net = make_network(p).to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = make_network(p).to(run.device).to(memory_format=torch.channels_last)
     learner = Learner(p, net)
     best = Best(net)
     run.track(net=net, optimizer=learner.optimizer, best=best)
     if learner.units:
         run.track(units=learner.units)
-    if learner.callback:
-        run.track(callback=learner.callback)
+    for callback in learner.callbacks:
+        run.track(callback=callback)
     moves = None
     if run.device.startswith("cuda"):
         learner.capture()
@@ -68,9 +69,11 @@ def train(run: Run) -> None:
         if epoch == 0:
             log_plasticity(run, net, increments, increment)
             if increment and p.reset_network:
-                net.apply(kaiming_init_resnet_module)
+                reset(net, p)
             elif increment and p.reset_head:
-                net.fc.apply(kaiming_init_resnet_module)
+                last_linear(net).apply(kaiming_init_resnet_module)
+            for callback in learner.callbacks:
+                callback.new_task(increment)
 
         # Learn
         for group in learner.optimizer.param_groups:
@@ -97,11 +100,22 @@ def train(run: Run) -> None:
             best.forget()
 
 
-def make_network(p: CifarParameters) -> ResNet:
-    """Build a residual network of 18 layers with new initial weights."""
-    net = ResNet((2, 2, 2, 2), CIFAR_CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
+def make_network(p: CifarParameters) -> Any:
+    """Build a residual network of 18 layers, or the network that the parameters select, with new initial weights."""
+    if plugin := p.plugin("network"):
+        return AnyNetwork(plugin.create(nn.Module, (3, 32, 32), CIFAR_CLASSES))
+    net = build_resnet18(CIFAR_CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
     net.apply(kaiming_init_resnet_module)
     return net
+
+
+@torch.no_grad()
+def reset(net: nn.Module, p: CifarParameters) -> None:
+    """Re-initialise a network in place; as published, the normalisation of a residual network keeps its statistics."""
+    if p.network:
+        net.load_state_dict(make_network(p).state_dict())
+    else:
+        net.apply(kaiming_init_resnet_module)
 
 
 def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
@@ -118,23 +132,29 @@ def make_units(p: CifarParameters, net: ResNet) -> ResGnT | None:
 
 
 class Learner:
-    """SGD with momentum on a residual network, optionally with continual backpropagation.
+    """SGD with momentum or another optimizer, optionally with continual backpropagation.
 
     Args:
         p: parameters of the run.
         net: network to train.
     """
 
-    def __init__(self, p: CifarParameters, net: ResNet):
+    def __init__(self, p: CifarParameters, net: Any):
         self.p, self.net = p, net
-        self.optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
+        callback, optimizer = p.plugin("callback"), p.plugin("optimizer")
+        if optimizer:
+            self.optimizer = optimizer.create(torch.optim.Optimizer, net.parameters())
+        else:
+            self.optimizer = SGD(net.parameters(), p.stepsize, momentum=p.momentum, weight_decay=p.weight_decay)
         self.units = make_units(p, net)
-        self.callback: Callback | None = make(p.callback, net, p.callback_settings) if p.callback else None
+        self.callbacks: list[Callback] = [callback.create(Callback, net)] if callback else []
+        for one in self.callbacks:
+            one.optimizer = self.optimizer
         self._graphed: GraphedStep | None = None
 
     def capture(self) -> None:
-        """Use CUDA graphs for further steps, unless there is a callback; requires a CUDA device."""
-        if not self.callback:
+        """Use CUDA graphs for further steps, unless there is a plugin; requires a CUDA device."""
+        if not (self.p.callback or self.p.network or self.p.optimizer):
             self._graphed = GraphedStep(self._descend, self.optimizer)
 
     def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:
@@ -150,18 +170,18 @@ class Learner:
             self.units.gen_and_test(features, self._graphed is not None)
         if self.p.noise_std:
             perturb(self.net.parameters(), self.p.noise_std)
-        if self.callback:
-            self.callback.after_step(features)
+        for callback in self.callbacks:
+            callback.after_step(features)
 
     def _descend(self, x: Tensor, y: Tensor, outputs: Tensor) -> list[Tensor]:
         features: list[Tensor] = []
         with autocast(self.p, x.device.type):
-            output = self.net(x, features if self.units or self.callback else None)
+            output = self.net(x, features if self.units or self.callbacks else None)
         loss = F.cross_entropy(output.float()[:, outputs], y)
         self.optimizer.zero_grad()
         loss.backward()
-        if self.callback:
-            self.callback.before_step()
+        for callback in self.callbacks:
+            callback.before_step()
         self.optimizer.step()
         features = [h.detach() for h in features]
         if self._graphed and self.units:

@@ -18,7 +18,7 @@ def activation_named(name: str) -> type[nn.Module]:
     """Return the module class of an activation.
 
     Args:
-        name: Name of the activation, case-insensitive.
+        name: name of the activation, case-insensitive.
 
     Raises:
         ValueError: If the name is unknown.

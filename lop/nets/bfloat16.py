@@ -12,7 +12,7 @@ class Bfloat16:
     Weights and outputs remain float32; hidden activations are bfloat16. All other attributes are those of the network.
 
     Args:
-        net: Network with a method `predict`.
+        net: network with a method `predict`.
     """
 
     def __init__(self, net: Any):

@@ -9,14 +9,14 @@ from lop.nets.pooling import relu_pool
 class ConvNet(nn.Module):
     """Three convolutions, each with ReLU and 2x2 max pooling, then fully connected layers.
 
-    The convolutions are 5x5x32, 3x3x64 and 3x3x128, the fully connected layers have 128, 128 and `num_classes` units.
+    The convolutions are 5x5x32, 3x3x64 and 3x3x128; the fully connected layers have 128, 128 and `num_classes` units.
 
     The input is a batch of images (batch, 3, 32, 32). On the CPU, the channels-last memory format is faster. Initial
     weights are PyTorch's defaults, drawn in the same order as in the published code.
 
     Args:
-        num_classes: Number of outputs.
-        channels: Channels of the first convolution. All other layers except the last scale in proportion.
+        num_classes: number of outputs.
+        channels: channels of the first convolution. All other layers except the last scale in proportion.
     """
 
     last_filter_output = 2 * 2  # pixels of each feature map after the last pooling
@@ -43,7 +43,7 @@ class ConvNet(nn.Module):
         """Compute outputs and hidden activations.
 
         Args:
-            x: Images (batch, 3, 32, 32).
+            x: images (batch, 3, 32, 32).
 
         Returns:
             Outputs (batch, num_classes), and the activations of the five hidden layers as the next layer receives them.

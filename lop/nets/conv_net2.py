@@ -15,13 +15,13 @@ class ConvNet2(ConvNet):
     """`ConvNet` whose hidden layers replace their own units during `loss.backward()`.
 
     Args:
-        num_classes: Number of outputs.
-        replacement_rate: Fraction of mature units to replace per step; 0 disables replacement.
-        init: Distribution of new weights of linear layers.
-        maturity_threshold: Number of steps during which a new unit is not replaced.
-        util_type: See `lop.algos.utilities`.
-        decay_rate: Decay rate of the running utilities; with 0, they are those of the last step.
-        channels: See `ConvNet`.
+        num_classes: number of outputs.
+        replacement_rate: fraction of mature units to replace per step; 0 disables replacement.
+        init: distribution of new weights of linear layers.
+        maturity_threshold: number of steps during which a new unit is not replaced.
+        util_type: see `lop.algos.utilities`.
+        decay_rate: decay rate of the running utilities; with 0, they are those of the last step.
+        channels: see `ConvNet`.
     """
 
     def __init__(

@@ -17,13 +17,13 @@ class DeepFFNN(nn.Module):
     the next, so that the same PyTorch seed gives the published weights.
 
     Args:
-        input_size: Number of inputs.
-        num_features: Number of units per hidden layer.
-        num_outputs: Number of outputs.
-        num_hidden_layers: Number of hidden layers.
-        act_type: Activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
-        dropout: Probability of zeroing a hidden activation in training mode (Srivastava et al. 2014).
-        online_norm: Decay rates (forward, backward) of online normalisation before each activation; None disables it.
+        input_size: number of inputs.
+        num_features: number of units per hidden layer.
+        num_outputs: number of outputs.
+        num_hidden_layers: number of hidden layers.
+        act_type: activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
+        dropout: probability of zeroing a hidden activation in training mode (Srivastava et al. 2014).
+        online_norm: decay rates (forward, backward) of online normalisation before each activation; None disables it.
 
     Raises:
         ValueError: If `num_hidden_layers` or `dropout` is out of range, or the activation is unknown.
@@ -60,7 +60,7 @@ class DeepFFNN(nn.Module):
         """Compute outputs and hidden activations.
 
         Args:
-            x: Inputs (batch, input_size).
+            x: inputs (batch, input_size).
 
         Returns:
             Outputs (batch, num_outputs), and hidden activations (batch, units) before dropout, one tensor per layer.

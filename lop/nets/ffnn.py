@@ -13,10 +13,10 @@ class FFNN(nn.Module):
     PyTorch seed gives the published weights. With SELU, the hidden layer keeps PyTorch's default weights.
 
     Args:
-        input_size: Number of inputs.
-        num_features: Number of hidden units.
-        num_outputs: Number of outputs.
-        hidden_activation: Activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
+        input_size: number of inputs.
+        num_features: number of hidden units.
+        num_outputs: number of outputs.
+        hidden_activation: activation: relu, leaky_relu, tanh, sigmoid, elu, selu or swish.
     """
 
     def __init__(self, input_size: int, num_features: int = 5, num_outputs: int = 1, hidden_activation: str = "relu"):
@@ -34,7 +34,7 @@ class FFNN(nn.Module):
         """Compute outputs and hidden activations.
 
         Args:
-            x: Inputs (batch, input_size).
+            x: inputs (batch, input_size).
 
         Returns:
             Outputs (batch, num_outputs), and a list with the hidden activations (batch, num_features).

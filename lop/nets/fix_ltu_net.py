@@ -12,10 +12,10 @@ class FixLTUNet(nn.Module):
     a unit is active if at least a fraction beta of its inputs agree with it (Sutton and Whitehead 1993).
 
     Args:
-        num_inputs: Number of inputs m, each 0 or 1.
-        num_features: Number of hidden units.
-        beta: Fraction of agreeing inputs.
-        corrected_threshold: Include the bias in S_i. In the published network, the bias enters with the opposite sign,
+        num_inputs: number of inputs m, each 0 or 1.
+        num_features: number of hidden units.
+        beta: fraction of agreeing inputs.
+        corrected_threshold: include the bias in S_i. In the published network, the bias enters with the opposite sign,
             S_i = (m - sum(w_i) + b_i) / 2, which is off by +0.5 or -1.5.
     """
 
@@ -41,7 +41,7 @@ class FixLTUNet(nn.Module):
         """Compute outputs and hidden activations.
 
         Args:
-            x: Inputs (batch, num_inputs).
+            x: inputs (batch, num_inputs).
 
         Returns:
             Outputs (batch, 1) and hidden activations (batch, num_features).

@@ -9,8 +9,8 @@ class MyLinear(nn.Module):
     """Network of a single linear layer with Kaiming-uniform weights.
 
     Args:
-        input_size: Number of inputs.
-        num_outputs: Number of outputs.
+        input_size: number of inputs.
+        num_outputs: number of outputs.
     """
 
     def __init__(self, input_size: int, num_outputs: int = 1):
@@ -22,7 +22,7 @@ class MyLinear(nn.Module):
         """Compute outputs.
 
         Args:
-            x: Inputs (batch, input_size).
+            x: inputs (batch, input_size).
 
         Returns:
             Outputs (batch, num_outputs), and None in place of hidden activations.

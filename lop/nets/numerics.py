@@ -34,15 +34,15 @@ def initial_gain(init: str, activation: str) -> float:
 def uniform_bound(fan_in: int, fan_out: int, init: str, gain: float = 1.0) -> float:
     """Return the bound b of the uniform distribution on [-b, b] from which a layer's weights are drawn.
 
-    `default` is PyTorch's default for linear layers, sqrt(1 / fan_in); like `lecun`, it ignores the gain. For
-    `orthogonal`, weights of new units have the same variance as the entries of an orthogonal matrix,
+    `default` is PyTorch's default for linear layers, sqrt(1 / fan_in). Like `lecun`, it ignores the gain. With
+    `orthogonal`, the weights have the same variance as the entries of an orthogonal matrix,
     gain^2 / max(fan_in, fan_out).
 
     Args:
-        fan_in: Number of inputs of the layer.
-        fan_out: Number of outputs of the layer.
-        init: Distribution of the weights, one of `INITS`.
-        gain: Gain of the activation.
+        fan_in: number of inputs of the layer.
+        fan_out: number of outputs of the layer.
+        init: distribution of the weights, one of `INITS`.
+        gain: gain of the activation.
 
     Raises:
         ValueError: If `init` is unknown.

@@ -30,12 +30,12 @@ class OnlineNorm(nn.Module):
     effect of outliers. In evaluation mode, the running statistics are used and not updated.
 
     Args:
-        num_features: Number of units.
-        alpha_forward: Decay rate a_f, at least 0 and below 1.
-        alpha_backward: Decay rate a_b, at least 0 and below 1.
-        eps: Constant added to the variance.
-        affine: Learn a scale and a bias per unit.
-        clamp: Clamp outputs to [-clamp, clamp]; None disables clamping.
+        num_features: number of units.
+        alpha_forward: decay rate a_f, at least 0 and below 1.
+        alpha_backward: decay rate a_b, at least 0 and below 1.
+        eps: constant added to the variance.
+        affine: learn a scale and a bias per unit.
+        clamp: clamp outputs to [-clamp, clamp]; None disables clamping.
 
     Raises:
         ValueError: If a decay rate is out of range.

@@ -29,7 +29,7 @@ def relu_pool(x: Tensor) -> Tensor:
     and width, and with at least `WORTH_IT` elements. All other tensors use PyTorch's functions.
 
     Args:
-        x: Feature maps (batch, channels, height, width).
+        x: feature maps (batch, channels, height, width).
 
     Returns:
         Pooled feature maps (batch, channels, height // 2, width // 2).

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lop.nets.initialisation import initialise
-from lop.nets.mlp import forward_logged, mlp
+from lop.nets.mlp import Recorder, forward_logged, mlp
 
 
-class MLPVF(nn.Module):
+class MLPVF(Recorder):
     """State-value function; the multilayer perceptron `v_net` maps observations (batch, o_dim) to values (batch, 1).
 
     Args:
-        o_dim: Size of an observation.
-        act_type: Name of the activation.
-        h_dim: Number of units of each hidden layer.
-        device: Device of the network.
-        init: Distribution of initial weights; see `lop.nets.initialisation`.
+        o_dim: size of an observation.
+        act_type: name of the activation.
+        h_dim: number of units of each hidden layer.
+        device: device of the network.
+        init: distribution of initial weights; see `lop.nets.initialisation`.
     """
 
     def __init__(
@@ -32,20 +32,15 @@ class MLPVF(nn.Module):
         self.v_net = mlp(o_dim, h_dim, 1, act_type)
         initialise(self.v_net, init, act_type)
         self.to(device)
-        self._activations: list[Tensor] = []
 
     def value(self, x: Tensor, to_log_features: bool = False) -> Tensor:
         """Return the values (batch, 1) of observations.
 
         Args:
-            x: Observations (batch, o_dim).
-            to_log_features: Record the hidden activations for `get_activations`.
+            x: observations (batch, o_dim).
+            to_log_features: record the hidden activations for `get_activations`.
         """
         value, hidden = forward_logged(self.v_net, x)
         if to_log_features:
             self._activations = hidden
         return value
-
-    def get_activations(self) -> list[Tensor]:
-        """Return the recorded hidden activations (batch, units), one tensor per layer."""
-        return self._activations

@@ -1,5 +1,6 @@
 """Keys of lop/permuted_mnist/cfg/**/*.yml."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 from lop.runs.online_parameters import OnlineParameters
 from lop.runs.parameters import Number, Whole
 
+INPUTS, CLASSES = 784, 10  # pixels of an image; classes
 BIN = 1000  # examples per logged accuracy
 Metric = Literal["dead_units", "ranks", "weight_magnitude"]
 
@@ -15,6 +17,10 @@ class MnistParameters(OnlineParameters):
     """Parameters of a run, with the names of the published configurations and the defaults of the published code."""
 
     horizon: ClassVar[str] = "num_examples"
+    engines: ClassVar[Mapping[str, str]] = {
+        "reference": "lop.permuted_mnist.reference",
+        "compiled": "lop.permuted_mnist.compiled",
+    }
     named_by: ClassVar[tuple[str, ...]] = ("agent", "num_features", "opt", "step_size")
 
     num_examples: Whole = Field(ge=1, description="number of examples; a multiple of change_after")
@@ -44,4 +50,5 @@ class MnistParameters(OnlineParameters):
             )
         if self.agent == "cbp" and (self.dropout or self.online_norm):
             raise ValueError("key `agent`: found 'cbp', allowed: bp, l2 with dropout or online_norm")
+        self.refuse_with("network", dropout=0.0, online_norm=False)
         return self

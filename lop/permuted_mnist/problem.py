@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from lop.algos.examples import Examples
 from lop.data.load import LabelledImages
-from lop.engines.online.learner import Examples
 
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 

@@ -7,16 +7,13 @@ images must exist; `python -m lop.data mnist` creates them. The run may be inter
 power failure: the same command resumes it, and the results are bit-identical to those of an uninterrupted run.
 """
 
-from itertools import pairwise
+import importlib
+from typing import Any
 
 import numpy as np
 
 from lop.data import load
-from lop.engines import generator
-from lop.engines.online.learner import Layer, OnlineLearner
-from lop.engines.online.settings import learner_settings
-from lop.measures import dead_fraction, ranks
-from lop.nets.numerics import initial_gain
+from lop.measures import dead_fraction, ranks, weight_magnitude
 from lop.permuted_mnist import PROBLEM
 from lop.permuted_mnist.parameters import BIN, MnistParameters
 from lop.permuted_mnist.problem import Stream
@@ -32,27 +29,22 @@ def train(run: Run) -> None:
 
     # Seeds: one for the stream, shared by all methods, and one for the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
-    rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
 
-    # Problem, network and learner
+    # Problem, and learner of the engine that the parameters select
     stream = Stream(stream_seed, load.mnist(run.images).train, p.change_after)
-    learner = OnlineLearner(
-        initial_network(p, rng),
-        rng,
-        loss="nll",
-        dropout=p.dropout,
-        online_norm=(p.alpha_forward, p.alpha_backward) if p.online_norm else None,
-        **learner_settings(p),
-    )
+    engine = importlib.import_module(p.engines[p.engine_on(run.device)])  # does not import the other engine
+    learner = engine.make_learner(p, int(learner_seed.generate_state(1)[0]), run.device)
     answers = Answers()
 
     # Loop over chunks of examples
     run.track(learner=learner, answers=answers)
     run.facts = lambda: recent_accuracy(run)
-    chunk = BIN // 10 if p.num_features >= WIDE else BIN
+    chunk = BIN // 10 if p.num_features >= WIDE or p.engine_on(run.device) == "reference" else BIN
     for step in run.steps(p.num_examples, unit="examples", stride=chunk):
         if step % p.change_after == 0:
             log_network(run, p, learner, stream.inputs(step, min(MEASURED, p.change_after)), step)
+            for callback in learner.callbacks:
+                callback.new_task(step // p.change_after)
         examples, order = stream.examples(step, chunk)
         _, predicted = learner.learn(examples, order)  # (chunk,), each with the weights before its example
         answers.add(predicted == examples.targets[order])
@@ -86,26 +78,13 @@ class Answers:
         self.right, self.given = state["right"], state["given"]
 
 
-def initial_network(p: MnistParameters, rng: np.ndarray) -> list[Layer]:
-    """Return the initial weights and biases of `lop.nets.deep_ffnn.DeepFFNN`, or of `MyLinear`, layer by layer."""
-    hidden = [] if p.agent == "linear" else [p.num_features] * p.num_hidden_layers
-    network: list[Layer] = []
-    factor = initial_gain("kaiming", p.hidden_activation)
-    for layer, (inputs, outputs) in enumerate(pairwise([784, *hidden, 10])):
-        generator.built_linear(rng, inputs, outputs)
-        weights = generator.kaiming(rng, inputs, outputs, factor if layer < len(hidden) else 1.0)
-        network.append((weights, np.zeros(outputs, np.float32)))
-    return network
-
-
-def log_network(run: Run, p: MnistParameters, learner: OnlineLearner, inputs: np.ndarray, step: int) -> None:
+def log_network(run: Run, p: MnistParameters, learner: Any, inputs: np.ndarray, step: int) -> None:
     """Log dead units and ranks, as fractions of each layer's units, and mean absolute weights before a task."""
     if "weight_magnitude" in p.to_log:
-        magnitudes = learner.weight_magnitudes()
-        sizes = [inputs * outputs for inputs, outputs in pairwise(learner.sizes)]
-        run.log("weight_magnitude", step, float(np.average(magnitudes, weights=sizes)))
-        for layer, magnitude in enumerate(magnitudes):
-            run.log("layer_weight_magnitude", step, magnitude, layer)
+        weights = learner.weights()
+        run.log("weight_magnitude", step, weight_magnitude(weights))
+        for layer, of_layer in enumerate(weights):
+            run.log("layer_weight_magnitude", step, weight_magnitude(of_layer), layer)
     if not {"dead_units", "ranks"} & set(p.to_log):
         return
     for layer, h in enumerate(learner.hidden(inputs)):  # (MEASURED, units)

@@ -1,6 +1,6 @@
-"""List the runs that figures need, which of them are missing and why, and estimate their core hours.
+"""List the runs that figures and sweeps need, which of them are missing and why, and estimate their core hours.
 
-    python -m lop.plan                            # all figures, at the configured scale
+    python -m lop.plan                            # all figures and sweeps, at the configured scale
     python -m lop.plan fig4a ed4a --scale paper
 
 No run is started. `snakemake plan --config scale=paper` prints the same for all figures.
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lop.common.errors import told_in_one_line
 from lop.common.paths import shown
-from lop.figures.registry import figure_names, load_figure
+from lop.figures.registry import figure_names
 from lop.figures.runs import by_path, shown_runs
+from lop.figures.sweeps import load_collected, sweep_names
 from lop.plan.costs import Estimate, estimate, read_records
 from lop.plan.state import State, states
 from lop.plan.table import bases_text, table
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         options = _parser().parse_args(argv)
         conditions = conditions_of(options)
-        figures = [load_figure(name, options.scale) for name in options.figures or figure_names()]
+        names = options.figures or [*figure_names(), *sweep_names(options.scale)]
+        figures = [load_collected(name, options.scale) for name in names]
         specs = {figure.name: by_path(shown_runs(figure, conditions)) for figure in figures}
         every = {path: spec for runs in specs.values() for path, spec in runs.items()}
         found = states(every.values(), options.results)
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures to plan (default: all)")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures and sweeps (default: all)")
     add_options(parser)
     return parser
 

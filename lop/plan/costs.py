@@ -1,4 +1,4 @@
-"""Estimated duration of runs: a rough model per problem, calibrated by runs recorded on this machine.
+"""Estimated duration of runs: a rough model per problem, calibrated with runs recorded on this machine.
 
 The models describe one core of the machine on which docs/costs.md was measured. No run imports them, so changing a
 model does not make runs stale.

@@ -31,8 +31,9 @@ from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.ranges import ranges
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
-from lop.figures.registry import Figure, figure_names, load_figure
+from lop.figures.registry import Figure, figure_names
 from lop.figures.runs import shown_runs, table_path
+from lop.figures.sweeps import load_collected, sweep_names
 from lop.problems import PROBLEMS, first_run
 from lop.runs.configured import configured
 from lop.runs.identity import differences
@@ -134,13 +135,13 @@ class Group:
 
 
 def wanted_figures(results: Path) -> list[tuple[Figure, Conditions]]:
-    """Return every figure at every scale, for each kind of device and source of images that occurs in the results.
+    """Return every figure and sweep at every scale, for each kind of device and source of images in the results.
 
     Raises:
         InputError: a configuration file is invalid.
     """
     scales = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
-    figures = [load_figure(name, scale) for scale in scales for name in figure_names()]
+    figures = [load_collected(name, scale) for scale in scales for name in [*figure_names(), *sweep_names(scale)]]
     conditions = {configured().conditions}
     for group in groups(results):
         with suppress(InputError):

@@ -33,7 +33,6 @@ class Needs(_Model):
 
     mem_mb: Whole = Field(ge=1, description="memory in megabytes")
     slack: Number = Field(3.0, ge=1, description="time limit as a multiple of the model's estimate")
-    tens: bool = Field(False, description="whether a job executes ten seeds, if a run is shorter than its start-up")
 
 
 class Table(_Model):
@@ -62,8 +61,8 @@ def read_resources(path: Path = RESOURCES) -> Table:
     return checked(Table, read_mapping(path), shown(path))
 
 
-def resources(spec: RunSpec, device: str = "cpu", path: Path = RESOURCES) -> Resources:
-    """Return the resources of a job that executes a run, or ten seeds of it.
+def resources(spec: RunSpec, device: str = "cpu", seeds: int = 1, path: Path = RESOURCES) -> Resources:
+    """Return the resources of a job that executes one or more seeds of a run in turn.
 
     A run that takes longer than the limit saves its state before the limit, requeues its job and continues; see
     `lop.runs.scheduler`.
@@ -71,6 +70,7 @@ def resources(spec: RunSpec, device: str = "cpu", path: Path = RESOURCES) -> Res
     Args:
         spec: the run.
         device: device of its networks.
+        seeds: number of seeds.
         path: file with the table of resources.
 
     Raises:
@@ -78,7 +78,7 @@ def resources(spec: RunSpec, device: str = "cpu", path: Path = RESOURCES) -> Res
     """
     table = read_resources(path)
     needs = table.runs[spec.problem.name]
-    minutes = (10 if needs.tens else 1) * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
+    minutes = seeds * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
     known = not isnan(minutes)  # only if the problem has a model
     runtime = min(table.longest, max(table.shortest, round(minutes))) if known else table.longest
     return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)

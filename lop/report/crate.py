@@ -22,7 +22,7 @@ from lop.figures.registry import FIGURES, Figure, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
 from lop.runs.metrics import check_belongs
 from lop.runs.scale import scale_path
-from lop.runs.spec import Conditions, RunSpec
+from lop.runs.spec import Conditions, RunSpec, layers
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 MEDIA = {
@@ -94,8 +94,7 @@ class _Crate:
             endTime=about["ended"],
             instrument=self.program(spec.problem.entry, modules, about["versions"]),
             object=[
-                self.file(spec.problem.cfg_path(spec.config)),
-                self.file(scale_path(spec.scale)),
+                *map(self.file, dict.fromkeys(layer.source for layer in layers(spec.problem, spec.config, spec.scale))),
                 *(self.value(f"#{place}/{key}", key, value) for key, value in values.items()),
             ],
             result=[self.file(metrics, place / metrics.name)],

@@ -12,6 +12,7 @@ between
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
 
 and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. It needs neither runs nor a network.
+For figures that show images, it creates the built-in ones first.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
 from lop.common.sources import fingerprint
+from lop.data.prepare import prepare
 from lop.data.sets import ImageSource
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw, plotted_numbers
@@ -92,8 +94,12 @@ def renew(root: Path) -> None:
     """Draw every picture that is out of date, and rewrite the tables of all pages."""
     for table in tables(root):
         if _source_of(picture_of(table)) != _source(table):
+            figure = figure_of(table)
+            for picture in figure.pictures:
+                if picture.data:
+                    prepare(picture.data, ImageSource(), picture.classes)
             with tempfile.TemporaryDirectory() as folder:
-                _, png, _ = draw(read_collected(table), figure_of(table), Path(folder), table=_source(table))
+                _, png, _ = draw(read_collected(table), figure, Path(folder), table=_source(table))
                 with atomic_file(picture_of(table)) as temporary:
                     shutil.copyfile(png, temporary)
     for page in pages(root):
@@ -149,7 +155,7 @@ def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
     for (place, _), curve in shown_numbers.groupby(["panel", "curve"], sort=False):
         panel = figure.curve_panels[place]
         first, last = curve.iloc[0], curve.iloc[-1]
-        ends = [f"{_steps(one['step'])} {panel.unit}: {_interval(one)}" for one in (first, last)]
+        ends = [f"{_steps(one['step'], panel.unit)}: {_interval(one)}" for one in (first, last)]
         letter = {"panel": ascii_lowercase[place]} if len(figure.panels) > 1 else {}
         rows.append(
             {**letter, "curve": first["label"], "seeds": f"{last['n']}", "first bin": ends[0], "last bin": ends[1]}
@@ -175,9 +181,9 @@ def _interval(row: pd.Series) -> str:
     return f"{number(row['mean'])} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def _steps(step: int) -> str:
+def _steps(step: int, unit: str) -> str:
     size, _, suffix = step_unit(int(step))
-    return f"{step / size:,.6g}{suffix}"
+    return f"{step / size:,.6g}{suffix} {unit.removesuffix('s') if step == 1 else unit}"
 
 
 def _markdown(rows: pd.DataFrame) -> str:

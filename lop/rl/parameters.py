@@ -1,5 +1,6 @@
 """Keys of lop/rl/cfg/**/*.yml."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,11 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lop.algos.rl.settings import NEVER_CLIPS, NetworkSettings, PPOSettings, UnitReplacement
 from lop.rl.frictions import Frictions, read
-from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import Number, Utility, Whole
+from lop.runs.plugin_parameters import EngineParameters
 
 SLIPPERY = "SlipperyAnt-v3"
-AGENTS = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}  # module of each engine
 Metric = Literal[
     "pol_features_activity",
     "stable_rank",
@@ -30,22 +30,20 @@ Metric = Literal[
 ]
 
 
-class PPOParameters(CallbackParameters):
+class PPOParameters(EngineParameters):
     """Parameters of a PPO run; names are those of the published configs, defaults those of the published code."""
 
     horizon: ClassVar[str] = "n_steps"
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
     named_by: ClassVar[tuple[str, ...]] = ("env_name", "lr", "beta_1", "wd", "rr")
+    learning_rate: ClassVar[str] = "lr"
+    engines: ClassVar[Mapping[str, str]] = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
     backend: Literal["mujoco", "mujoco-py"] = Field(
         "mujoco", description="physics engine: current MuJoCo, equal to the original up to rounding, or the original"
     )
     n_steps: Whole = Field(ge=1, description="environment steps of the run")
-    engine: Literal["auto", "reference", "compiled"] = Field(
-        "auto",
-        description="PyTorch (reference), or compiled for the CPU; auto: compiled if it supports the parameters",
-    )
     label: str = Field("", description="name of the method; does not affect results")
 
     change_time: Whole = Field(
@@ -120,41 +118,31 @@ class PPOParameters(CallbackParameters):
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         if self.redo and self.move_mean_to_bias:
             raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
-        if self.engine == "compiled" and self.not_compiled:
-            raise ValueError(f"key `engine`: found compiled, which needs {self.not_compiled}; allowed: auto, reference")
+        self.refuse_with("network", rr=0.0, redo=False)
+        self.refuse_with("optimizer", wd=0.0)
         return self
 
-    @property
-    def not_compiled(self) -> str | None:
-        """First key whose value the compiled engine does not support, with the supported values; or None."""
-        supported = {
+    def needs_of_compiled(self) -> dict[str, tuple[bool, str]]:
+        """Return {key: (whether the compiled engine supports its value, the supported values)}."""
+        return super().needs_of_compiled() | {
             "h_dim": (len(self.h_dim) == 2, "two hidden layers"),
             "init": (self.init != "orthogonal", "any but orthogonal"),
             "perturb_scale": (self.perturb_scale == 0, "0"),
-            "callback": (self.callback is None, "none"),
         }
-        return next((f"{key}: {allowed}" for key, (holds, allowed) in supported.items() if not holds), None)
-
-    def engine_on(self, device: str) -> str:
-        """Return the engine, `reference` or `compiled`, that the run uses on a device."""
-        if self.engine == "auto":
-            return "compiled" if device == "cpu" and not self.not_compiled else "reference"
-        return self.engine
 
     def modules(self, device: str) -> tuple[str, ...]:
-        """Return the agent's module and, with backend mujoco-py, the module of the original environments."""
+        """Return the modules of plugins, of the agent and, with backend mujoco-py, of the original environments."""
         original = ["lop.envs.original"] if self.backend == "mujoco-py" else []
-        return (*super().modules(device), AGENTS[self.engine_on(device)], *original)
+        return (*super().modules(device), *original)
 
     def identity(self, device: str) -> dict[str, Any]:
         """Return the parameters that affect results, with `engine` resolved.
 
         The path of the frictions file is excluded; its contents are inputs of the seeds.
         """
-        parameters = super().identity(device) | {"engine": self.engine_on(device)}
-        return {key: value for key, value in parameters.items() if key != "frictions_file"}
+        return {key: value for key, value in super().identity(device).items() if key != "frictions_file"}
 
-    def network(self) -> NetworkSettings:
+    def networks(self) -> NetworkSettings:
         """Return the settings of the networks."""
         return NetworkSettings(tuple(self.h_dim), self.act_type, self.init)
 

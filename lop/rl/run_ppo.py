@@ -7,6 +7,7 @@ interrupt a run at any time. The same command resumes it, with results bit-ident
 """
 
 import importlib
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from lop.envs import ResumableEnvironment, SlipperyAnt, make
 from lop.measures import dormant_fraction, stable_rank, weight_magnitude
 from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
-from lop.rl.parameters import AGENTS, SLIPPERY, PPOParameters
+from lop.rl.parameters import SLIPPERY, PPOParameters
 from lop.runs.protocol import Run
 
 WINDOW = 1000  # steps per measurement of activity
@@ -42,7 +43,7 @@ def train(run: Run) -> None:
 
     # Agent: networks, buffer and learner
     agent = make_agent(p, o_dim, a_dim, seed, rng, run.device)
-    activity = Activity(p.h_dim)
+    activity = Activity(agent.hidden_units)
 
     # Loop
     run.track(agent=agent, environment=ResumableEnvironment(env), episode=episode, activity=activity)
@@ -52,6 +53,7 @@ def train(run: Run) -> None:
     for step in run.steps(p.n_steps):
         if step == 0:
             log_weights(run, p, agent, step)
+            begin_task(agent, 0)
         action, log_probability = agent.act(episode.observation, activity.rows[step % WINDOW])
         observation, reward, terminated, truncated, _ = env.step(action)
         done = terminated or truncated
@@ -71,6 +73,7 @@ def train(run: Run) -> None:
             run.log("episode_length", step + 1, episode.length)
             if frictions and frictions.episode_ended(step):
                 cast(SlipperyAnt, env.unwrapped).set_friction(frictions.current)
+                begin_task(agent, frictions.number)
             episode.start(env.reset()[0])
 
         if (step + 1) % WINDOW == 0:
@@ -83,13 +86,19 @@ def train(run: Run) -> None:
 def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.random.Generator, device: str) -> Any:
     """Create the agent of the reference or of the compiled engine; see `lop.algos.rl.agent.Agent`."""
     engine = p.engine_on(device)
-    module = importlib.import_module(AGENTS[engine])  # does not import the other engine
+    module = importlib.import_module(p.engines[engine])  # does not import the other engine
     more: dict[str, Any] = {}
     if engine == "reference":
-        more = {"device": device, "callback": p.callback, "callback_settings": p.callback_settings}
+        more = {"device": device, "plugins": {key: p.plugin(key) for key in ("callback", "network", "optimizer")}}
     elif device != "cpu":
         raise InputError(f"engine: found compiled on {device}, allowed: auto or reference")
-    return module.Agent(o_dim, a_dim, p.network(), p.ppo(), seed, rng, **more)
+    return module.Agent(o_dim, a_dim, p.networks(), p.ppo(), seed, rng, **more)
+
+
+def begin_task(agent: Any, number: int) -> None:
+    """Tell callbacks that a task begins: the run, or a friction."""
+    for callback in agent.callbacks:
+        callback.new_task(number)
 
 
 def log_activity(run: Run, p: PPOParameters, activity: "Activity", step: int) -> None:
@@ -155,8 +164,8 @@ class Activity:
         rows: Rows of these arrays, by step modulo 1,000.
     """
 
-    def __init__(self, h_dim: list[int]):
-        self.hidden = [np.zeros((WINDOW, units), np.float32) for units in h_dim]
+    def __init__(self, units_per_layer: Sequence[int]):
+        self.hidden = [np.zeros((WINDOW, units), np.float32) for units in units_per_layer]
         self.rows = list(zip(*self.hidden, strict=True))
 
     def state_dict(self) -> list[np.ndarray]:

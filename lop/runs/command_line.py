@@ -15,18 +15,23 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lop.common.errors import InputError, told_in_one_line
+from lop.common.errors import EXIT_BAD_INPUT, InputError, tell, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
 from lop.data.sets import SOURCES, ImageSource
 from lop.runs.configured import configured
 from lop.runs.problem import Problem
+from lop.runs.process import Interrupted
 from lop.runs.runner import Runner
 from lop.runs.spec import Conditions, RunSpec, resolve
 
 
 def main(problem: Problem, description: str, train: Callable[[Any], None], argv: Sequence[str] | None = None) -> None:
-    """Execute the runs that the command line selects; report bad input in one line and exit with status 2."""
+    """Execute the runs that the command line selects; report bad input in one line and exit with status 2.
+
+    If one of several seeds fails because of bad input, such as a damaged checkpoint, the others are still executed. A
+    signal or the scheduler's time limit stops them all (`Interrupted`).
+    """
     atexit.register(gc.freeze)  # otherwise Python spends half a second at exit collecting garbage in torch's modules
     with told_in_one_line():
         options = _parser(problem, description).parse_args(argv)
@@ -40,6 +45,7 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
             options.results = above(options.metrics[0], specs[0].path)
         if options.images:
             options.data = specs[0].conditions.images.data_above(options.images[0], problem.data)
+        failed = False
         for spec in specs:
             run = Runner(
                 spec,
@@ -49,11 +55,23 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
                 data=options.data,
             )
             try:
-                run.execute(train)
-            except OSError as error:
-                if error.filename is None:
-                    raise
-                raise InputError(f"{error.filename}: {error.strerror}") from None
+                _execute(run, train)
+            except InputError as error:
+                tell(InputError(f"{spec.name}: {error}") if len(specs) > 1 else error)
+                failed = True
+            if run.asked_to_stop and spec is not specs[-1]:  # in its last step, or while it was failing
+                raise Interrupted
+        if failed:
+            raise SystemExit(EXIT_BAD_INPUT)
+
+
+def _execute(run: Runner, train: Callable[[Any], None]) -> None:
+    try:
+        run.execute(train)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InputError(f"{error.filename}: {error.strerror}") from None
 
 
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:

@@ -1,14 +1,17 @@
 """Parameters of problems whose networks learn from one example at a time, with `lop.engines.online`."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lop.runs.parameters import Number, Parameters, Utility, Whole
+from lop.runs.parameters import Number, Utility, Whole
+from lop.runs.plugin_parameters import EngineParameters
 
 
-class OnlineParameters(Parameters):
+class OnlineParameters(EngineParameters):
     """Parameters of a fully connected network and its learner, named as in the published configurations."""
+
+    compiled_devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")  # one example at a time gains nothing from a GPU
 
     agent: Literal["bp", "l2", "cbp", "linear"] = Field(
         "bp", description="backpropagation, with L2 regularisation, continual backpropagation, or linear network"
@@ -32,3 +35,10 @@ class OnlineParameters(Parameters):
         "kaiming", description="distribution of new units' weights (cbp)"
     )
     accumulate: bool = Field(description="accumulate fractional numbers of due units instead of sampling (cbp)")
+
+    @model_validator(mode="after")
+    def _plugins_fit(self) -> "OnlineParameters":
+        if self.network and self.agent not in ("bp", "l2"):
+            raise ValueError(f"key `agent`: found {self.agent!r}, allowed: 'bp' or 'l2' with `network`")
+        self.refuse_with("optimizer", opt="sgd", weight_decay=0.0)
+        return self

@@ -87,6 +87,11 @@ class Runner:
                     self.facts = str  # otherwise it would keep this run's networks alive during the next run
 
     @property
+    def asked_to_stop(self) -> bool:
+        """Whether SIGTERM or SIGINT arrived during the run, which may have ended all the same."""
+        return self._stop.received
+
+    @property
     def images(self) -> Path:
         """Folder of the images that the problem learns from."""
         return self.spec.conditions.images.folder(self.spec.problem.data, self.data)

@@ -1,17 +1,56 @@
-"""Scales of experiments: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`)."""
+"""Scales of experiments: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`).
 
+config/tuned/<scale>.yaml holds the values that `snakemake tune` has chosen for a scale. They override all others.
+
+The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from lop.common.errors import InputError
 from lop.common.paths import CONFIG, shown
-from lop.runs.parameters import checked, read_mapping
+from lop.runs.parameters import Whole, checked, read_mapping
+
+MOST_SEEDS = 10  # maximum number of seeds per job; see `lop.plan.jobs`
+FIRST_TUNING_SEED = 100  # tuning uses seeds from here on, figures the seeds below
 
 
-class Scale(BaseModel):
+class Comparison(BaseModel):
+    """Methods that are tuned with the same budget, and the criterion."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str = Field(description="metric of the runs that is averaged")
+    to: Whole = Field(ge=1, description="last step that counts")
+    bin: Whole | None = Field(None, ge=1, description="width of a bin in steps; the whole run by default")
+    window: tuple[float, float] = Field(
+        (0.0, 1.0), description="part of the run whose bins are averaged, as fractions of `to`"
+    )
+    best: Literal["highest", "lowest"] = Field("highest", description="which mean is best")
+    seeds: Whole = Field(ge=1, description="number of seeds per setting")
+    budget: Whole = Field(ge=1, description="number of settings of each method")
+    grids: dict[str, dict[str, Any]] = Field(
+        min_length=1,
+        description="<problem>/<config> -> keys and the lists of values that are tried in all combinations",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Comparison":
+        if self.bin and self.to % self.bin:
+            raise ValueError(f"key `bin`: found {self.bin}, allowed: a divisor of `to` ({self.to})")
+        low, high = self.window
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"key `window`: found {list(self.window)}, allowed: ascending fractions from 0 to 1")
+        return self
+
+
+class ScaleFile(BaseModel):
     """Contents of a scale file."""
 
     model_config = ConfigDict(extra="forbid")
@@ -24,29 +63,87 @@ class Scale(BaseModel):
     figures: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="figure -> keys that override config/figures.yaml"
     )
+    seeds_per_job: dict[str, Annotated[Whole, Field(ge=1, le=MOST_SEEDS)]] = Field(
+        default_factory=dict,
+        description="<problem>, with the wildcards * and ? -> number of seeds that a job executes in turn (default 1); "
+        "later matches override earlier ones",
+    )
+    tuning: dict[str, Comparison] = Field(
+        default_factory=dict, description="name of a comparison -> methods to tune for this scale, and the criterion"
+    )
 
-    def overrides(self, problem: str, config: str) -> dict[str, Any]:
-        """Return the keys that this scale overrides for a config."""
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale: its file, and either the values that tuning has chosen or the grids of a comparison."""
+
+    file: ScaleFile
+    chosen: Mapping[str, Mapping[str, Any]]  # <problem>/<config> -> keys
+    grids: Mapping[str, Mapping[str, Any]]
+
+    def overrides(self, problem: str, config: str, extended: bool = False) -> dict[str, Any]:
+        """Return the keys that the file of this scale overrides for a config, including those of a grid.
+
+        Args:
+            problem: name of the problem.
+            config: name of the config.
+            extended: whether the keys are for a config that extends this one, so that grids do not count.
+        """
+        name = f"{problem}/{config}"
         merged: dict[str, Any] = {}
-        for pattern, values in self.runs.items():
-            if fnmatchcase(f"{problem}/{config}", pattern):
+        for pattern, values in self.file.runs.items():
+            if fnmatchcase(name, pattern):
                 merged |= values
-        return merged
+        return merged if extended else {**merged, **self.grids.get(name, {})}
+
+    def seeds_in_job(self, problem: str) -> int:
+        """Return the number of seeds of a problem that a job executes in turn."""
+        found = [number for pattern, number in self.file.seeds_per_job.items() if fnmatchcase(problem, pattern)]
+        return found[-1] if found else 1
 
 
 def scale_path(name: str) -> Path:
-    """Return the file of a scale."""
-    return CONFIG / "scales" / f"{name}.yaml"
+    """Return the file of a scale, or of the scale of a comparison."""
+    return CONFIG / "scales" / f"{name.partition('.')[0]}.yaml"
+
+
+def tuned_path(name: str) -> Path:
+    """Return the file with the values that tuning has chosen for a scale."""
+    return CONFIG / "tuned" / f"{name}.yaml"
 
 
 def load_scale(name: str) -> Scale:
-    """Return the scale with a given name.
+    """Return the scale with a given name, `<scale>` or `<scale>.<comparison>`.
 
     Raises:
         InputError: there is no such scale; the message lists the existing ones.
     """
+    base, _, comparison = name.partition(".")
     path = scale_path(name)
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {shown(path.parent)})")
-    return checked(Scale, read_mapping(path), shown(path))
+    file = checked(ScaleFile, read_mapping(path), shown(path))
+    if not comparison:
+        return Scale(file, _read_chosen(base), {})
+    if comparison not in file.tuning:
+        allowed = ", ".join(file.tuning) or "none"
+        raise InputError(f"{shown(path)}: tuning: found {comparison!r}, allowed: {allowed}")
+    return Scale(file, {}, file.tuning[comparison].grids)
+
+
+class _Tuned(RootModel[dict[str, dict[str, dict[str, Any]]]]):
+    """Contents of a file of chosen values: comparison -> <problem>/<config> -> keys."""
+
+
+def _read_chosen(name: str) -> dict[str, dict[str, Any]]:
+    path = tuned_path(name)
+    if not path.is_file():
+        return {}
+    try:
+        content = _Tuned.model_validate(read_mapping(path)).root
+    except ValidationError:
+        raise InputError(
+            f"{shown(path)}: found other keys, allowed: <comparison>: {{<problem>/<config>: {{...}}}}"
+        ) from None
+    return {runs: values for methods in content.values() for runs, values in methods.items()}

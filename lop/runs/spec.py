@@ -5,11 +5,12 @@ folder, and the key is a digest of everything that determines the run, so an exi
 config, setting and scale that requested a run are not part of its identity: equal runs share their files.
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lop.common import sources
 from lop.common.errors import InputError
@@ -18,11 +19,12 @@ from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
 from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
 from lop.runs.problem import Problem
-from lop.runs.scale import load_scale, scale_path
+from lop.runs.scale import load_scale, scale_path, tuned_path
 
 HIGHEST_SEED = 2**32 - 1  # highest seed that both NumPy's RandomState and torch's generator accept
 KEY_LENGTH = 16  # hexadecimal digits of a key in a path
 CHECKPOINT = "checkpoint.pt"  # file in the folder of a run
+EXTENDS = "extends"  # key of a cfg file: name of the config whose parameters at the scale in use it changes
 IDENTITY = "identity.json"  # file next to the folders of the seeds: the identity that their key is a digest of
 
 
@@ -41,7 +43,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run with its parameters resolved: cfg file, then scale, then command line, then setting."""
+    """One run with its parameters resolved: cfg file, then scale, then command line, then setting; see `layers`."""
 
     problem: Problem
     config: str
@@ -128,10 +130,60 @@ def _code(*entries: str) -> dict[str, str]:
     return sources.science(*entries)
 
 
+class Layer(NamedTuple):
+    """Parameters from one file; later layers override earlier ones."""
+
+    source: Path  # cfg file, file of the scale, or file of the values chosen for it
+    values: dict[str, Any]
+
+
+def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -> list[Layer]:
+    """Return the parameters of a config at a scale: those of the config that it extends, its own, those of the scale.
+
+    Args:
+        problem: problem of the config.
+        config: name of the config.
+        scale: name of the scale.
+        cfg: file to read instead of the config's.
+
+    Raises:
+        InputError: a file does not exist or is invalid, or configs extend one another.
+    """
+    names, inherited = [config], list[Layer]()
+    while True:
+        path = (cfg if len(names) == 1 else None) or problem.cfg_path(names[-1])
+        written = read_mapping(path)
+        changes = load_scale(scale)
+        values = {
+            path: {key: value for key, value in written.items() if key != EXTENDS},
+            scale_path(scale): changes.overrides(problem.name, names[-1], extended=len(names) > 1),
+            tuned_path(scale): changes.chosen.get(f"{problem.name}/{names[-1]}", {}),
+        }
+        own = [Layer(source, located(problem.model, keys, source.parent)) for source, keys in values.items() if keys]
+        inherited = own + inherited
+        if EXTENDS not in written:
+            return inherited
+        base = written[EXTENDS]
+        if base not in problem.configs():
+            near = difflib.get_close_matches(str(base), problem.configs(), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            allowed = ", ".join(problem.configs())
+            raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {base!r}, allowed: {allowed}{hint}")
+        if base in names:
+            raise InputError(
+                f"{shown(path)}: key `{EXTENDS}`: found {base!r}, allowed: configs that do not extend this one"
+            )
+        names.append(base)
+
+
+def merged(found: list[Layer]) -> dict[str, Any]:
+    """Return the values of layers, in which later ones override earlier ones."""
+    return {key: value for layer in found for key, value in layer.values.items()}
+
+
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
     """Return {setting name: point} of a config's sweep at a scale."""
-    values = _written(problem, problem.cfg_path(config)) | _scaled(problem, config, scale)
-    return _points(problem, values, shown(problem.cfg_path(config)))
+    return _points(problem, merged(layers(problem, config, scale)), shown(problem.cfg_path(config)))
 
 
 def _points(problem: Problem, values: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
@@ -140,16 +192,6 @@ def _points(problem: Problem, values: Mapping[str, Any], source: str) -> dict[st
     if len(named) < len(points):
         raise InputError(f"{source}: found {len(points)} settings with {len(named)} names, allowed: different names")
     return named
-
-
-def _written(problem: Problem, cfg: Path) -> dict[str, Any]:
-    return located(problem.model, read_mapping(cfg), cfg.parent)
-
-
-def _scaled(problem: Problem, config: str, scale: str) -> dict[str, Any]:
-    """Return the parameters that a scale overrides for a config."""
-    overrides = load_scale(scale).overrides(problem.name, config)
-    return located(problem.model, overrides, scale_path(scale).parent)
 
 
 def resolve(
@@ -181,10 +223,11 @@ def resolve(
     source = shown(cfg or problem.cfg_path(config))
     if not 0 <= seed <= HIGHEST_SEED:
         raise InputError(f"seed: found {seed}, allowed: 0 to {HIGHEST_SEED}")
-    scaled = _scaled(problem, config, scale)
+    found = layers(problem, config, scale, cfg)
     overrides = located(problem.model, overrides or {}, Path())
-    values = _written(problem, cfg or problem.cfg_path(config)) | scaled | overrides
-    replaced = dict.fromkeys(scaled, shown(scale_path(scale))) | dict.fromkeys(overrides, "command line")
+    values = merged(found) | overrides
+    sources_of = {key: shown(layer.source) for layer in found for key in layer.values}
+    replaced = sources_of | dict.fromkeys(overrides, "command line")
     points = _points(problem, values, source)
     if setting not in points:
         raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")

@@ -1,5 +1,6 @@
 """Keys of lop/slowly_changing_regression/cfg/**/*.yml."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -15,6 +16,10 @@ class RegressionParameters(OnlineParameters):
     """Parameters of a run, with the names of the published configurations and the defaults of the published code."""
 
     horizon: ClassVar[str] = "num_data_points"
+    engines: ClassVar[Mapping[str, str]] = {
+        "reference": "lop.slowly_changing_regression.reference",
+        "compiled": "lop.slowly_changing_regression.compiled",
+    }
     named_by: ClassVar[tuple[str, ...]] = ("agent", "hidden_activation", "opt", "step_size")
 
     num_data_points: Whole = Field(ge=1, description="number of examples; a multiple of flip_after")
@@ -48,3 +53,8 @@ class RegressionParameters(OnlineParameters):
         if self.agent != "linear" and not self.num_features:
             raise ValueError("key `num_features`: found 0, allowed: 1 or more, unless agent is linear")
         return self
+
+    @property
+    def logs_while_learning(self) -> bool:
+        """Whether a logged metric is an average over the examples of a stretch."""
+        return bool({"gradient_magnitude", "inactive_units"} & set(self.to_log))

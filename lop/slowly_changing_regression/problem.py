@@ -11,8 +11,8 @@ examples, whatever the method.
 
 import numpy as np
 
+from lop.algos.examples import Examples, examples
 from lop.engines import generator
-from lop.engines.online.learner import Examples, examples
 
 MOST_PATTERNS = 10  # fast bits up to which all patterns are enumerated; with more, each example is stored separately
 

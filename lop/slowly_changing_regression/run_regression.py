@@ -7,12 +7,12 @@ project. `-s 0-9` runs ten seeds. The run may be interrupted at any time: the sa
 are bit-identical to those of an uninterrupted run.
 """
 
+import importlib
+from typing import Any
+
 import numpy as np
 
-from lop.engines import generator
-from lop.engines.online.learner import Layer, OnlineLearner
-from lop.engines.online.settings import learner_settings
-from lop.nets.numerics import initial_gain
+from lop.measures import weight_magnitude
 from lop.runs.protocol import Run
 from lop.slowly_changing_regression import PROBLEM
 from lop.slowly_changing_regression.parameters import BIN, RegressionParameters
@@ -25,49 +25,37 @@ def train(run: Run) -> None:
 
     # Seeds: one for the stream, shared by all methods, and one for the learner
     stream_seed, learner_seed = np.random.SeedSequence(run.seed).spawn(2)
-    rng = generator.seeded(int(learner_seed.generate_state(1)[0]))
 
-    # Problem, network and learner
+    # Problem, and learner of the engine that the parameters select
     stream = Stream(
         stream_seed, p.num_inputs, p.flip_after, p.num_flipping_bits, p.flip_one, p.num_target_features, p.beta
     )
-    logs = bool({"gradient_magnitude", "inactive_units"} & set(p.to_log))
-    learner = OnlineLearner(initial_network(p, rng), rng, **learner_settings(p), logs=logs)
+    engine = importlib.import_module(p.engines[p.engine_on(run.device)])  # does not import the other engine
+    learner = engine.make_learner(p, int(learner_seed.generate_state(1)[0]), run.device)
 
     # Loop over stretches between two changes of the slow bits
     run.track(stream=stream, learner=learner)
     run.facts = lambda: recent_error(run)
     for step in run.steps(p.num_data_points, unit="examples", stride=p.flip_after):
-        learner.state.log[:2] = 0
+        for callback in learner.callbacks:
+            callback.new_task(step // p.flip_after)
+        learner.log[...] = 0
         errors, _ = learner.learn(*stream.stretch())  # (flip_after,)
         for i, error in enumerate(errors.reshape(-1, BIN).mean(1, dtype=np.float64)):
             run.log("squared_error", step + (i + 1) * BIN, float(error))
         log_layers(run, p, learner, step + p.flip_after)
 
 
-def initial_network(p: RegressionParameters, rng: np.ndarray) -> list[Layer]:
-    """Return the initial weights and biases of `lop.nets.ffnn.FFNN`, or of `MyLinear`, layer by layer."""
-    zeros = np.zeros(1, np.float32)
-    if p.agent == "linear":
-        generator.built_linear(rng, p.num_inputs, 1)
-        return [(generator.kaiming(rng, p.num_inputs, 1, 1.0), zeros)]
-    generator.built_linear(rng, p.num_inputs, p.num_features)
-    generator.built_linear(rng, p.num_features, 1)
-    factor = initial_gain("kaiming", p.hidden_activation)
-    hidden = generator.kaiming(rng, p.num_inputs, p.num_features, factor)
-    return [(hidden, np.zeros(p.num_features, np.float32)), (generator.kaiming(rng, p.num_features, 1, 1.0), zeros)]
-
-
-def log_layers(run: Run, p: RegressionParameters, learner: OnlineLearner, step: int) -> None:
+def log_layers(run: Run, p: RegressionParameters, learner: Any, step: int) -> None:
     """Log current weight magnitudes, and gradients and inactive units averaged over the last `flip_after` examples."""
     if "weight_magnitude" in p.to_log:
-        for layer, magnitude in enumerate(learner.weight_magnitudes()):
-            run.log("weight_magnitude", step, magnitude, layer)
-    n_layers = len(learner.sizes) - 1
+        for layer, weights in enumerate(learner.weights()):
+            run.log("weight_magnitude", step, weight_magnitude(weights), layer)
+    n_layers = learner.log.shape[1]
     for row, (metric, n) in enumerate((("gradient_magnitude", n_layers), ("inactive_units", n_layers - 1))):
         if metric in p.to_log:
             for layer in range(n):
-                run.log(metric, step, float(learner.state.log[row, layer]) / p.flip_after, layer)
+                run.log(metric, step, float(learner.log[row, layer]) / p.flip_after, layer)
 
 
 def recent_error(run: Run) -> str:

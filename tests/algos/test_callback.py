@@ -5,11 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from refusals import refusal
 from torch import nn
 
 from lop.algos.bp import Backprop
-from lop.algos.callback import Callback, make
+from lop.algos.callback import Callback
 from lop.algos.cbp import ContinualBackprop
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPO
@@ -42,11 +41,6 @@ class Frozen(Callback):
 
     def load_state_dict(self, state):
         self.steps = state["steps"]
-
-
-class Unfinished(Callback):
-    def state_dict(self):
-        return {}
 
 
 def weights(net):
@@ -110,21 +104,3 @@ def test_ppo_has_one_callback_per_network():
     other.callbacks[0].steps = 9
     other.load_state_dict(learner.state_dict())
     assert other.callbacks[0].steps == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "facts"),
-    [
-        ("Frozen", {"allowed": -1}, ("allowed", -1)),
-        ("Frozen", {"power": 1}, ("power",)),
-        ("Unfinished", {}, ("load_state_dict",)),
-        ("weights", {}, ("lop.algos.callback:Callback",)),
-    ],
-)
-def test_unusable_callback_is_rejected(name, settings, facts):
-    with refusal("callback", f"{__name__}:{name}", *facts):
-        make(f"{__name__}:{name}", FFNN(20), settings)
-
-
-def test_callback_receives_its_settings():
-    assert make(f"{__name__}:Frozen", FFNN(20), {"allowed": 2}).allowed == 2

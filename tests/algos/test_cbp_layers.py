@@ -89,6 +89,29 @@ def test_layers_do_not_change_gradients():
     assert layered.cbp1.ages.tolist() == [5] * 4
 
 
+class FlattenedLater(Net):
+    def forward(self, x):
+        x = self.cbp1(F.relu(self.norm(self.conv(x)))).flatten(1)
+        return self.fc2(self.cbp2(F.relu(self.fc1(x))))
+
+
+@pytest.mark.parametrize("decay_rate", [0, 0.9])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_layer_before_flattening_learns_like_one_after_it(decay_rate, layout):
+    settings = {"replacement_rate": 0.1, "maturity_threshold": 2, "decay_rate": decay_rate}
+    after, before = (make(**settings).to(memory_format=layout) for make in (Net, FlattenedLater))
+    expected = train(after, 20)
+    np.testing.assert_allclose(train(before, 20), expected, rtol=1e-5)
+    assert before.cbp1.ages.tolist() == after.cbp1.ages.tolist()
+    assert before.cbp1.ages.min() < 20
+
+
+def test_number_of_pixels_per_channel_may_be_given():
+    net = Net(replacement_rate=0.1, maturity_threshold=2)
+    cbp = CBPConv(net.conv, net.fc1, num_last_filter_outputs=9)
+    assert cbp.gnt.layers[0].inputs == net.cbp1.gnt.layers[0].inputs == 9
+
+
 def test_saved_and_copied_networks_continue_exactly(tmp_path):
     settings = {"replacement_rate": 0.1, "maturity_threshold": 3, "decay_rate": 0.9}
     whole = Net(**settings)

@@ -210,6 +210,42 @@ def test_clear_optimizer_state_clears_the_state_of_replaced_units(make):
                 assert tensor[chosen].abs().sum() == 0
 
 
+class MomentumWithStepPerWeight(torch.optim.Optimizer):
+    """Optimizer whose state is empty before the first step and has counts like the published `AdamGnT`."""
+
+    def __init__(self, params):
+        super().__init__(params, {})
+
+    def step(self):
+        for p in self.param_groups[0]["params"]:
+            state = self.state[p]
+            state["exp_avg"] = state.get("exp_avg", torch.zeros_like(p)) + p.grad
+            state["step"] = state.get("step", torch.zeros_like(p)) + 1
+
+
+@pytest.mark.parametrize(("make", "cleared"), [(MomentumWithStepPerWeight, True), (torch.optim.Adam, False)])
+def test_state_of_optimizers_that_count_the_steps_of_each_weight_is_cleared_by_default(make, cleared):
+    net = perceptron(3, 4, 2)
+    opt = make(net.parameters())
+    units = GnT(net, "relu", opt, replacement_rate=0.25, maturity_threshold=0, accumulate=True)
+    net(torch.ones(8, 3)).sum().backward()
+    opt.step()
+    for p in net.parameters():
+        opt.state[p]["exp_avg"].fill_(1)
+    (chosen,) = units.gen_and_test([torch.ones(8, 4)])
+    kept = torch.ones(4)
+    if cleared:
+        kept[chosen] = 0
+    for tensor, expected in ((net[0].weight, kept[:, None]), (net[0].bias, kept), (net[2].weight, kept)):
+        assert (opt.state[tensor]["exp_avg"] == expected).all()
+    assert (opt.state[net[0].weight]["step"] == (kept[:, None] if cleared else 1)).all()
+
+
+def test_generate_and_test_without_an_optimizer_replaces_units():
+    units = GnT(perceptron(3, 4, 2), "relu", None, replacement_rate=0.5, maturity_threshold=0, accumulate=True)
+    assert len(units.gen_and_test([torch.rand(8, 4)])[0]) == 2
+
+
 @pytest.mark.parametrize("clear", [False, True])
 def test_redo_clears_the_optimizer_state_of_reset_units_on_request(clear):
     net = perceptron(3, 4, 2)

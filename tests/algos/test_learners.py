@@ -8,6 +8,7 @@ import torch
 from published import golden
 from refusals import refusal
 from torch import nn
+from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
@@ -141,6 +142,16 @@ def test_one_step_of_each_optimizer_matches_hand_computation(opt):
     assert learner.learn(torch.ones(1, 1), torch.zeros(1, 1)) == 1
     expected = {"sgd": 1 - 0.1 * (2 + 0.5), "adam": 1 - 0.1, "adamW": (1 - 0.1 * 0.5) - 0.1}
     assert net.layers[0].weight.item() == pytest.approx(expected[opt])
+
+
+def test_convolutional_learner_returns_the_loss_and_the_outputs_with_both_losses():
+    x, y = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
+    for loss, target in (("nll", y), ("mse", F.one_hot(y).float())):
+        net = ConvNet(2, channels=1)
+        expected = net(x).detach()
+        found, output = ConvCBP(net, loss=loss).learn(x, target)
+        assert found.ndim == 0
+        torch.testing.assert_close(output, expected)
 
 
 def test_momentum_matches_hand_computation():

@@ -221,6 +221,67 @@ def test_copies_and_learners_with_cleared_gradients_learn_the_same(optimizer, se
             assert not torch.equal(p, old)
 
 
+def shuffled_observations(learner) -> list[torch.Tensor]:
+    """Return the observations of each minibatch of an update."""
+    seen = []
+    learner._step = lambda observations, *_: seen.append(observations) or torch.zeros(5)
+    learner.learn()
+    return seen
+
+
+def test_without_a_generator_minibatches_have_the_published_order_for_a_seed_of_numpy():
+    """Each epoch shuffles the indices of the previous epoch in place by NumPy's global generator."""
+    learner = full_learner(rng=None)
+    np.random.seed(3)  # noqa: NPY002
+    seen = shuffled_observations(learner)
+    rng, order, expected = np.random.RandomState(3), np.arange(16), []
+    for _ in range(10):
+        rng.shuffle(order)
+        expected += [learner.buf.observations[rows] for rows in (order[:8], order[8:])]
+    np.testing.assert_array_equal(np.stack(seen), np.stack(expected))
+    assert np.random.rand() == rng.rand()  # noqa: NPY002 (no other numbers were drawn)
+
+
+def test_a_given_generator_shuffles_minibatches_and_the_global_one_is_not_used():
+    np.random.seed(3)  # noqa: NPY002
+    first, second, other = (full_learner(rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
+    seen = [np.stack(shuffled_observations(learner)) for learner in (first, second, other)]
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0], seen[2])
+    assert np.random.rand() == np.random.RandomState(3).rand()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("rng", [np.random.default_rng(0), None])
+def test_resumed_learner_learns_like_an_uninterrupted_one(rng):
+    settings = {"pgnt": True, "vgnt": True, "mt": 2, "replacement_rate": 0.2, "rng": rng}
+    learner, resumed = full_learner(**settings), full_learner(**(settings | {"rng": rng and np.random.default_rng(9)}))
+    learner.learn()
+    resumed.load_state_dict(deepcopy(learner.state_dict()))
+    for one in (learner, resumed):
+        torch.manual_seed(2)
+        np.random.seed(2)  # noqa: NPY002
+        one.learn()
+    for found, expected in zip(resumed.parameters, learner.parameters, strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_log_probabilities_may_be_arrays_with_one_element_as_the_policy_returns_them():
+    policy, _ = networks()
+    o, buffer = np.zeros(6, np.float32), Buffer(6, 3, 2)
+    action, log_probability, dist = policy.action(torch.from_numpy(o)[None])
+    for value in (log_probability.numpy(), log_probability.item()):
+        buffer.store(o, action[0].numpy(), 1.0, o, value, dist, False)
+    assert buffer.log_probabilities.tolist() == [log_probability.item()] * 2
+
+
+def test_policies_without_biases_are_perturbed():
+    policy, vf = MLPPolicy(6, 3, h_dim=(4,), bias=False), MLPVF(6, h_dim=(4,))
+    learner = PPO(policy, Buffer(6, 3, 1), 0.0, 0.9, vf, 0.9, torch.optim.Adam, n_slices=1, perturb_scale=0.1)
+    before = policy.mean_net[0].weight.detach().clone()
+    learner.log_update(np.zeros(6), np.zeros(3), 0.0, np.zeros(6), 0.0)
+    assert (policy.mean_net[0].weight != before).all()
+
+
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("loss_type", "a2c"), ("n_slices", 0), ("n_slices", 17), ("replacement_rate", -1), ("move_mean_to_bias", True)],

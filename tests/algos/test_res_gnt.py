@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lop.algos.res_gnt import ResGnT, layers_in_order
-from lop.nets.torchvision_modified_resnet import ResNet, build_resnet18, kaiming_init_resnet_module
+from lop.nets.torchvision_modified_resnet import BasicBlock, ResNet, build_resnet18, kaiming_init_resnet_module
 
 ARRAYS, SETTINGS = golden("recorded")
 
@@ -42,7 +42,7 @@ def test_training_matches_published_code(case):
 
 def small() -> ResNet:
     torch.manual_seed(0)
-    return ResNet((1, 1, 1, 1), num_classes=3, width=2)
+    return ResNet(BasicBlock, (1, 1, 1, 1), num_classes=3, width=2)
 
 
 def test_utilities_match_hand_computation():
@@ -90,7 +90,7 @@ def test_new_units_have_reset_statistics_and_zero_outgoing_weights():
 
 
 def test_networks_without_normalisation_and_running_averages_are_supported():
-    net = ResNet((1, 1, 1, 1), num_classes=3, width=2, norm_layer=nn.Identity)
+    net = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=3, width=2, norm_layer=nn.Identity)
     assert all(not layer.norms for layer in layers_in_order(net))
     with refusal("util_type", "adaptation", "weight", "contribution", error=ValueError):
         ResGnT(net, "relu", util_type="adaptation")

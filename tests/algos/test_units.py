@@ -13,7 +13,7 @@ from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import HiddenLayer, hidden_layers
 from lop.nets.conv_net import ConvNet
 from lop.nets.online_norm import OnlineNorm
-from lop.nets.torchvision_modified_resnet import ResNet
+from lop.nets.torchvision_modified_resnet import build_resnet18
 
 
 def test_units_of_a_convolution_are_its_channels():
@@ -33,7 +33,9 @@ def test_units_of_a_flattened_convolution_have_several_columns():
     layer = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Linear(2 * 4, 5))
     h = torch.randn(3, 2, 2, 2)
     assert (layer.units, layer.columns, layer.inputs) == (2, 8, 4)
-    torch.testing.assert_close(layer.activity(h.flatten(1)), h.abs().mean(0).flatten())
+    for maps in (h, h.to(memory_format=torch.channels_last), h.flatten(1)):
+        torch.testing.assert_close(layer.activity(maps), h.abs().mean(0).flatten())
+        torch.testing.assert_close(layer.average(maps), h.mean(0).flatten())
     torch.testing.assert_close(layer.per_unit(layer.activity(h.flatten(1))), h.abs().mean((0, 2, 3)))
     torch.testing.assert_close(layer.per_column(torch.tensor([1.0, 2.0])), torch.tensor([1.0] * 4 + [2.0] * 4))
 
@@ -153,7 +155,7 @@ def test_tracing_finds_hidden_layers_of_convolutional_networks():
     found, _ = find_hidden_layers(net)
     assert list(found) == ["conv1", "conv2", "conv3", "fc1", "fc2"]
     assert found["conv3"].inputs == 4
-    found, left_out = find_hidden_layers(ResNet(width=2))
+    found, left_out = find_hidden_layers(build_resnet18(3, nn.BatchNorm2d, width=2))
     assert list(found) == [f"layer{stage}.{block}.conv1" for stage in range(1, 5) for block in range(2)]
     assert found["layer1.0.conv1"].norms
     names(left_out["conv1"], "add")
@@ -177,6 +179,10 @@ def test_activations_of_the_wrong_shape_are_rejected():
         flat.activity(torch.zeros(5, 6))
     with refusal("activations", (5, 3, 4, 4), 2, error=ValueError):
         conv.activity(torch.zeros(5, 3, 4, 4))
+    flattened = HiddenLayer(nn.Conv2d(1, 2, 1), nn.Linear(2 * 4, 1))
+    for shape in ((5, 2, 3, 3), (5, 4, 2, 1), (5, 4)):
+        with refusal("activations", shape if len(shape) == 2 else "activations", 8, error=ValueError):
+            flattened.activity(torch.zeros(shape))
     statistics = UnitStatistics(flat, 0.9, "contribution", 1)
     with refusal("activations", (5, 6), 3, error=ValueError):
         statistics.update(torch.zeros(5, 6))

@@ -8,8 +8,9 @@ from test_learner import _flush_denormals, network, side_by_side  # noqa: F401 (
 from torch import nn
 
 from lop.algos.bp import Backprop
+from lop.algos.examples import examples
 from lop.engines.generator import seeded
-from lop.engines.online.learner import OnlineLearner, examples
+from lop.engines.online.learner import OnlineLearner
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.online_norm import OnlineNorm
 

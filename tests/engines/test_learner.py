@@ -10,12 +10,13 @@ from refusals import refusal
 
 from lop.algos.bp import Backprop
 from lop.algos.cbp import ContinualBackprop
+from lop.algos.examples import examples
 from lop.algos.utilities import UTILITIES
 from lop.engines.activations import ACTIVATIONS
 from lop.engines.generator import seeded
 from lop.engines.online.kernel import kernel
 from lop.engines.online.layout import KernelSpec
-from lop.engines.online.learner import OnlineLearner, examples
+from lop.engines.online.learner import OnlineLearner
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
@@ -221,9 +222,9 @@ def test_gradients_and_inactive_units_are_logged():
     layers += [(np.array([[3.0, 0.0]], np.float32), np.zeros(1, np.float32))]
     learner = OnlineLearner(layers, seeded(0), 0.0, logs=True)
     assert learner.learn(examples(np.array([[2.0]]), np.array([1.0])), np.array([0]))[0].tolist() == [25]
-    assert learner.state.log[0, :2].tolist() == [10 * 3 * 2 / 2, 10 * 2 / 2]
-    assert learner.state.log[1, 0] == 0.5
-    assert learner.weight_magnitudes() == [1, 1.5]
+    assert learner.log[0].tolist() == [10 * 3 * 2 / 2, 10 * 2 / 2]
+    assert learner.log[1, 0] == 0.5
+    assert [weights.tolist() for weights in learner.weights()] == [[[1], [-1]], [[3, 0]]]
 
 
 @pytest.mark.parametrize("replaces", [False, True])

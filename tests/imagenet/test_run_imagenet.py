@@ -9,7 +9,6 @@ from refusals import refusal
 from torch.nn import functional as F
 
 from lop.algos.bp import Backprop
-from lop.data.formats import write_class
 from lop.data.sets import ImageSource
 from lop.imagenet import run_imagenet
 from lop.imagenet.problem import Tasks
@@ -42,14 +41,10 @@ METHODS = {
 }
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """Return the folder of four classes: noise around one pattern per class."""
-    folder, rng = tmp_path_factory.mktemp("data") / "original" / "imagenet", np.random.default_rng(0)
-    for number in range(4):
-        noise = rng.uniform(-0.5, 0.5, (700, 3, 32, 32))
-        write_class(folder / "classes" / f"{number}.npy", noise + rng.uniform(-0.2, 0.2, (3, 32, 32)))
-    return folder
+@pytest.fixture
+def images(imagenet_images):
+    """Return the folder of four classes."""
+    return imagenet_images
 
 
 def run_of(results, images, config="cbp", device="cpu", **overrides):

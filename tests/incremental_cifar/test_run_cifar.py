@@ -9,13 +9,12 @@ from refusals import refusal
 
 from lop.algos import cuda_graphs
 from lop.data import load
-from lop.data.formats import CIFAR_RECORD
 from lop.data.sets import ImageSource
 from lop.incremental_cifar import run_cifar
 from lop.incremental_cifar.pictures import ADDED, INCREMENTS, increments
 from lop.incremental_cifar.problem import Increments, augmented, class_order, cropped, seen, step_size, turned
 from lop.incremental_cifar.run_cifar import make_network, train
-from lop.nets.torchvision_modified_resnet import ResNet
+from lop.nets.torchvision_modified_resnet import ResNet, build_resnet18
 from lop.problems import PROBLEMS
 from lop.runs.spec import Conditions, resolve
 
@@ -42,19 +41,10 @@ METHODS = {
 }
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """Return the folder of all 60,000 records: noise around one colour per class."""
-    folder, rng = tmp_path_factory.mktemp("data") / "original" / "cifar-100", np.random.default_rng(0)
-    folder.mkdir(parents=True)
-    colours = rng.integers(60, 196, (100, 3, 1, 1))
-    for name, count in (("train", 50_000), ("test", 10_000)):
-        records = np.zeros(count, CIFAR_RECORD)
-        records["fine"] = rng.permutation(np.repeat(np.arange(100), count // 100))
-        noise = rng.integers(0, 60, (count, 3, 1, 1), np.uint8)
-        records["image"] = colours[records["fine"]] + noise
-        records.tofile(folder / f"{name}.bin")
-    return folder
+@pytest.fixture
+def images(cifar_images):
+    """Return the folder of all 60,000 records."""
+    return cifar_images
 
 
 def spec_of(config="base_deep_learning_system", device="cpu", **overrides):
@@ -253,7 +243,7 @@ def test_head_or_network_is_reinitialised_on_request(images, tmp_path, monkeypat
     monkeypatch.setattr(run_cifar, "step_size", lambda p, epoch: (after.append(copy(nets[0])), step_size(p, epoch))[1])
     nets = []
     made = ResNet.__init__
-    monkeypatch.setattr(ResNet, "__init__", lambda net, *more: nets.append(net) or made(net, *more))
+    monkeypatch.setattr(ResNet, "__init__", lambda net, *a, **more: nets.append(net) or made(net, *a, **more))
     for config, body, head in (
         ("base_deep_learning_system", True, True),
         ("head_resetting", True, False),
@@ -287,7 +277,7 @@ def test_weights_of_the_best_epoch_are_restored(images, tmp_path, monkeypatch):
 
 
 def test_dormant_units_are_counted_over_all_layers():
-    net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2).eval()
+    net = build_resnet18(10, torch.nn.BatchNorm2d, 2).eval()
     with torch.no_grad():
         net.bn1.weight.zero_()  # the activations of the first layer are ReLUs of these biases
         net.bn1.bias.copy_(torch.tensor([-1.0, 1.0]))
@@ -300,7 +290,7 @@ def test_dormant_units_are_counted_over_all_layers():
 
 
 def test_dormant_fraction_of_a_diverged_network_is_nan():
-    net = ResNet((2, 2, 2, 2), 10, torch.nn.BatchNorm2d, 2)
+    net = build_resnet18(10, torch.nn.BatchNorm2d, 2)
     torch.nn.init.constant_(net.conv1.weight, np.nan)
     dormant, _ = run_cifar.hidden(net, torch.randn(20, 3, 32, 32))
     assert np.isnan(dormant)

@@ -17,7 +17,14 @@ from lop.nets.fix_ltu_net import FixLTUNet
 from lop.nets.initialisation import gain, uniform_bound
 from lop.nets.linear import MyLinear
 from lop.nets.policies import MLPPolicy
-from lop.nets.torchvision_modified_resnet import BasicBlock, ResNet, build_resnet18, kaiming_init_resnet_module
+from lop.nets.torchvision_modified_resnet import (
+    BasicBlock,
+    Downsample,
+    ResNet,
+    build_resnet18,
+    kaiming_init_resnet_module,
+    stage,
+)
 from lop.nets.valuefs import MLPVF
 
 
@@ -65,6 +72,50 @@ def test_activations_are_recorded_on_request():
     value.value(2 * x)
     for net, activations in ((policy.mean_net, policy.get_activations()), (value.v_net, value.get_activations())):
         torch.testing.assert_close(activations, [net[:2](x), net[:4](x)])
+
+
+@pytest.mark.parametrize("init", ["default", "kaiming", "lecun", "xavier", "orthogonal", "gaussian"])
+def test_policy_without_biases_has_only_weights(init):
+    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8, 7), init=init, bias=False)
+    assert [name for name, _ in policy.named_parameters()] == ["log_std", *(f"mean_net.{i}.weight" for i in (0, 2, 4))]
+    assert not policy.dist(torch.zeros(1, 6)).mean.any()
+
+
+def test_gaussian_weights_and_biases_have_the_given_standard_deviation():
+    torch.manual_seed(0)
+    policy = MLPPolicy(100, 80, h_dim=(100,), init="gaussian", std_dev=0.3)
+    for parameter in policy.mean_net.parameters():
+        assert parameter.std().item() == pytest.approx(0.3, rel=0.2)
+
+
+def test_unknown_initialisation_is_rejected():
+    for make in (
+        lambda: MLPPolicy(3, 2, init="normal"),
+        lambda: MLPVF(3, init="normal"),
+        lambda: MLPVF(3, init="gaussian"),
+    ):
+        with refusal("init", "kaiming", error=ValueError):
+            make()
+
+
+def test_output_tanh_bounds_the_means_and_is_not_recorded():
+    torch.manual_seed(0)
+    policy = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8,), output_tanh=True)
+    torch.manual_seed(0)
+    unbounded, x = MLPPolicy(6, 3, act_type="ReLU", h_dim=(8,)), 10 * torch.randn(5, 6)
+    torch.testing.assert_close(policy.dist(x, to_log_features=True).mean, unbounded.dist(x).mean.tanh())
+    assert [h.shape for h in policy.get_activations()] == [(5, 8)]
+
+
+def test_distributions_are_stacked_indexed_and_moved():
+    policy = MLPPolicy(6, 3)
+    x = torch.randn(5, 6)
+    whole = policy.dist(x)
+    whole.scale = whole.scale * torch.arange(1.0, 6)[:, None]
+    rows = [policy.dist_index(whole, slice(i, i + 1)) for i in range(5)]
+    for dist in (policy.dist_stack(rows), policy.dist_to(whole, "cpu"), policy.dist_index(whole, torch.arange(5))):
+        torch.testing.assert_close(dist.log_prob(x[:, :3]), whole.log_prob(x[:, :3]))
+    assert policy.dist_to(whole, "meta").sample().device.type == "meta"
 
 
 def test_unknown_activation_is_rejected():
@@ -155,6 +206,41 @@ def test_resnet_has_the_expected_shapes_and_parameters():
     assert all(m.bias.abs().sum() == 0 for m in net.modules() if isinstance(m, torch.nn.Conv2d))
 
 
+class Scaled(BasicBlock):
+    def forward(self, x, feature_list=None):
+        return 2 * super().forward(x, feature_list)
+
+
+def test_resnet_is_built_from_the_given_blocks_with_the_published_arguments():
+    torch.manual_seed(0)
+    net = ResNet(Scaled, [1, 2, 1, 1], 5, True, 1, 64, [False] * 3, nn.BatchNorm2d)
+    assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3, net.layer4)] == [1, 2, 1, 1]
+    assert all(isinstance(block, Scaled) and not block.bn2.weight.any() for block in net.layer2)
+    assert net(torch.randn(2, 3, 32, 32)).shape == (2, 5)
+    assert ResNet(BasicBlock, [1, 1, 1, 1], width=1).fc.out_features == 1000
+    assert isinstance(ResNet(BasicBlock, [1, 1, 1, 1], norm_layer=nn.Identity, width=1).bn1, nn.Identity)
+
+
+def test_unsupported_arguments_of_a_resnet_are_rejected():
+    for argument, value in (("groups", 2), ("width_per_group", 32)):
+        with refusal("groups", "base_width", 1, 64, value, error=ValueError):
+            ResNet(BasicBlock, [1, 1, 1, 1], width=1, **{argument: value})
+    with refusal("replace_stride_with_dilation", "True", error=ValueError):
+        ResNet(BasicBlock, [1, 1, 1, 1], replace_stride_with_dilation=[False, False, True])
+
+
+def test_initial_parameters_of_a_shortcut_are_drawn_before_those_of_its_block():
+    """As in the published code: the default initialisation of the biases is kept."""
+    net = ResNet(BasicBlock, [1, 1, 1, 1], width=2)
+    torch.manual_seed(0)
+    expected = [nn.Conv2d(2, 4, 1).bias, nn.Conv2d(2, 4, 3).bias, nn.Conv2d(4, 4, 3).bias]
+    torch.manual_seed(0)
+    (block,) = stage(BasicBlock, 2, 4, 1, 2, nn.BatchNorm2d)
+    for convolution, bias in zip((block.downsample[0], block.conv1, block.conv2), expected, strict=True):
+        assert torch.equal(convolution.bias, bias)
+    assert list(dict(net.layer2[0].named_children())) == ["conv1", "bn1", "conv2", "bn2", "downsample"]
+
+
 def test_channels_scales_all_layers_of_a_convolutional_network():
     shapes = [tuple(one.shape) for one in ConvNet(3, channels=2).parameters() if one.ndim > 1]
     assert shapes == [(2, 3, 5, 5), (4, 2, 3, 3), (8, 4, 3, 3), (8, 32), (8, 8), (3, 8)]
@@ -162,7 +248,8 @@ def test_channels_scales_all_layers_of_a_convolutional_network():
 
 @pytest.mark.parametrize(("stride", "sizes"), [(1, [32, 16, 8, 4]), (2, [16, 8, 4, 2])])
 def test_stem_stride_determines_the_resolution_of_a_resnet(stride, sizes):
-    _, features = ResNet((1, 1, 1, 1), num_classes=3, width=2, stem_stride=stride).predict(torch.randn(2, 3, 32, 32))
+    net = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=3, width=2, stem_stride=stride)
+    _, features = net.predict(torch.randn(2, 3, 32, 32))
     assert [h.shape[2] for h in features[1::2]] == sizes  # of the first convolution in each stage
 
 
@@ -173,7 +260,7 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
     x, gradients = torch.randn(6, 3, 32, 32), []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
-        net = ResNet((1, 1, 1, 1), num_classes=3, width=width).to(memory_format=layout)
+        net = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=3, width=width).to(memory_format=layout)
         for _ in range(5):
             net.zero_grad()
             net(x.contiguous(memory_format=layout)).square().sum().backward()
@@ -183,7 +270,7 @@ def test_gradients_of_a_narrow_resnet_are_the_same_with_channels_last(width):
 
 
 def test_shortcut_of_a_block_is_a_convolution_with_its_stride():
-    block = BasicBlock(4, 6, 2, nn.Identity)
+    block = BasicBlock(4, 6, 2, Downsample(4, 6, 2, nn.Identity), norm_layer=nn.Identity)
     x = torch.randn(2, 4, 8, 8)
     block.conv2.weight.data.zero_()
     block.conv2.bias.data.zero_()

@@ -12,7 +12,6 @@ from scripts import metrics_file, run, started
 from lop.common.paths import ROOT
 from lop.problems import PROBLEMS
 from lop.rl import run_ppo
-from lop.rl.parameters import AGENTS
 from lop.runs.metrics import read_about
 from lop.runs.spec import resolve
 
@@ -59,7 +58,7 @@ def test_run_interrupted_within_an_episode_and_at_its_end_resumes_exactly(method
     limit_episodes(monkeypatch, limit)
     monkeypatch.setattr(run_ppo, "RANK_EVERY", run_ppo.WINDOW)
     runs, replaced_at = [], []
-    agent = importlib.import_module(AGENTS[p.engine_on("cpu")]).Agent
+    agent = importlib.import_module(p.engines[p.engine_on("cpu")]).Agent
     learn = agent.learn
 
     def noted(self):

@@ -11,13 +11,22 @@ from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.data.sets import ImageSource
 from lop.problems import PROBLEMS
-from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.identity import differences
+from lop.runs.plugin_parameters import PluginParameters
 from lop.runs.spec import Conditions, resolve
 
 ALL = set(PROBLEMS)
-ENTRIES = {name: (problem.entry,) for name, problem in PROBLEMS.items()}
-ENTRIES["rl"] += resolve(PROBLEMS["rl"], "ant/std", 0, "paper").parameters.modules("cpu")
+CONFIGS = {
+    "rl": "ant/std",
+    "slowly_changing_regression": "sgd/bp/linear_1",
+    "permuted_mnist": "linear",
+    "imagenet": "cbp",
+    "incremental_cifar": "head_resetting",
+}
+ENTRIES = {
+    name: (problem.entry, *resolve(problem, CONFIGS[name], 0, "paper").parameters.modules("cpu"))
+    for name, problem in PROBLEMS.items()
+}
 PLUMBING = [
     *(
         path.relative_to(ROOT)
@@ -152,5 +161,5 @@ def test_settings_with_the_same_name_are_rejected(tmp_path):
 
 @pytest.mark.parametrize("value", [1, 1.0, "1e0"])
 def test_equal_values_are_stored_alike(value):
-    adapter = TypeAdapter(CallbackParameters.model_fields["callback_settings"].annotation)
+    adapter = TypeAdapter(PluginParameters.model_fields["callback_settings"].annotation)
     assert repr(adapter.validate_python({"strength": value})) == "{'strength': 1}"

@@ -7,19 +7,14 @@ import torch
 from interrupted import InterruptedRun, goes_on_after_a_cut
 from refusals import error_line, names
 from scripts import metrics_file, run, started
-from test_problem import dense
 
-from lop.algos.bp import Backprop
-from lop.algos.cbp import ContinualBackprop
 from lop.engines import generator
 from lop.nets.ffnn import FFNN
-from lop.nets.linear import MyLinear
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
 from lop.runs.spec import resolve, settings
 from lop.slowly_changing_regression import run_regression
-from lop.slowly_changing_regression.problem import Stream
-from lop.slowly_changing_regression.run_regression import initial_network
+from lop.slowly_changing_regression.compiled import initial_network
 
 PROBLEM = PROBLEMS["slowly_changing_regression"]
 
@@ -57,40 +52,40 @@ def test_all_published_configs_exist():
     assert {f"flip_one/{name}" for name in [*activations, "linear"]} | {"sgd/cbp/relu"} <= names
 
 
-@pytest.mark.parametrize("agent", ["bp", "cbp", "linear"])
-def test_errors_match_the_torch_learners_on_the_same_stream(agent, tmp_path):
-    more = ["--num_data_points", "2000", "--flip_after", "1000", "--agent", agent]
-    found = table_of(tmp_path, *more).to_pandas()["value"]
-
-    stream_seed, learner_seed = np.random.SeedSequence(0).spawn(2)
-    stream = Stream(stream_seed, 20, 1000, 15, False, 100, 0.7)
-    torch.manual_seed(int(learner_seed.generate_state(1)[0]))
-    if agent == "linear":
-        learner = Backprop(MyLinear(20), step_size=0.01)
-    elif agent == "bp":
-        learner = Backprop(FFNN(20, 5), step_size=0.01)
-    else:
-        settings = {"replacement_rate": 0.01, "decay_rate": 0.99, "maturity_threshold": 10}
-        learner = ContinualBackprop(FFNN(20, 5), step_size=0.01, util_type="adaptable_contribution", **settings)
-    expected = []
-    for _ in range(2):
-        x, y = (torch.tensor(part) for part in dense(stream.stretch()))
-        losses = [learner.learn(x[t : t + 1], y[t : t + 1, None]).item() for t in range(1000)]
-        expected.append(np.mean(losses))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+METRICS = ["weight_magnitude", "gradient_magnitude", "inactive_units"]
+METHODS = {
+    "backpropagation": ["--agent", "bp"],
+    "SELU": ["--agent", "bp", "--hidden_activation", "selu"],
+    "sigmoid, Adam, L2": ["--agent", "bp", "--hidden_activation", "sigmoid", "--opt", "adam", "--weight_decay", 0.001],
+    "continual backpropagation": ["--agent", "cbp"],
+    "continual backpropagation, Adam, tanh": ["--agent", "cbp", "--opt", "adam", "--hidden_activation", "tanh"],
+    "linear": ["--agent", "linear"],
+}
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "elu", "swish", "sigmoid"])
+@pytest.mark.parametrize("method", METHODS)
+def test_both_engines_give_the_same_metrics(method, tmp_path):
+    more = ["--num_data_points", "2000", "--flip_after", "1000", "--to_log", str(METRICS), *METHODS[method]]
+    compiled, reference = (
+        table_of(tmp_path / engine, *more, "--engine", engine).to_pandas() for engine in ("compiled", "reference")
+    )
+    columns = ["metric", "step", "layer"]
+    assert reference[columns].equals(compiled[columns])
+    np.testing.assert_allclose(reference["value"], compiled["value"], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "elu", "swish", "sigmoid", "selu"])
 def test_initial_weights_match_the_torch_network(activation):
-    spec = resolve(PROBLEM, f"flip_one/{activation}", 0, "paper", "step_size=0.01")
+    p = resolve(PROBLEM, "flip_one/relu", 0, "paper", "step_size=0.01").parameters
     torch.manual_seed(5)
     net = FFNN(20, 5, hidden_activation=activation)
-    (hidden, _), (out, _) = initial_network(spec.parameters, generator.seeded(5))
+    p = p.model_copy(update={"hidden_activation": activation})
+    (hidden, biases), (out, _) = initial_network(p, generator.seeded(5))
+    np.testing.assert_array_equal(biases, net.layers[0].bias.detach())
     np.testing.assert_array_equal(hidden, net.layers[0].weight.detach())
     np.testing.assert_array_equal(out, net.layers[2].weight.detach())
 
 
-METRICS = ["weight_magnitude", "gradient_magnitude", "inactive_units"]
 ALL = {"opt": "adam", "weight_decay": 0.001, "perturb_scale": 0.0001, "to_log": METRICS}
 
 

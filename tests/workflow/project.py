@@ -14,6 +14,8 @@ PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
 MADE = ("results", "figures", "data", ".snakemake")
 FIGURE, TABLE, DRAW = "figures/fig4a.pdf", "collect fig4a", "draw fig4a"
 RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}
+JOBS = {f"rl/ant/{method} seed 0-1" for method in ("std", "ns", "l2", "cbp")}
+SEEDS_PER_JOB = 'seeds_per_job: {"*": 2, slowly_changing_regression: 3}'  # in the file of the smoke scale
 
 
 class Project:

@@ -4,6 +4,8 @@ import pytest
 from project import FIGURE
 from refusals import names
 
+from lop.problems import PROBLEMS
+
 
 @pytest.mark.parametrize(
     ("edit", "arguments", "facts"),
@@ -21,8 +23,28 @@ from refusals import names
         ((), ("--config", "scale=smoke", "results=a{b}"), ("results", "'a{b}'")),
         ((), ("--config", "data={source: glyph}"), ("data.source", "'glyph'", "glyphs", "original")),
         ((), ("--config", "checkpoint_every=soon"), ("checkpoint_every", "'soon'")),
+        (
+            ("config/scales/smoke.yaml", '"*": 2', "imagnet: 2"),
+            (),
+            ("smoke.yaml", "seeds_per_job", "imagnet", *PROBLEMS),
+        ),
+        (("config/scales/smoke.yaml", '"*": 2', "rl: 11"), (), ("smoke.yaml", "seeds_per_job.rl", 11, 10)),
+        (("config/resources.yaml", "longest: 1440", "longest: 5"), (), ("resources.yaml", "longest", 5)),
     ],
-    ids=["scale", "key", "type", "registry", "problem", "cfg", "results", "source", "seconds"],
+    ids=[
+        "scale",
+        "key",
+        "type",
+        "registry",
+        "problem",
+        "cfg",
+        "results",
+        "source",
+        "seconds",
+        "problem of jobs",
+        "seeds per job",
+        "resources",
+    ],
 )
 def test_a_mistake_is_reported_in_one_line(fresh, edit, arguments, facts):
     if edit:

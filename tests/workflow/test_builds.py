@@ -6,7 +6,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from project import DRAW, FIGURE, RUNS, TABLE, Project
+from project import DRAW, FIGURE, JOBS, RUNS, TABLE, Project
 from refusals import names
 
 from lop.common.paths import ROOT
@@ -33,7 +33,7 @@ def test_a_new_method_takes_a_file_and_two_lines(project):
     project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, mine: rl/ant/mine}")
     assert project.stale(FIGURE) == {TABLE, DRAW}
     project.edit("lop/rl/cfg/ant/mine.yml", "lr: 0.0001", "lr: 0.0003")
-    assert project.stale(FIGURE) == {"rl/ant/mine seed 0", "rl/ant/mine seed 1", TABLE, DRAW}
+    assert project.stale(FIGURE) == {"rl/ant/mine seed 0-1", TABLE, DRAW}
     project.build(FIGURE)
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
@@ -72,7 +72,7 @@ def test_results_copied_from_elsewhere_are_found(built, fresh):
 def test_runs_of_a_shorter_scale_are_cut_from_longer_ones(project):
     project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", "rl/*: {n_steps: 3_000}")
     project.edit("config/scales/smoke.yaml", *REBINNED)
-    assert project.stale(FIGURE) == RUNS | {TABLE, DRAW}
+    assert project.stale(FIGURE) == JOBS | {TABLE, DRAW}
     checkpoints = {path: path.stat().st_mtime_ns for path in project.folder.glob("results/rl/*/*/*/checkpoint.pt")}
     project.build(FIGURE)
     assert len(list(project.folder.glob("results/rl/*/*/*/metrics-3000.parquet"))) == len(RUNS)
@@ -96,7 +96,7 @@ def test_a_run_with_other_parameters_is_refused(project):
     names(project.refusal(FIGURE), project.target("ant/ns"), "wd", "0.001", "0.0")
 
 
-def test_a_lost_seed_of_ten_is_restored_and_the_others_are_not_repeated(project):
+def test_a_lost_seed_of_a_job_is_restored_and_the_others_are_not_repeated(project):
     files = sorted(project.folder.glob("results/slowly_changing_regression/*/*/seed-*/metrics-20000.parquet"))
     lost = files[7]
     before = {path: path.read_bytes() for path in files}  # including the time at which each run ended

@@ -1,4 +1,4 @@
-"""The steps of docs/extending.md: a new method as a curve in two figures, and a new problem."""
+"""The steps of docs/extending.md: methods of each kind as curves in four figures, their tuning, and a new problem."""
 
 import re
 
@@ -10,7 +10,16 @@ from refusals import names
 from lop.common.paths import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
-FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf")
+FILES = re.findall(r"`(lop/[\w/]+\.(?:py|yml))`[:;]", PAGE[: PAGE.index("## A problem")])
+FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
+CURVES = {  # figure: last curve, after which the page's curves are inserted
+    "of `fig4a`": "    curves: {std: rl/ant/std, ns: rl/ant/ns, l2: rl/ant/l2, cbp: rl/ant/cbp}\n",
+    "of `fig1c`": "      continual: {runs: imagenet/cbp}\n",
+    "of `ed4a`": "      continual: {runs: permuted_mnist/best/cbp}\n",
+    "the panel ReLU of `ed2b`": (
+        "          step_0.001: {runs: slowly_changing_regression/flip_one/relu, setting: step_size=0.001}\n"
+    ),
+}
 
 
 def block_after(words: str) -> str:
@@ -18,35 +27,82 @@ def block_after(words: str) -> str:
     return re.search(r"```\w*\n(.*?)```", PAGE[PAGE.index(words) :], re.S)[1]
 
 
-def add_method(project: Project) -> None:
-    """Follow the steps of the page for a new method."""
-    for name in ("lop/algos/l2_init.py", "lop/rl/cfg/ant/l2_init.yml", "lop/imagenet/cfg/l2_init.yml"):
+def add_methods(project: Project) -> None:
+    """Follow the steps of the page for methods of all kinds."""
+    for name in FILES:
         (project.folder / name).write_text(block_after(f"`{name}`"))
     project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("among the `methods`"))
-    curve = block_after("among the `curves`").strip()
-    project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, " + curve + "}")
-    of_imagenet = "      continual: {runs: imagenet/cbp}\n"
-    line = re.search(r" +l2_init: {runs: imagenet.*\n", PAGE)[0]
-    project.edit("config/figures.yaml", of_imagenet, of_imagenet + line)
+    for words, last in CURVES.items():
+        added = block_after(words)
+        written = last
+        if "curves: {" in last:  # on one line
+            pairs = last.partition("{")[2].rstrip("}\n").split(", ")
+            written = "    curves:\n" + "".join(f"      {pair}\n" for pair in pairs)
+        project.edit("config/figures.yaml", last, written + added)
+    project.edit("config/claims.yaml", "\ned4a:\n", "\ned4a:\n" + block_after("Under `ed4a`"))
+
+
+def add_tuning(project: Project) -> None:
+    """Add the page's grid to the laptop scale, and two of its values to the smoke scale, whose budget is two."""
+    grid = block_after("`tuning.ed4a.grids`")
+    for scale, text in {"laptop": grid, "smoke": re.sub(r"\[(\S+, \S+), .*\]", r"[\1]", grid)}.items():
+        project.edit(
+            f"config/scales/{scale}.yaml", "      permuted_mnist/best/cbp:", text + "      permuted_mnist/best/cbp:"
+        )
 
 
 @pytest.mark.slow
-def test_a_method_of_your_own(fresh):
+def test_methods_of_your_own(fresh):
     project = fresh
     project.build(*FIGURES)
-    add_method(project)
+    assert len(FILES) == 10
+    add_methods(project)
 
-    runs = {f"rl/ant/l2_init seed {seed}" for seed in (0, 1)}
-    of_imagenet = {f"imagenet/l2_init strength=0.001 seed {seed}" for seed in (0, 1)}
-    assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
-    assert project.stale(FIGURES[1]) == of_imagenet | {"collect fig1c", "draw fig1c"}
+    own = {
+        FIGURES[0]: {"rl/ant/l2_init", "rl/ant/crelu"},
+        FIGURES[1]: {"imagenet/l2_init", "imagenet/lion"},
+        FIGURES[2]: {"permuted_mnist/l2_init", "permuted_mnist/crelu"},
+        FIGURES[3]: {"slowly_changing_regression/l2_init"},
+    }
+    for figure, runs in own.items():
+        short = figure.removeprefix("figures/").removesuffix(".pdf")
+        seeds = "0-2" if "slowly" in str(runs) else "0-1"
+        wanted = {f"{run} seed {seeds}" for run in runs} | {f"collect {short}", f"draw {short}"}
+        assert project.stale(figure) == wanted
     project.build(*FIGURES)
-    for figure in FIGURES:
-        table = pd.read_csv((project.folder / figure).with_suffix(".csv"))
-        assert "l2_init" in set(table["curve"]), table
+    for figure, runs in own.items():
+        curves = set(pd.read_csv((project.folder / figure).with_suffix(".csv"))["curve"])
+        assert {run.rpartition("/")[2] for run in runs} <= curves
+    done = project.run(project.python, "-m", "lop.claims", "ed4a", "--scale", "smoke")
+    assert "L2 towards the initial weights ends above backpropagation." in done.stdout, done.stderr
 
     project.edit("lop/algos/l2_init.py", "alpha=2 *", "alpha=3 *")
-    assert project.stale(FIGURES[0]) == runs | {"collect fig4a", "draw fig4a"}
+    assert project.stale(FIGURES[0]) == {"rl/ant/l2_init seed 0-1", "collect fig4a", "draw fig4a"}
+
+
+@pytest.mark.slow
+def test_a_method_of_your_own_is_tuned_with_the_budget_of_the_others(fresh):
+    project = fresh
+    add_methods(project)
+    add_tuning(project)
+    done = project.run(project.python, "-m", "lop.plan", "tune_ed4a", "--scale", "laptop")
+    assert " 144 " in done.stdout, done.stdout + done.stderr  # 8 methods, 6 settings, 3 seeds
+    before = project.stale("figures/ed4a.pdf")
+    output = project.build("tune")
+    assert "ed4a: permuted_mnist/l2_init: strength=" in output
+    scores = pd.read_csv(project.folder / "tuning/smoke/ed4a.csv")
+    assert scores.groupby("runs")["setting"].nunique().to_dict() == {
+        f"permuted_mnist/{name}": 2 for name in ("best/bp", "best/cbp", "l2_init")
+    }
+    assert set(scores["seed"]) == {100, 101}
+    assert project.stale("tune") == set()
+    tuned = (project.folder / "config/tuned/smoke.yaml").read_text()
+    assert "permuted_mnist/l2_init:" in tuned
+    after = project.stale("figures/ed4a.pdf")
+    assert after == before  # other values, but runs of the same names
+
+    project.edit("config/scales/smoke.yaml", "window: [0.5, 1]", "window: [0, 1]")
+    assert project.stale("tune") == {"choose hyperparameters"}
 
 
 def add_problem(project: Project) -> None:
@@ -68,7 +124,7 @@ def test_a_problem_of_your_own(fresh):
     assert table.groupby("curve")["step"].max().to_dict() == {"step_0.01": 1000, "step_0.003": 1000}
     assert project.stale("figures/walk.pdf") == set()
     project.edit("lop/random_walk/run_walk.py", "p.step_size *", "2 * p.step_size *")
-    runs = {f"random_walk/follow step_size={size} seed {seed}" for size in (0.1, 0.5) for seed in (0, 1)}
+    runs = {f"random_walk/follow step_size={size} seed 0-1" for size in (0.1, 0.5)}
     assert project.stale("figures/walk.pdf") == runs | {"collect walk", "draw walk"}
     done = project.snakemake("plan", "--cores", "1")
     assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("walk ")] == ["unknown"]
@@ -84,7 +140,7 @@ def test_a_problem_of_your_own(fresh):
     ids=["unknown", "missing", "not a number"],
 )
 def test_a_mistake_in_the_settings_of_a_method_is_reported_in_one_line(fresh, mistake, facts):
-    add_method(fresh)
+    add_methods(fresh)
     cfg = "lop/rl/cfg/ant/l2_init.yml"
     fresh.edit(cfg, "callback_settings: {strength: 1e-3}", mistake)
     names(fresh.refusal("-n", FIGURES[0]), cfg, *facts)

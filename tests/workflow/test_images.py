@@ -16,7 +16,7 @@ from lop.runs.metrics import read_about
 pytestmark = pytest.mark.slow
 FIGURE = "figures/ed3b_rate.pdf"
 SETTINGS = ("rate change_after=2000", "rate change_after=4000", "std_net step_size=0.003")  # the last: tasks of 1,000
-RUNS = {f"permuted_mnist/bp/{setting} seed {seed}" for setting in SETTINGS for seed in (0, 1)}
+JOBS = {f"permuted_mnist/bp/{setting} seed 0-1" for setting in SETTINGS}
 AFTER = {"collect ed3b_rate", "draw ed3b_rate"}
 DATA = "data glyphs mnist"
 IMAGES = ImageSource().folder("mnist", Path("data")) / "train-images-idx3-ubyte.gz"
@@ -27,7 +27,7 @@ METRICS = "results/permuted_mnist/*/*/*/metrics-4000.parquet"
 def trained(tmp_path_factory, python):
     """The folder of a project with the figure; tests copy it."""
     project = Project(tmp_path_factory.mktemp("images") / "project", python=python)
-    assert project.stale(FIGURE) == RUNS | AFTER | {DATA}
+    assert project.stale(FIGURE) == JOBS | AFTER | {DATA}
     project.build(FIGURE)
     return project.folder
 
@@ -44,7 +44,7 @@ def original(project) -> tuple[str, str, str]:
 
 def test_images_are_made_and_learned_from(project):
     abouts = [read_about(path) for path in project.folder.glob(METRICS)]
-    assert len(abouts) == len(RUNS)
+    assert len(abouts) == 2 * len(JOBS)
     assert all(about["origin"]["images"]["seed"] == 0 and len(about["images"]) == 64 for about in abouts)
     assert project.stale(FIGURE) == set()
 
@@ -60,7 +60,7 @@ def test_images_are_made_and_learned_from(project):
 )
 def test_other_images_make_the_runs_stale(project, name, old, new, data):
     project.edit(name, old, new)
-    assert project.stale(FIGURE) == RUNS | AFTER | {data}
+    assert project.stale(FIGURE) == JOBS | AFTER | {data}
     project.edit(name, new, old)
     assert project.stale(FIGURE) == set()
 
@@ -82,7 +82,7 @@ def test_deleted_images_make_no_run_stale(project):
     assert project.stale(FIGURE) == set()
     project.edit("config/scales/smoke.yaml", "ed3b_rate:\n    seeds: 2", "ed3b_rate:\n    seeds: 3")
     project.build(FIGURE)
-    assert len(list(project.folder.glob(METRICS))) == len(RUNS) + len(SETTINGS)
+    assert len(list(project.folder.glob(METRICS))) == 4 * len(JOBS)  # the jobs of seed 2 include seed 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert project.stale(FIGURE) == set()
 
@@ -107,4 +107,4 @@ def test_published_files_are_taken_from_a_folder(project):
     project.append("lop/data/checksums.py", f"\nKNOWN.update({known!r})\n")
     project.build(FIGURE, *original(project))
     sources = [read_about(path)["origin"]["images"]["source"] for path in project.folder.glob(METRICS)]
-    assert sorted(sources) == sorted(len(RUNS) * ["glyphs"] + len(RUNS) * ["original"])
+    assert sorted(sources) == sorted(2 * len(JOBS) * ["glyphs"] + 2 * len(JOBS) * ["original"])

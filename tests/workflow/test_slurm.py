@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from project import Project
+from project import SEEDS_PER_JOB, Project
 from slurm import Cluster, missing
 
 from lop.runs.metrics import read_about
@@ -26,7 +26,7 @@ PROFILE = (
 )
 LONGER = (
     "rl/*: {n_steps: 4_096}",
-    "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 40_000}\n  rl/walker/*: {n_steps: 4_096}",
+    "rl/*: {n_steps: 4_096}\n  rl/hopper/*: {n_steps: 40_000}",
 )
 
 
@@ -46,8 +46,8 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def long(project):
-    """The metrics file of the long run."""
-    return project.paths("ed5a")["rl/hopper/std seed 0"]
+    """The metrics file of the long run, the second of its job."""
+    return project.paths("ed5a")["rl/hopper/std seed 1"]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_figure_is_built_with_the_profile(project, cluster):
     assert (project.folder / "figures/fig4a.pdf").read_bytes().startswith(b"%PDF")
     assert "Submitted array job with Snakemake IDs" in build.text(9**9)
     sent = {path.name for path in (project.folder / ".snakemake/slurm_logs").iterdir()}
-    assert sent == {"rule_train_rl"}  # the table and the figure are made where Snakemake runs
+    assert sent == {"rule_train_rl_0_1"}  # the table and the figure are made where Snakemake runs
 
 
 def test_a_cancelled_job_resumes_when_requested_again(fresh, long, cluster, uninterrupted):
@@ -131,12 +131,13 @@ def test_a_preempted_job_is_requeued_and_resumes(fresh, long, cluster, uninterru
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
-def test_timed_out_runs_requeue_themselves_and_resume(project, cluster, uninterrupted, tmp_path):
-    """Two tasks of one array each requeue only themselves; the second is compared."""
+def test_timed_out_runs_requeue_themselves_and_resume(cluster, uninterrupted, tmp_path):
+    """Two tasks of one array, each with one seed, each requeue only themselves; the second is compared."""
     steps = round(60 * read_about(uninterrupted)["steps_per_second"])  # of Hopper; Walker2d takes longer
-    project.edit("config/scales/smoke.yaml", "rl/walker/*: {n_steps: 4_096}", f"rl/walker/*: {{n_steps: {steps}}}")
-    other = Project(tmp_path / "project")
-    shutil.copy(project.folder / "config/scales/smoke.yaml", other.folder / "config/scales/smoke.yaml")
+    project, other = Project(tmp_path / "project"), Project(tmp_path / "other")
+    for one in (project, other):
+        one.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", f"rl/*: {{n_steps: {steps}}}")
+        one.edit("config/scales/smoke.yaml", SEEDS_PER_JOB, "")
     longer = [project.paths("ed5a")[f"rl/walker/std seed {seed}"] for seed in (0, 1)]
     with ThreadPoolExecutor() as pool:
         whole = pool.submit(other.build, longer[1])

@@ -3,14 +3,18 @@
 import shutil
 
 import pytest
-from project import DRAW, FIGURE, RUNS, TABLE
+from project import DRAW, FIGURE, JOBS, SEEDS_PER_JOB, TABLE
+
+from lop.plan.resources import resources
+from lop.problems import PROBLEMS
+from lop.runs.spec import resolve
 
 BINS = "fig4a: {seeds: 2, to: 4_096, bin: "  # in the file of the smoke scale
 BP = "slowly_changing_regression/sgd/bp"
-TENS = {f"{BP}/{name} step_size=0.01" for name in ("relu", "linear")} | {
+CURVES = {f"{BP}/{name} step_size=0.01" for name in ("relu", "linear")} | {
     f"slowly_changing_regression/sgd/cbp/relu replacement_rate={rate}" for rate in ("1e-05", "0.0001", "0.001", "0.01")
 }
-TENS_AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
+AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
 
 
 @pytest.mark.parametrize(
@@ -19,13 +23,13 @@ TENS_AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
         (lambda p: None, set()),
         (
             lambda p: p.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002"),
-            {"rl/ant/l2 seed 0", "rl/ant/l2 seed 1", TABLE, DRAW},
+            {"rl/ant/l2 seed 0-1", TABLE, DRAW},
         ),
         (
             lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: 3"),
-            {f"rl/ant/{method} seed 2" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
+            {f"rl/ant/{method} seed 2-3" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
         ),
-        (lambda p: p.append("lop/engines/ppo/agent.py", "\nEXTRA = 1\n"), RUNS | {TABLE, DRAW}),
+        (lambda p: p.append("lop/engines/ppo/agent.py", "\nEXTRA = 1\n"), JOBS | {TABLE, DRAW}),
         (
             lambda p: (
                 p.append("lop/engines/ppo/agent.py", "\n# a comment\n"),
@@ -42,7 +46,7 @@ TENS_AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
         (lambda p: p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048"), {TABLE, DRAW}),
         (
             lambda p: (p.metrics().unlink(), p.edit("config/scales/smoke.yaml", BINS + "1_024", BINS + "2_048")),
-            {"rl/ant/std seed 0", TABLE, DRAW},
+            {"rl/ant/std seed 0-1", TABLE, DRAW},
         ),
     ],
     ids=[
@@ -68,7 +72,7 @@ def test_curves_may_differ_only_in_the_inputs_of_their_seeds(fresh):
     shutil.copy(own.with_name("std.yml"), own)
     fresh.append("lop/rl/cfg/sant/own.yml", f"\nfrictions_file: {fresh.folder}/frictions.txt\n")
     fresh.edit("config/figures.yaml", "l2: rl/sant/l2", "l2: rl/sant/own")
-    names = {f"rl/sant/{config} seed {seed}" for config in ("std", "own", "cbp") for seed in (0, 1)}
+    names = {f"rl/sant/{config} seed 0-1" for config in ("std", "cbp")} | {f"rl/sant/own seed {n}" for n in (0, 1)}
     assert names <= fresh.stale("figures/fig3c.pdf")
 
 
@@ -95,12 +99,32 @@ def test_the_plan_says_why_runs_are_missing(project):
     assert not list(project.folder.glob("results/rl/env_name=SlipperyAnt*"))
 
 
-def test_jobs_of_ten_seeds(project, build_log):
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [
+        (1, [str(seed) for seed in range(3, 13)]),
+        (3, ["3-5", "6-8", "9", "10-12"]),
+        (4, ["0-3", "4-7", "8-9", "10-13"]),
+        (10, ["0-9", "10-19"]),
+    ],
+)
+def test_jobs_of_several_seeds(project, number, jobs):
+    """Three seeds exist, and 13 are requested; a job is necessary if one of its seeds is missing."""
     files = list(project.folder.glob("results/slowly_changing_regression/*/*/seed-*/metrics-20000.parquet"))
-    assert len(files) == 10 * len(TENS)
+    assert len(files) == 3 * len(CURVES)
+    project.edit("config/scales/smoke.yaml", SEEDS_PER_JOB, f"seeds_per_job: {{'slowly_*': {number}}}")
     assert project.stale("figures/ed2_cbp.pdf") == set()
-    project.edit("config/scales/smoke.yaml", "ed2_cbp: {seeds: 3", "ed2_cbp: {seeds: 12")
-    assert project.stale("figures/ed2_cbp.pdf") == {f"{curve} seed 10-19" for curve in TENS} | TENS_AFTER
+    project.edit("config/scales/smoke.yaml", "ed2_cbp: {seeds: 3", "ed2_cbp: {seeds: 13")
+    assert project.stale("figures/ed2_cbp.pdf") == {f"{curve} seed {job}" for curve in CURVES for job in jobs} | AFTER
+
+
+def test_the_time_limit_of_a_job_covers_all_its_seeds(project):
+    project.edit("config/scales/smoke.yaml", "rl/*: {n_steps: 4_096}", "rl/*: {n_steps: 2_000_000}")
+    project.edit("workflow/rules/train.smk", '"{resources.runs}"', '"{resources.runs}: {resources.runtime} minutes"')
+    spec = resolve(PROBLEMS["rl"], "ant/std", 0, "smoke", overrides={"n_steps": 2_000_000})
+    limit = resources(spec, seeds=2).runtime
+    assert limit > resources(spec).runtime
+    assert project.stale(project.target()) == {f"rl/ant/std seed 0-1: {limit} minutes"}
 
 
 def test_snakemake_looks_for_ready_jobs_only_when_one_has_ended(build_log):
@@ -112,7 +136,7 @@ def test_snakemake_looks_for_ready_jobs_only_when_one_has_ended(build_log):
 def test_a_changed_parameter_makes_only_its_config_stale(project):
     cfg = "lop/slowly_changing_regression/cfg/sgd/bp/linear.yml"
     project.edit(cfg, "beta: 0.7", "beta: 0.8")
-    assert project.stale("figures/ed2_cbp.pdf") == {f"{BP}/linear step_size=0.01 seed 0-9"} | TENS_AFTER
+    assert project.stale("figures/ed2_cbp.pdf") == {f"{BP}/linear step_size=0.01 seed 0-2"} | AFTER
 
 
 @pytest.mark.parametrize(
@@ -120,5 +144,5 @@ def test_a_changed_parameter_makes_only_its_config_stale(project):
 )
 def test_only_code_that_its_problem_imports_makes_a_run_stale(project, module, expected):
     project.append(module, "\nNOTHING = 0\n")
-    jobs = {f"{curve} seed 0-9" for curve in TENS} | TENS_AFTER
+    jobs = {f"{curve} seed 0-2" for curve in CURVES} | AFTER
     assert project.stale("figures/ed2_cbp.pdf") == (jobs if expected else set())

@@ -10,6 +10,7 @@ rule collect:
     log:
         f"{RESULTS}/tables/{{figure}}/{{key}}.log",
     wildcard_constraints:
+        figure="|".join(COLLECTED),
         key="[0-9a-f]{16}",
     conda:
         "../../envs/lop.yaml"

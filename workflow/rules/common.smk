@@ -5,7 +5,7 @@
 import json
 import shlex
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,9 +16,12 @@ from lop.common import sources
 from lop.common._compat import keeps_files_in_storage, lift_default_job_rate_limit
 from lop.common.errors import told_in_one_line
 from lop.common.paths import ROOT
+from lop.common.ranges import ranges
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
+from lop.figures.sweeps import PREFIX, load_sweep, sweep_names
+from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
@@ -29,22 +32,23 @@ with told_in_one_line():
     CONDITIONS = SETTINGS.conditions
     IMAGES = CONDITIONS.images
     FIGURES = {name: load_figure(name, SCALE) for name in figure_names()}
-    SHOWN = {name: shown_runs(figure, CONDITIONS) for name, figure in FIGURES.items()}
+    SWEEPS = {name: load_sweep(name, SCALE) for name in sweep_names(SCALE)}
+    COLLECTED = FIGURES | SWEEPS
+    SHOWN = {name: shown_runs(figure, CONDITIONS) for name, figure in COLLECTED.items()}
     RUNS = {
         name: by_path(shown) for name, shown in SHOWN.items()
     }  # figure -> {path: run}
     TABLES = {
-        name: str(table_path(FIGURES[name], shown)) for name, shown in SHOWN.items()
+        name: str(table_path(COLLECTED[name], shown)) for name, shown in SHOWN.items()
     }
     CLAIMED = claimed_figures()
-    TENS = {name for name, needs in read_resources().runs.items() if needs.tens}
+    SEEDS_PER_JOB = seeds_per_job(SCALE)
+    read_resources()
 
-# The run of each job, keyed by its wildcards. If a job executes ten seeds, it is one of them. A run that several figures
-# use is named as in the first of them.
+# All runs, keyed by the parts of their paths. A run that several figures use is named as in the first of them.
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
-    seed = None if spec.problem.name in TENS else spec.folder.name.removeprefix("seed-")
-    WANTED.setdefault((str(spec.group), seed, str(spec.horizon)), spec)
+    WANTED.setdefault((str(spec.group), spec.folder.name, str(spec.horizon)), spec)
 IN_STORAGE = keeps_files_in_storage(workflow)
 # Command-line options that select the runs, for modules of lop that rules execute as commands.
 SELECTION = [
@@ -56,25 +60,27 @@ SELECTION = [
 wildcard_constraints:
     figure="|".join(FIGURES),
     group="[^/]+/[^/]+/[0-9a-f]{16}",
-    seed=r"\d+(-[0-9a-f]{8})?",
     length=r"\d+",
 
 
-def spec_of(wildcards):
-    """Return the run of a job, or one of its ten runs, which differ only in the seed."""
-    key = (wildcards.group, wildcards.get("seed"), wildcards.length)
-    if key not in WANTED:
-        raise WorkflowError(
-            f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale uses these runs"
-        )
-    return WANTED[key]
+# The rules in train.smk pass `seeds`, which contains the folder of each of a job's seeds: `seed-{seed}`, or
+# `seed-{tens}0`, `seed-{tens}1` and so on.
 
 
-def seeds_of(wildcards):
-    """Return the seeds of a job, one or ten, as a command-line argument."""
-    if wildcards.get("seed"):
-        return wildcards.seed.partition("-")[0]
-    return f"{wildcards.tens}0-{wildcards.tens}9"
+def numbers_of(wildcards, seeds):
+    """Return the seeds of a job as numbers."""
+    return [int(seed.format(**wildcards).split("-")[1]) for seed in seeds]
+
+
+def spec_of(wildcards, seeds):
+    """Return a run of a job that a figure uses; the other runs of the job differ only in the seed."""
+    for seed in seeds:
+        key = (wildcards.group, seed.format(**wildcards), wildcards.length)
+        if key in WANTED:
+            return WANTED[key]
+    raise WorkflowError(
+        f"{RESULTS}/{wildcards.group}: no figure at {SCALE} scale uses these runs"
+    )
 
 
 @cache
@@ -102,18 +108,21 @@ def image_files(name, classes):
     return list(map(str, IMAGES.files(name, classes, Path(DATA))))
 
 
-def train_images(wildcards):
+def train_images(wildcards, seeds):
     """Return the image files on which the runs of a job are trained."""
-    spec = spec_of(wildcards)
-    first, _, last = seeds_of(wildcards).partition("-")
-    seeds = range(int(first), int(last or first) + 1)
-    classes = {number for seed in seeds for number in spec.parameters.classes(seed)}
+    spec = spec_of(wildcards, seeds)
+    classes = {
+        number
+        for seed in numbers_of(wildcards, seeds)
+        for number in spec.parameters.classes(seed)
+    }
     return ancient(image_files(spec.problem.data, sorted(classes)))
 
 
-def train_command(wildcards):
+def train_command(wildcards, seeds):
     """Return the command that executes the runs of a job, without the options for files."""
-    spec = spec_of(wildcards)
+    spec = spec_of(wildcards, seeds)
+    numbers = ranges(numbers_of(wildcards, seeds))
     command = [
         *(
             sys.executable,
@@ -122,7 +131,8 @@ def train_command(wildcards):
             "--config",
             str(spec.problem.cfg_path(spec.config)),
         ),
-        *("--setting", spec.setting, "--seed", seeds_of(wildcards), *SELECTION),
+        *("--setting", spec.setting, "--seed", numbers),
+        *(*SELECTION, "--scale", spec.scale),  # for tuning, <scale>.<comparison>
         *(
             "--checkpoint-every",
             str(SETTINGS.checkpoint_every),
@@ -133,10 +143,15 @@ def train_command(wildcards):
     return shlex.join(command)
 
 
-def asked_for(wildcards):
+def name_of(wildcards, seeds):
+    """Return the name of a job: `rl/ant/std seed 0-2`."""
+    numbers = ranges(numbers_of(wildcards, seeds))
+    return f"{spec_of(wildcards, seeds).name_of_all_seeds} seed {numbers}"
+
+
+def asked_for(wildcards, seeds):
     """Return the resources that a job requests from a scheduler."""
-    spec = spec_of(wildcards)
-    return resources(spec, SETTINGS.device)
+    return resources(spec_of(wildcards, seeds), SETTINGS.device, len(seeds))
 
 
 def data_command(name, classes="0-999"):

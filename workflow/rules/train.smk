@@ -1,46 +1,46 @@
-# Execute one run, which is identified by its path. The rule has no params, so that only a missing file triggers a run.
+# Execute runs, which are identified by their paths. The rules have no params, so that only a missing file triggers a run.
 # `update` keeps an existing file even if Snakemake considers it outdated; the run then exits at once. The command is
 # passed as a resource, since a changed resource does not trigger a rerun. Checkpoints are not outputs, because Snakemake
-# would delete them. If a run is shorter than the start of its process, one job executes ten seeds in turn. Each problem
-# has its own rule, so that all of its jobs request the same resources.
+# would delete them. Each problem has its own rules, so that all of their jobs request the same resources: train_<problem>
+# executes one seed and, for example, train_<problem>_0_2 those that end with 0, 1 and 2 in turn; see lop/plan/jobs.py.
 
-for problem in PROBLEMS.values():
-    runs = f"{RESULTS}/{{group}}"
+for problem, together in SEEDS_PER_JOB.items():
+    for digits in [None, *(block for block in blocks(together) if len(block) > 1)]:
+        runs = f"{RESULTS}/{{group}}"
+        if digits is None:
+            name, seeds, logs = f"train_{problem}", ["seed-{seed}"], "seed-{seed}/run"
+        else:
+            first, last = digits[0], digits[-1]
+            name = f"train_{problem}_{first}_{last}"
+            seeds = [f"seed-{{tens}}{digit}" for digit in digits]
+            logs = f"seeds-{{tens}}{first}-{{tens}}{last}"
 
-    rule:
-        name:
-            f"train_{problem.name}"
-        input:
-            train_images,
-        output:
-            (
-                [
-                    update(f"{runs}/seed-{{tens}}{seed}/metrics-{{length}}.parquet")
-                    for seed in range(10)
-                ]
-                if problem.name in TENS
-                else update(f"{runs}/seed-{{seed}}/metrics-{{length}}.parquet")
-            ),
-        log:
-            (
-                f"{runs}/seeds-{{tens}}0-{{tens}}9-{{length}}.log"
-                if problem.name in TENS
-                else f"{runs}/seed-{{seed}}/run-{{length}}.log"
-            ),
-        wildcard_constraints:
-            group=f"{problem.name}/[^/]+/[0-9a-f]{{16}}",
-            tens="|[1-9][0-9]*",
-        conda:
-            "../../envs/lop.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards: asked_for(wildcards).mem_mb,
-            runtime=lambda wildcards: asked_for(wildcards).runtime,
-            gpu=lambda wildcards: asked_for(wildcards).gpu,
-            command=train_command,
-            runs=lambda wildcards: f"{spec_of(wildcards).name_of_all_seeds} seed {seeds_of(wildcards)}",
-        message:
-            "{resources.runs}"
-        shell:
-            # `exec` lets signals reach the run, which saves its state; when the job restarts, it resumes from there.
-            "exec {resources.command} --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"
+        rule:
+            name:
+                name
+            input:
+                partial(train_images, seeds=seeds),
+            output:
+                [update(f"{runs}/{seed}/metrics-{{length}}.parquet") for seed in seeds],
+            log:
+                f"{runs}/{logs}-{{length}}.log",
+            wildcard_constraints:
+                group=f"{problem}/[^/]+/[0-9a-f]{{16}}",
+                seed=alone(together),
+                tens="|[1-9][0-9]*",
+            conda:
+                "../../envs/lop.yaml"
+            threads: 1
+            resources:
+                mem_mb=lambda wildcards, seeds=seeds: asked_for(wildcards, seeds).mem_mb,
+                runtime=lambda wildcards, seeds=seeds: asked_for(
+                    wildcards, seeds
+                ).runtime,
+                gpu=lambda wildcards, seeds=seeds: asked_for(wildcards, seeds).gpu,
+                command=partial(train_command, seeds=seeds),
+                runs=partial(name_of, seeds=seeds),
+            message:
+                "{resources.runs}"
+            shell:
+                # `exec` lets signals reach the run, which saves its state; when the job restarts, it resumes from there.
+                "exec {resources.command} --die-with-parent --log {log:q} --metrics {output:q} --images {input:q}"

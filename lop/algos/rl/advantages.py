@@ -9,11 +9,11 @@ def advantage_estimates(
     """Compute generalised advantage estimates in float64.
 
     Args:
-        rewards: Rewards (n,).
-        dones: Episode ends (n,), 1 if the episode ended with the transition, else 0.
-        values: Values (n + 1,) of the observations, including the one after the last transition.
-        gamma: Discount factor.
-        gae_lambda: Decay rate lambda of the estimates.
+        rewards: rewards (n,).
+        dones: episode ends (n,), 1 if the episode ended with the transition, else 0.
+        values: values (n + 1,) of the observations, including the one after the last transition.
+        gamma: discount factor.
+        gae_lambda: decay rate lambda of the estimates.
 
     Returns:
         Advantages (n,) float32.
@@ -42,8 +42,8 @@ def explained_variance(predictions: np.ndarray, targets: np.ndarray) -> float:
     """Return 1 - Var(targets - predictions) / Var(targets).
 
     Args:
-        predictions: Predictions (n,).
-        targets: Targets (n,).
+        predictions: predictions (n,).
+        targets: targets (n,).
 
     Returns:
         The explained variance; NaN if all targets are equal.

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from lop.algos import eager
-from lop.algos.callback import make
+from lop.algos.callback import Callback
 from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPOLearner
 from lop.algos.rl.settings import NetworkSettings, PPOSettings
+from lop.common.plugins import Plugin
+from lop.nets.any_network import AnyNetwork
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 
@@ -25,15 +26,15 @@ class Agent:
     """Gaussian policy and value function, trained by PPO with Adam.
 
     Args:
-        o_dim: Size of an observation.
-        a_dim: Size of an action.
-        network: Settings of both networks.
-        settings: Settings of PPO.
-        seed: Seed of PyTorch's generators, from which initial weights, actions and weights of new units are drawn.
-        rng: Generator that shuffles minibatches.
-        device: Device of the networks.
-        callback: `<module>:<class>` of a `lop.algos.callback.Callback`, created once for each of the two networks.
-        callback_settings: Settings of the callback.
+        o_dim: size of an observation.
+        a_dim: size of an action.
+        network: settings of both networks.
+        settings: settings of PPO.
+        seed: seed of PyTorch's generators, from which initial weights, actions and weights of new units are drawn.
+        rng: generator that shuffles minibatches.
+        device: device of the networks.
+        plugins: user-defined `callback`, `network` and `optimizer`. Callback and network are created once for each of
+            the two networks.
     """
 
     def __init__(
@@ -45,36 +46,45 @@ class Agent:
         seed: int,
         rng: np.random.Generator,
         device: str = "cpu",
-        callback: str | None = None,
-        callback_settings: Mapping[str, Any] = MappingProxyType({}),
+        plugins: Mapping[str, Plugin | None] = MappingProxyType({}),
     ):
         torch.manual_seed(seed)
         common: dict[str, Any] = {"act_type": network.activation, "h_dim": network.hidden, "init": network.init}
         self.policy = MLPPolicy(o_dim, a_dim, device=device, **common)
         self.value_function = MLPVF(o_dim, device=device, **common)
+        if own := plugins.get("network"):
+            self.policy.mean_net = AnyNetwork(own.create(nn.Module, o_dim, a_dim)).to(device)  # type: ignore[assignment]
+            self.value_function.v_net = AnyNetwork(own.create(nn.Module, o_dim, 1)).to(device)  # type: ignore[assignment]
         self.device = device
         self.buffer = Buffer(o_dim, a_dim, settings.num_steps, device)
         parameters = [*self.policy.parameters(), *self.value_function.parameters()]
-        optimizer = eager.Adam(
-            parameters,
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        make_callback = partial(make, callback, settings=callback_settings) if callback else None
+        optimizer = plugins.get("optimizer")
+        callback = plugins.get("callback")
         self.learner = PPOLearner(
-            self.policy, self.value_function, self.buffer, optimizer, settings, rng, make_callback
+            self.policy,
+            self.value_function,
+            self.buffer,
+            optimizer.create(torch.optim.Optimizer, parameters) if optimizer else adam(parameters, settings),
+            settings,
+            rng,
+            (lambda net: callback.create(Callback, net)) if callback else None,
         )
+        with torch.no_grad():
+            self.policy.dist(torch.zeros(1, o_dim, device=device), to_log_features=True)
+        self.hidden_units = [h.shape[1] for h in self.policy.get_activations()]  # of each layer of the policy
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """Callbacks of the policy and of the value network."""
+        return self.learner.callbacks
 
     @torch.no_grad()
     def act(self, observation: np.ndarray, hidden: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
         """Draw an action.
 
         Args:
-            observation: Observation (o_dim,).
-            hidden: Arrays (units,), one per hidden layer, which receive the policy's activations.
+            observation: observation (o_dim,).
+            hidden: arrays (units,), one per hidden layer, which receive the policy's activations.
 
         Returns:
             The action (a_dim,) and its log probability.
@@ -104,7 +114,7 @@ class Agent:
         """Return the weights of both networks, `policy` and `value`, one tensor per layer."""
         networks = {"policy": self.policy.mean_net, "value": self.value_function.v_net}
         return {
-            name: [module.weight for module in network if isinstance(module, nn.Linear)]
+            name: [module.weight for module in network.modules() if isinstance(module, nn.Linear)]
             for name, network in networks.items()
         }
 
@@ -115,3 +125,15 @@ class Agent:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.learner.load_state_dict(state)
+
+
+def adam(parameters: Sequence[nn.Parameter], settings: PPOSettings) -> torch.optim.Optimizer:
+    """Create the optimizer of the paper."""
+    return eager.Adam(
+        parameters,
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )

@@ -12,10 +12,10 @@ class Buffer:
     """Preallocated arrays for the `bs` transitions of an update of PPO.
 
     Args:
-        o_dim: Size of an observation.
-        a_dim: Size of an action.
-        bs: Number of transitions. As in the published code, further transitions are dropped until `clear` is called.
-        device: Device of the tensors that `get` returns.
+        o_dim: size of an observation.
+        a_dim: size of an action.
+        bs: number of transitions. As in the published code, further transitions are dropped until `clear` is called.
+        device: device of the tensors that `get` returns.
 
     Raises:
         ValueError: If `bs` is not positive.
@@ -40,20 +40,20 @@ class Buffer:
         """Store one transition.
 
         Args:
-            o: Observation (o_dim,).
-            a: Action (a_dim,).
-            r: Reward.
-            op: Next observation (o_dim,).
-            logpb: Log probability of the action.
-            dist: Ignored; accepted for compatibility with published scripts.
-            done: Whether the episode ended.
+            o: observation (o_dim,).
+            a: action (a_dim,).
+            r: reward.
+            op: next observation (o_dim,).
+            logpb: log probability of the action, a number or an array with one element.
+            dist: ignored; accepted for compatibility with published scripts.
+            done: whether the episode ended.
         """
         i = self.size
         if i < self.bs:
             self.observations[i] = o
             self.actions[i] = a
             self.rewards[i] = r
-            self.log_probabilities[i] = logpb
+            self.log_probabilities[i : i + 1] = logpb
             self.dones[i] = done
             self.size = i + 1
         self.next_observation[0] = op
@@ -62,8 +62,8 @@ class Buffer:
         """Return whether an update is due: the buffer is full and, with `at_episode_end`, an episode has just ended.
 
         Args:
-            done: Whether the last transition ended an episode.
-            at_episode_end: Update only at the end of an episode.
+            done: whether the last transition ended an episode.
+            at_episode_end: update only at the end of an episode.
         """
         return self.size >= self.bs and (done or not at_episode_end)
 
@@ -75,7 +75,7 @@ class Buffer:
         """Return the transitions as tensors, which share memory with the buffer on the CPU.
 
         Args:
-            dist_stack: Ignored; accepted for compatibility with published scripts.
+            dist_stack: ignored; accepted for compatibility with published scripts.
 
         Returns:
             Observations (bs, o_dim), actions (bs, a_dim), rewards (bs, 1), the observation after the last transition

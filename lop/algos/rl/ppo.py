@@ -22,9 +22,8 @@ As in the published code, there is no entropy bonus, and time limits are treated
 hidden layers on the CPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,17 +45,17 @@ class PPOLearner:
     """PPO for a policy and a value network, optionally with continual backpropagation or ReDo.
 
     Args:
-        policy: Module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution` of
+        policy: module whose `dist(observations, to_log_features=True)` returns a `torch.distributions.Distribution` of
             actions (n, a_dim), such as `lop.nets.policies.MLPPolicy`. Unit replacement and callbacks also require
             `mean_net` (modules in order), `act_type` and `get_activations()`.
-        value_function: Module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
+        value_function: module whose `value(observations, to_log_features=True)` returns values (n, 1), such as
             `lop.nets.valuefs.MLPVF`. Unit replacement and callbacks also require `v_net`, `act_type` and
             `get_activations()`.
-        buffer: Buffer with the transitions of the next update.
-        optimizer: Optimizer of the parameters of both networks.
-        settings: Settings of PPO; those of the optimizer are ignored.
-        rng: Generator that shuffles minibatches.
-        callback: Function that returns a `lop.algos.callback.Callback` for a network; called once for each of the two.
+        buffer: buffer with the transitions of the next update.
+        optimizer: optimizer of the parameters of both networks.
+        settings: settings of PPO; those of the optimizer are ignored.
+        rng: generator that shuffles minibatches.
+        callback: function that returns a `lop.algos.callback.Callback` for a network; called once for each of the two.
 
     Example::
 
@@ -93,6 +92,8 @@ class PPOLearner:
         )
         self.replaced = [0, 0]  # units of the policy and of the value network in the last update
         self.callbacks = [callback(policy.mean_net), callback(value_function.v_net)] if callback else []
+        for one in self.callbacks:
+            one.optimizer = optimizer
 
     def learn(self) -> dict[str, float]:
         """Update both networks from the full buffer.
@@ -112,8 +113,8 @@ class PPOLearner:
         weights_before = [weight.detach().clone() for weight in weights]
 
         diagnostics, self.replaced = [], [0, 0]
-        for _ in range(self.settings.update_epochs):
-            order = torch.from_numpy(self.rng.permutation(len(observations))).to(observations.device)
+        for permutation in self._permutations(len(observations)):
+            order = torch.from_numpy(permutation).to(observations.device)
             for rows in order.split(len(order) // self.settings.num_minibatches):
                 diagnostics.append(self._step(*(part[rows] for part in batch)))
 
@@ -124,6 +125,11 @@ class PPOLearner:
             found["policy_units_replaced"], found["value_units_replaced"] = self.replaced
             change = sum((new - old).abs().sum() for new, old in zip(weights, weights_before, strict=True))
         return {"weight_change": float(change), **found}
+
+    def _permutations(self, n: int) -> Iterator[np.ndarray]:
+        """Yield the order of the n transitions in each epoch."""
+        for _ in range(self.settings.update_epochs):
+            yield self.rng.permutation(n)
 
     def _step(
         self, observations: Tensor, actions: Tensor, old_log_probs: Tensor, advantages: Tensor, returns: Tensor
@@ -159,8 +165,8 @@ class PPOLearner:
         """Perturb weights, replace units and call callbacks."""
         if self.settings.perturb_scale:
             for network in (self.policy.mean_net, self.value_function.v_net):
-                layers = (module for module in network if isinstance(module, nn.Linear))
-                noisy = chain.from_iterable((layer.bias, layer.weight) for layer in layers)
+                layers = (module for module in network.modules() if isinstance(module, nn.Linear))
+                noisy = (p for layer in layers for p in (layer.bias, layer.weight) if p is not None)
                 perturb(noisy, self.settings.perturb_scale)
         replacements = ((self.policy_units, self.policy), (self.value_units, self.value_function))
         for index, (units, network) in enumerate(replacements):
@@ -175,9 +181,9 @@ class PPOLearner:
         """Compute returns and advantages.
 
         Args:
-            rewards: Rewards (n,).
-            dones: Episode ends (n,).
-            values: Values (n + 1,) of the observations, including the one after the last transition.
+            rewards: rewards (n,).
+            dones: episode ends (n,).
+            values: values (n + 1,) of the observations, including the one after the last transition.
 
         Returns:
             Returns (n,) and advantages (n,).
@@ -246,40 +252,42 @@ class PPO(PPOLearner):
     """`PPOLearner` with the signature and the attributes of the published code.
 
     Arguments after `reset_period` are not in the published code; see `UnitReplacement`, `PPOSettings` and `PPOLearner`.
+    With `rng=None`, NumPy's global generator shuffles minibatches, as in the published code; its state is not part of
+    `state_dict`.
 
     Args:
-        pol: Policy.
-        buf: Buffer.
-        lr: Step size.
-        g: Discount factor gamma.
-        vf: Value network.
-        lm: Decay rate lambda of the advantage estimates.
-        Opt: Function that returns an optimizer for parameters, `lr`, `weight_decay`, `betas` and `eps`, such as
+        pol: policy.
+        buf: buffer.
+        lr: step size.
+        g: discount factor gamma.
+        vf: value network.
+        lm: decay rate lambda of the advantage estimates.
+        Opt: function that returns an optimizer for parameters, `lr`, `weight_decay`, `betas` and `eps`, such as
             `torch.optim.Adam`.
-        device: Ignored; the device is that of the networks.
-        u_epi_up: Update only at the end of an episode.
-        n_itrs: Epochs per update.
-        n_slices: Minibatches per epoch.
-        u_adv_scl: Normalise advantages over the batch.
-        clip_eps: The probability ratio is clipped to [1 - clip_eps, 1 + clip_eps].
-        max_grad_norm: Maximum norm of the gradients; 0, or 1e9 and above, disables clipping.
-        util_type_val: Utility of the value network's units; see `lop.algos.utilities`.
-        util_type_pol: Utility of the policy's units.
-        replacement_rate: Replacement rate of continual backpropagation.
-        decay_rate: Decay rate of the running utilities.
-        mt: Maturity threshold in optimizer steps.
-        vgnt: Replace units of the value network.
-        pgnt: Replace units of the policy.
-        init: Distribution of weights of new units.
-        wd: Weight decay of the optimizer.
-        perturb_scale: Standard deviation of the noise added to all weights after each optimizer step.
-        betas: Decay rates of the optimizer's moments.
-        eps: Epsilon of the optimizer.
-        no_clipping: Do not clip the surrogate.
+        device: ignored; the device is that of the networks.
+        u_epi_up: update only at the end of an episode.
+        n_itrs: epochs per update.
+        n_slices: minibatches per epoch.
+        u_adv_scl: normalise advantages over the batch.
+        clip_eps: the probability ratio is clipped to [1 - clip_eps, 1 + clip_eps].
+        max_grad_norm: maximum norm of the gradients; 0, or 1e9 and above, disables clipping.
+        util_type_val: utility of the value network's units; see `lop.algos.utilities`.
+        util_type_pol: utility of the policy's units.
+        replacement_rate: replacement rate of continual backpropagation.
+        decay_rate: decay rate of the running utilities.
+        mt: maturity threshold in optimizer steps.
+        vgnt: replace units of the value network.
+        pgnt: replace units of the policy.
+        init: distribution of weights of new units.
+        wd: weight decay of the optimizer.
+        perturb_scale: standard deviation of the noise added to all weights after each optimizer step.
+        betas: decay rates of the optimizer's moments.
+        eps: epsilon of the optimizer.
+        no_clipping: do not clip the surrogate.
         loss_type: `ppo`.
-        redo: Replace units by ReDo instead of continual backpropagation.
-        threshold: Threshold of ReDo.
-        reset_period: Optimizer steps between two resets of ReDo.
+        redo: replace units by ReDo instead of continual backpropagation.
+        threshold: threshold of ReDo.
+        reset_period: optimizer steps between two resets of ReDo.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -364,8 +372,18 @@ class PPO(PPOLearner):
         )
         optimizer = Opt([*pol.parameters(), *vf.parameters()], lr=lr, weight_decay=wd, betas=betas, eps=eps)
         super().__init__(pol, vf, buf, optimizer, settings, rng, callback)
+        self.uses_global_rng = rng is None
         self.pol, self.vf, self.buf, self.opt = pol, vf, buf, optimizer
         self.pol_gnt, self.val_gnt = self.policy_units, self.value_units
+
+    def _permutations(self, n: int) -> Iterator[np.ndarray]:
+        if not self.uses_global_rng:
+            yield from super()._permutations(n)
+            return
+        order = np.arange(n)
+        for _ in range(self.settings.update_epochs):
+            np.random.shuffle(order)  # noqa: NPY002 (published: the order of the previous epoch, by the global generator)
+            yield order
 
     def log_update(self, o, a, r, op, logpb, dist=None, done=False) -> dict:
         """Store a transition, and learn if an update is due.
@@ -392,13 +410,14 @@ class PPO(PPOLearner):
         """Empty the buffer."""
         self.buf.clear()
 
-    def get_rets_advs(self, rs: Tensor, dones: Tensor, vals: Tensor) -> tuple[Tensor, Tensor]:
+    def get_rets_advs(self, rs: Tensor, dones: Tensor, vals: Tensor, device: str = "cpu") -> tuple[Tensor, Tensor]:
         """Compute returns and advantages as columns.
 
         Args:
-            rs: Rewards (n, 1).
-            dones: Episode ends (n, 1).
-            vals: Values (n + 1,) or (n + 1, 1).
+            rs: rewards (n, 1).
+            dones: episode ends (n, 1).
+            vals: values (n + 1,) or (n + 1, 1).
+            device: ignored.
 
         Returns:
             Returns (n, 1) and advantages (n, 1).

@@ -87,10 +87,10 @@ def check(name: str, value: Any, holds: bool, allowed: str) -> None:
     """Raise ValueError unless a condition holds.
 
     Args:
-        name: Name of the setting.
-        value: Value of the setting.
-        holds: Condition.
-        allowed: Description of the allowed values.
+        name: name of the setting.
+        value: value of the setting.
+        holds: condition.
+        allowed: description of the allowed values.
     """
     if not holds:
         raise ValueError(f"{name} must be {allowed}, got {value!r}")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lop.algos.examples import Examples
 from lop.algos.utilities import UTILITIES
 from lop.engines.activations import ACTIVATIONS, apply_activation
 from lop.engines.generator import normal_table
@@ -16,36 +17,6 @@ from lop.engines.online.layout import LOSSES, OPTIMIZERS, KernelSpec, Settings, 
 from lop.nets.numerics import NORM_CLAMP, NORM_EPS, gain, uniform_bound
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs), biases (outputs,)
-
-
-class Examples(NamedTuple):
-    """Sparse examples: example e has the non-zero inputs values[start[e]:start[e + 1]] at the same slice of indices.
-
-    The arrays must not be changed after a learner has used them.
-    """
-
-    start: np.ndarray  # (examples + 1,) int64
-    indices: np.ndarray  # int64, ascending in an example
-    values: np.ndarray  # float32
-    targets: np.ndarray  # (examples,) float32
-
-
-def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
-    """Convert dense examples to sparse ones.
-
-    Args:
-        inputs: Inputs (examples, inputs).
-        targets: Targets (examples,).
-
-    Raises:
-        ValueError: If the shapes do not fit.
-    """
-    inputs, targets = np.asarray(inputs), np.asarray(targets, np.float32)
-    if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
-        raise ValueError(f"inputs, targets must have shapes (n, inputs), (n,), got {inputs.shape}, {targets.shape}")
-    rows, columns = np.nonzero(inputs)
-    start = np.searchsorted(rows, np.arange(len(inputs) + 1))
-    return Examples(start, np.ascontiguousarray(columns), inputs[rows, columns].astype(np.float32), targets)
 
 
 def _within(name: str, values: np.ndarray, end: int) -> None:
@@ -119,10 +90,13 @@ class OnlineLearner:
         sizes: Numbers of inputs, of units of each hidden layer, and of outputs.
         state: Arrays of the learner, `lop.engines.online.layout.State`.
         settings: Numbers of the method, `lop.engines.online.layout.Settings`.
+        callbacks: None; the compiled learner supports no callbacks.
 
     Raises:
         ValueError: If an argument is out of range.
     """
+
+    callbacks: tuple[()] = ()
 
     def __init__(
         self,
@@ -301,9 +275,14 @@ class OnlineLearner:
             found.append(h)
         return found
 
-    def weight_magnitudes(self) -> list[float]:
-        """Return the mean absolute weight of each layer."""
-        return [float(np.abs(self.layer(index)[0]).mean()) for index in range(len(self.sizes) - 1)]
+    def weights(self) -> list[np.ndarray]:
+        """Return read-only views of the weights of all layers, each (outputs, inputs)."""
+        return [self.layer(index)[0] for index in range(len(self.sizes) - 1)]
+
+    @property
+    def log(self) -> np.ndarray:
+        """Sums over all examples since the caller last set them to 0, with `logs`; see `lop.algos.online`."""
+        return self.state.log[:2]
 
     def ages(self, layer: int) -> np.ndarray:
         """Return the steps since each unit of a hidden layer was replaced or created, (units,)."""

@@ -1,8 +1,8 @@
 """Compiled counterpart of `lop.algos.rl.agent.Agent` for networks with two hidden layers, on the CPU.
 
 It does not import PyTorch. With the same seed, both agents draw the same initial weights, actions and weights of new
-units, and learn the same up to rounding. The exception are units of equal utility: the compiled agent replaces the
-first of them, PyTorch any.
+units, and learn the same up to rounding. The exception is units of equal utility: the compiled agent replaces the
+first of them, PyTorch an arbitrary one.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,18 @@ class Agent:
     """Gaussian policy and value function, trained by PPO with Adam.
 
     Args:
-        o_dim: Size of an observation.
-        a_dim: Size of an action, at most 15.
-        network: Settings of both networks: two hidden layers; ReLU, tanh, sigmoid or ELU; any init except `orthogonal`.
-        settings: Settings of PPO, with `perturb_scale` 0.
-        seed: Seed of the generator from which initial weights, actions and weights of new units are drawn.
-        rng: Generator that shuffles minibatches.
+        o_dim: size of an observation.
+        a_dim: size of an action, at most 15.
+        network: settings of both networks: two hidden layers; ReLU, tanh, sigmoid or ELU; any init except `orthogonal`.
+        settings: settings of PPO, with `perturb_scale` 0.
+        seed: seed of the generator from which initial weights, actions and weights of new units are drawn.
+        rng: generator that shuffles minibatches.
 
     Raises:
         ValueError: If the compiled agent does not support a setting.
     """
+
+    callbacks: tuple[()] = ()  # compiled code cannot call them
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Agent:
         self.activation = ACTIVATIONS.index(activation)
         first, second = network.hidden
         self.sizes = kernels.Sizes(o_dim, first, second, a_dim)
+        self.hidden_units = network.hidden  # of each layer of the policy
         self.words, self.spare = generator.seeded(seed), np.zeros(2)
         self._draw_parameters(network)
         self.moments, self.squares = np.zeros_like(self.parameters), np.zeros_like(self.parameters)
@@ -95,7 +98,7 @@ class Agent:
         """Return views of all layers' weights and biases.
 
         Args:
-            flat: Array of all parameters, or of values with the same layout.
+            flat: array of all parameters, or of values with the same layout.
 
         Returns:
             Weights (inputs, outputs) and biases (outputs,), one pair per layer, of `policy` and `value`.
@@ -114,8 +117,8 @@ class Agent:
         """Draw an action.
 
         Args:
-            observation: Observation (o_dim,).
-            hidden: Arrays (units,) float32, one per hidden layer, which receive the policy's activations.
+            observation: observation (o_dim,).
+            hidden: arrays (units,) float32, one per hidden layer, which receive the policy's activations.
 
         Returns:
             The action (a_dim,) and its log probability.

@@ -82,12 +82,12 @@ def network(flat, start, inputs, units_1, units_2, outputs):
     """Return views of one network's parameters, and the start of the next network.
 
     Args:
-        flat: Array of all parameters.
-        start: Start of the network in `flat`.
-        inputs: Number of inputs.
-        units_1: Units of the first hidden layer.
-        units_2: Units of the second hidden layer.
-        outputs: Number of outputs.
+        flat: array of all parameters.
+        start: start of the network in `flat`.
+        inputs: number of inputs.
+        units_1: units of the first hidden layer.
+        units_2: units of the second hidden layer.
+        outputs: number of outputs.
     """
     a = start
     w1 = flat[a : a + inputs * units_1].reshape(inputs, units_1)
@@ -131,15 +131,15 @@ def act(activation, sizes, parameters, observation, rng, spare, h1, h2, action):
     """Draw an action.
 
     Args:
-        activation: Index into `lop.engines.activations.ACTIVATIONS`.
-        sizes: Sizes of the networks.
-        parameters: All parameters.
-        observation: Observation (inputs,) float32.
-        rng: State of the generator; see `lop.engines.generator.normal`.
-        spare: See `lop.engines.generator.normal`.
-        h1: Array (units 1,) that receives the activations of the first hidden layer.
-        h2: Array (units 2,) that receives the activations of the second hidden layer.
-        action: Array (actions,) float32 that receives the action.
+        activation: index into `lop.engines.activations.ACTIVATIONS`.
+        sizes: sizes of the networks.
+        parameters: all parameters.
+        observation: observation (inputs,) float32.
+        rng: state of the generator; see `lop.engines.generator.normal`.
+        spare: see `lop.engines.generator.normal`.
+        h1: array (units 1,) that receives the activations of the first hidden layer.
+        h2: array (units 2,) that receives the activations of the second hidden layer.
+        action: array (actions,) float32 that receives the action.
 
     Returns:
         The log probability of the action.
@@ -312,7 +312,7 @@ def normalise(x):
 
 @compiled
 def observe(r, h, w_in, w_out, ages, utility, mean, rng):
-    """Update ages, utilities and mean activations of a hidden layer by its activations h (n, units)."""
+    """Update ages, utilities and mean activations of a hidden layer from its activations h (n, units)."""
     into, out_of = np.zeros(len(ages), np.float32), np.zeros(len(ages), np.float32)
     if r.incoming:
         add_column_magnitudes(w_in, into)
@@ -457,21 +457,21 @@ def update(
     """Train for several epochs over shuffled minibatches.
 
     Args:
-        activation: Index into `lop.engines.activations.ACTIVATIONS`.
-        sizes: Sizes of the networks.
-        numbers: Settings of the update.
-        parameters: All parameters, updated in place.
-        moments: First moments of Adam, updated in place.
-        squares: Second moments of Adam, updated in place.
-        steps: Steps of Adam (1,) int64, updated in place.
-        batch: Observations (n, columns), actions (n, actions), and log probabilities, advantages and returns (n,).
-        order: Indices of the transitions (epochs, n) int64.
-        replaces: Whether to replace units of the policy and of the value network.
-        policy_rule: Settings of unit replacement in the policy.
-        value_rule: Settings of unit replacement in the value network.
-        policy_units: Statistics of the policy's units, updated in place.
-        value_units: Statistics of the value network's units, updated in place.
-        rng: State of the generator of new weights, `lop.engines.generator`; updated in place.
+        activation: index into `lop.engines.activations.ACTIVATIONS`.
+        sizes: sizes of the networks.
+        numbers: settings of the update.
+        parameters: all parameters, updated in place.
+        moments: first moments of Adam, updated in place.
+        squares: second moments of Adam, updated in place.
+        steps: steps of Adam (1,) int64, updated in place.
+        batch: observations (n, columns), actions (n, actions), and log probabilities, advantages and returns (n,).
+        order: indices of the transitions (epochs, n) int64.
+        replaces: whether to replace units of the policy and of the value network.
+        policy_rule: settings of unit replacement in the policy.
+        value_rule: settings of unit replacement in the value network.
+        policy_units: statistics of the policy's units, updated in place.
+        value_units: statistics of the value network's units, updated in place.
+        rng: state of the generator of new weights, `lop.engines.generator`; updated in place.
 
     Returns:
         The diagnostics `MEANS` and `COUNTS` in one array.

@@ -4,20 +4,20 @@ import pytest
 
 from lop.common import sources
 from lop.common.errors import InputError
-from lop.runs.callback_parameters import CallbackParameters
 from lop.runs.parameters import checked
+from lop.runs.plugin_parameters import PluginParameters
 
 SHIPPED = "lop.algos.redo:ReDo"  # any class: its type is only checked when a run creates it
 
 
 def test_no_callback_adds_no_code():
-    parameters = checked(CallbackParameters, {}, "x.yml")
+    parameters = checked(PluginParameters, {}, "x.yml")
     assert (parameters.callback, parameters.callback_settings, parameters.modules("cpu")) == (None, {}, ())
 
 
 def test_module_of_a_callback_is_part_of_the_code_of_a_run():
     settings = {"hidden_activation": "relu", "threshold": "1e-3", "reset_period": 5, "init": "lecun"}
-    parameters = checked(CallbackParameters, {"callback": SHIPPED, "callback_settings": settings}, "x.yml")
+    parameters = checked(PluginParameters, {"callback": SHIPPED, "callback_settings": settings}, "x.yml")
     assert parameters.modules("cpu") == ("lop.algos.redo",)
     assert parameters.callback_settings == settings | {"threshold": 0.001}
     assert type(parameters.callback_settings["reset_period"]) is int
@@ -40,7 +40,7 @@ def test_module_of_a_callback_is_part_of_the_code_of_a_run():
 )
 def test_invalid_values_give_a_one_line_error(values, expected):
     with pytest.raises(InputError) as error:
-        checked(CallbackParameters, values, "x.yml")
+        checked(PluginParameters, values, "x.yml")
     assert str(error.value).startswith("x.yml: key `callback")
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
@@ -78,8 +78,8 @@ def test_settings_are_checked_against_the_constructor(tmp_path, monkeypatch, kin
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     values = {"callback": f"lop.mine:{kind}", "callback_settings": settings}
     if not expected:
-        assert checked(CallbackParameters, values, "x.yml").callback_settings == settings
+        assert checked(PluginParameters, values, "x.yml").callback_settings == settings
         return
     with pytest.raises(InputError) as error:
-        checked(CallbackParameters, values, "x.yml")
+        checked(PluginParameters, values, "x.yml")
     assert expected in str(error.value)

@@ -1,0 +1,58 @@
+"""Plugins: user-defined classes that a cfg file selects by `<module>:<class>`. See docs/extending.md."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lop.common.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A user-defined class and the arguments that a cfg file provides for it."""
+
+    key: str  # key of the cfg file that selects the class: `callback`, `network` or `optimizer`
+    name: str  # <module>:<class>
+    settings: Mapping[str, Any]  # arguments by name
+    parameters: Mapping[str, Any]  # further keys of the cfg file, for required arguments of the same name
+    always: Mapping[str, Any]  # arguments that the class receives if it accepts them and `settings` lacks them
+
+    def create(self, base: type, *arguments: Any) -> Any:
+        """Create an instance.
+
+        Args:
+            base: class of which the plugin must be a subclass.
+            arguments: first arguments of the plugin.
+
+        Raises:
+            InputError: the plugin is not a subclass of `base`, is abstract, or rejects its arguments.
+        """
+        module, _, class_name = self.name.partition(":")
+        try:
+            kind = getattr(importlib.import_module(module), class_name)
+        except ImportError as error:
+            raise InputError(f"{self.key}: {self.name}: cannot be imported: {error}") from None
+        if not (inspect.isclass(kind) and issubclass(kind, base)):
+            allowed = f"{base.__module__}.{base.__name__}"
+            raise InputError(f"{self.key}: found {self.name}, allowed: a subclass of {allowed}")
+        if inspect.isabstract(kind):
+            missing = ", ".join(sorted(kind.__abstractmethods__))  # type: ignore[attr-defined]
+            raise InputError(f"{self.key}: found {self.name}, missing: {missing}")
+        signature = inspect.signature(kind)
+        named = self._named(signature)
+        try:
+            signature.bind(*arguments, **named)
+        except TypeError as error:
+            raise InputError(f"{self.key}: {self.name}: {self.key}_settings: {error}") from None
+        try:
+            return kind(*arguments, **named)
+        except ValueError as error:
+            raise InputError(f"{self.key}: {self.name}: {error}") from None
+
+    def _named(self, signature: inspect.Signature) -> dict[str, Any]:
+        required = {name for name, one in signature.parameters.items() if one.default is one.empty}
+        from_cfg = {name: value for name, value in self.parameters.items() if name in required}
+        accepted = {name: value for name, value in self.always.items() if name in signature.parameters}
+        return from_cfg | accepted | dict(self.settings)
