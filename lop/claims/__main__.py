@@ -9,10 +9,8 @@
 import argparse
 from collections.abc import Sequence
 
-import pandas as pd
-
 from lop.claims.registry import claimed_figures
-from lop.claims.table import as_markdown, judged_by_runs
+from lop.claims.table import as_markdown, joined, judged_by_runs
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import shown
 from lop.figures.registry import load_figure
@@ -30,13 +28,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         conditions = conditions_of(options)
         figures = [load_figure(name, options.scale) for name in options.figures or claimed]
         tables = [judged_by_runs(figure, options.results, conditions) for figure in figures]
-        found = [table for table in tables if len(table)]
-        if not found:
+        found = joined(tables)
+        if found.empty:
             raise InputError(
                 f"no runs of these figures at {options.scale} scale in {shown(options.results)}; "
                 "`snakemake claims` creates them"
             )
-        print(as_markdown(pd.concat(found)))
+        print(as_markdown(found))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -56,6 +56,35 @@ def mean_estimate(values: np.ndarray) -> Estimate:
     return Estimate(mean, mean - margin, mean + margin)
 
 
+def p_value(values: np.ndarray, within: float | None = None) -> float:
+    """Return the p-value of Student's t-test that agrees with the interval of `mean_estimate`.
+
+    Args:
+        values: array of shape (n,), n > 1, not all equal.
+        within: None to test whether the mean differs from 0 (two-sided); otherwise the margin of an equivalence test
+            (two one-sided tests), or, if the mean lies outside the margin, of a test whether it does. The one-sided
+            p-values are doubled, so that 0.05 corresponds to the 95% interval.
+    """
+    mean, error, degrees = float(np.mean(values)), float(stats.sem(values)), len(values) - 1
+    if within is None:
+        return float(2 * stats.t.sf(abs(mean) / error, degrees))
+    return float(min(1.0, 2 * stats.t.sf(abs(within - abs(mean)) / error, degrees)))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return p-values adjusted for the number of tests (Holm 1979); NaN, for claims without a test, stays NaN.
+
+    Args:
+        p: p-values (n,).
+    """
+    adjusted = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * p[order]))
+    return adjusted
+
+
 def iqm_estimate(values: np.ndarray) -> Estimate:
     """Return the interquartile mean and its percentile bootstrap interval.
 

@@ -1,14 +1,16 @@
 """The table of claims, as CSV with all numbers and as Markdown for reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lop.claims.basis import setting_of
 from lop.claims.registry import load_claims
-from lop.claims.verdict import Verdict, judge
+from lop.claims.statistics import CONFIDENCE, holm
+from lop.claims.verdict import CONTRADICTED, REPRODUCED, Verdict, judge
 from lop.common.files import atomic_file
 from lop.data.sets import ImageSource
 from lop.figures.collect import collect
@@ -17,7 +19,7 @@ from lop.figures.runs import shown_runs
 from lop.runs.spec import Conditions
 
 ESTIMATES = ("difference", "iqm", "improvement")
-HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "verdict")
+HEAD = ("figure", "claim", "paper", "ours", "difference", "interquartile mean", "higher in", "seeds", "p", "verdict")
 
 
 def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.DataFrame:
@@ -44,8 +46,24 @@ def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.
     return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
 
 
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return the verdicts of several figures, with a column `p_holm`: p-values corrected for the number of tests."""
+    found = [table for table in tables if len(table)]
+    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["p"])
+    return table.assign(p_holm=holm(table["p"].to_numpy(np.float64)))
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Return the numbers of verdicts and of tests, and what remains after the correction, as sentences."""
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
+    sure = table[table["p_holm"] < 1 - CONFIDENCE]["verdict"].value_counts()
+    remaining = ", ".join(f"{sure.get(verdict, 0)} {verdict}" for verdict in (REPRODUCED, CONTRADICTED))
+    tested = table["p"].notna().sum()
+    return f"{len(table)} claims: {counts}. After Holm's correction for the {tested} tests made, {remaining} remain."
+
+
 def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
-    """Write the table as CSV and, if given, as Markdown, each atomically."""
+    """Write the table of `joined` as CSV and, if given, as Markdown, each atomically."""
     with atomic_file(csv) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     if markdown:
@@ -57,15 +75,19 @@ def as_markdown(table: pd.DataFrame) -> str:
     """Return the table as Markdown, followed by the number of verdicts of each kind and a legend."""
     lines = [_line(HEAD), _line(["---"] * len(HEAD))]
     lines += [_line([*cells(row), _verdict(row)]) for _, row in table.iterrows()]
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
-    return "\n".join([*lines, "", f"{len(table)} claims: {counts}.", "", *LEGEND, ""])
+    return "\n".join([*lines, "", summary(table), "", *LEGEND, ""])
 
 
 LEGEND = (
     "Values are in the units of the figure's axis. Paper, ours: the two sides of the claim. Difference: mean over",
     "seeds of the paired differences, with its 95% interval (Student's t), which decides the verdict. Interquartile",
     "mean: that of the same differences, with a bootstrap interval. Higher in: probability in percent that the first",
-    "side in one run is higher than the second side in another, with a bootstrap interval.",
+    "side in one run is higher than the second side in another, with a bootstrap interval. p: p-value of the t-test,",
+    "and after Holm's correction for the number of tests.",
+    "",
+    "A claim is reproduced if the interval lies on the claimed side, contradicted if it lies on the other, and",
+    "undecided otherwise, at the scale given with the figure. Not reproduced, with the paper's own parameters only:",
+    "the difference has less than half of the paper's size.",
 )
 
 
@@ -90,11 +112,13 @@ def cells(row: pd.Series) -> list[str]:
         _with_interval(row, "iqm"),
         _with_interval(row, "improvement", 100),
         str(row["n"]),
+        "" if pd.isna(row["p"]) else f"{number(row['p'])} ({number(row['p_holm'])})",
     ]
 
 
 def _verdict(row: pd.Series) -> str:
-    return f"**{row['verdict']}**" + (f": {row['why']}" if row["why"] else "")
+    where = "with the paper's parameters" if row["as_published"] else f"at {row['scale']} scale"
+    return f"**{row['verdict']}** {where}" + (f": {row['why']}" if row["why"] else "")
 
 
 def _against(first: Any, second: Any) -> str:

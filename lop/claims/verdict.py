@@ -1,8 +1,8 @@
-"""Verdicts on claims: reproduced, not reproduced, or undecided at this scale.
+"""Verdicts on claims: reproduced, contradicted, not reproduced, or undecided.
 
 A verdict follows from the interval of the mean difference. Differences are paired by seed, because runs with the same
-seed share tasks and initial weights where possible. Runs whose parameters or images differ from the paper's can confirm
-the direction of a difference, but can neither refute it nor determine its size.
+seed share tasks and initial weights where possible. It speaks for the scale of the runs: runs whose parameters or
+images differ from the paper's can confirm or contradict the direction of a difference, but cannot determine its size.
 """
 
 from typing import Any, NamedTuple
@@ -12,12 +12,20 @@ import pandas as pd
 
 from lop.claims.basis import Setting
 from lop.claims.registry import Claim, Side
-from lop.claims.statistics import Estimate, differences, improvement_estimate, iqm_estimate, mean_estimate
+from lop.claims.statistics import (
+    Estimate,
+    differences,
+    improvement_estimate,
+    iqm_estimate,
+    mean_estimate,
+    p_value,
+)
 from lop.figures.registry import Figure, Panel
 
 REPRODUCED = "reproduced"
-NOT_REPRODUCED = "not reproduced"
-UNDECIDED = "undecided at this scale"
+CONTRADICTED = "contradicted"  # the interval excludes what is claimed
+NOT_REPRODUCED = "not reproduced"  # the paper's own runs, and a difference of the right sign that is too small
+UNDECIDED = "undecided"
 ENOUGH = 0.5  # required fraction of the paper's difference; a claim is not reproduced if the interval lies below it
 
 
@@ -28,6 +36,7 @@ class Verdict(NamedTuple):
     claim: str
     scale: str
     images: str  # source of the images, "" if the runs use none
+    as_published: bool  # whether the runs have the paper's parameters and images
     paper: tuple[float, float] | None  # the paper's values of the two sides
     first: float  # our values of the two sides
     second: float
@@ -35,6 +44,7 @@ class Verdict(NamedTuple):
     iqm: Estimate  # interquartile mean of the same differences
     improvement: Estimate  # probability that the first side of a run is higher than the second side of another
     n: int  # number of seeds with both sides
+    p: float  # p-value of the test that decides, two-sided; NaN if there is no test
     verdict: str
     why: str
 
@@ -56,13 +66,14 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
     rows = collected[collected["panel"] == place]
     first, second = _paired(*(_by_seed(rows, panel, side) for side in claim.sides))
     by_seed = differences(first, second)
-    verdict, why = _decide(claim, panel, rows, by_seed, setting)
+    verdict, why, p = _decide(claim, panel, rows, by_seed, setting)
     difference, iqm, improvement = _estimates(first, second, by_seed)
     return Verdict(
         figure=figure.name,
         claim=claim.says,
         scale=setting.scale,
         images=setting.images,
+        as_published=setting.as_published,
         paper=claim.paper,
         first=float(np.mean(first)) if len(first) else np.nan,
         second=float(np.mean(second)) if len(second) else np.nan,
@@ -70,55 +81,62 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
         iqm=iqm,
         improvement=improvement,
         n=len(by_seed),
+        p=p,
         verdict=verdict,
         why=why,
     )
 
 
-def _decide(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> tuple[str, str]:
-    """Return the verdict and why it is negative, undecided or restricted; an empty reason otherwise."""
+def _decide(
+    claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting
+) -> tuple[str, str, float]:
+    """Return the verdict, why it is negative, undecided or restricted (otherwise empty), and the p-value."""
+    untested = _untested(claim, panel, rows, by_seed, setting)
+    if untested:
+        return UNDECIDED, untested, np.nan
+    if claim.is_order:
+        return *_order(claim, mean_estimate(by_seed), setting.as_published), p_value(by_seed)
+    return *_likeness(claim, mean_estimate(by_seed)), p_value(by_seed, claim.within)
+
+
+def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarray, setting: Setting) -> str:
+    """Return why a claim cannot be tested, or an empty string."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0
     if shown < claim.needs:
-        return UNDECIDED, f"needs {claim.needs:,} {panel.unit}, has {shown:,}"
+        return f"needs {claim.needs:,} {panel.unit}, has {shown:,}"
     missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
     if missing:
-        return UNDECIDED, f"has no curve {missing[0]}"
+        return f"has no curve {missing[0]}"
     if len(by_seed) < 2:
-        return UNDECIDED, f"needs two seeds, has {len(by_seed)}"
+        return f"needs two seeds, has {len(by_seed)}"
     if not np.isfinite(by_seed).all():
-        return UNDECIDED, "values of a run are not finite"
-    smaller = "" if setting.as_published else "its direction; runs are not the paper's"
-    mean = mean_estimate(by_seed)
-    if claim.is_order and not np.ptp(by_seed):  # an interval without width decides nothing
-        return UNDECIDED, "all differences are equal"
-    if claim.is_order:
-        return _order(claim, mean, smaller)
-    return _likeness(claim, mean, smaller)
+        return "values of a run are not finite"
+    if not np.ptp(by_seed):  # an interval without width decides nothing
+        return "all differences are equal"
+    if claim.is_level and not setting.as_published:
+        return "about a number, and runs are not the paper's"
+    return ""
 
 
-def _order(claim: Claim, mean: Estimate, smaller: str) -> tuple[str, str]:
-    if smaller:
-        return (REPRODUCED, smaller) if mean.low > 0 else (UNDECIDED, _unshown(mean))
+def _order(claim: Claim, mean: Estimate, as_published: bool) -> tuple[str, str]:
+    """Return the verdict on a claim that one side is higher, and the reason."""
+    if mean.high < 0:
+        return CONTRADICTED, "the other side is higher"
     enough = ENOUGH * (claim.paper[0] - claim.paper[1]) if claim.paper else 0.0
-    if mean.high < enough or mean.high <= 0:
-        return NOT_REPRODUCED, f"less than {enough:.3g} of difference" if mean.low > 0 else "no such difference"
-    return (REPRODUCED, "") if mean.low > 0 else (UNDECIDED, _unshown(mean))
+    if as_published and mean.high < enough:
+        return NOT_REPRODUCED, f"less than {enough:.3g} of difference"
+    return (REPRODUCED, "") if mean.low > 0 else (UNDECIDED, "the interval contains 0")
 
 
-def _likeness(claim: Claim, mean: Estimate, smaller: str) -> tuple[str, str]:
+def _likeness(claim: Claim, mean: Estimate) -> tuple[str, str]:
+    """Return the verdict on a claim that two sides are alike, and the reason."""
     assert claim.within is not None
-    if smaller and claim.is_level:
-        return UNDECIDED, "about a number, and runs are not the paper's"
     if -claim.within <= mean.low and mean.high <= claim.within:
-        return REPRODUCED, smaller
-    if not smaller and (mean.low > claim.within or mean.high < -claim.within):
-        return NOT_REPRODUCED, f"further apart than {claim.within:g}"
+        return REPRODUCED, ""
+    if mean.low > claim.within or mean.high < -claim.within:
+        return CONTRADICTED, f"further apart than {claim.within:g}"
     return UNDECIDED, f"the interval is not within {claim.within:g}"
-
-
-def _unshown(mean: Estimate) -> str:
-    return "the interval is on the other side" if mean.high < 0 else "the interval holds 0"
 
 
 def _estimates(first: np.ndarray, second: np.ndarray, by_seed: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:

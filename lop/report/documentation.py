@@ -5,8 +5,8 @@
     python -m lop.report.documentation --check                  # only list outdated files; exit status 1 if any
 
 docs/evidence/<figure>_<scale>.parquet is a collected table of the workflow, with the values of every seed in every bin.
-From it, this module draws docs/<figure>_<scale>.png with the current definition of the figure, and writes the tables
-between
+From it, this module draws docs/<figure>_<scale>.png with the current definition of the figure, if a page shows it, and
+writes the tables between
 
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
@@ -28,7 +28,7 @@ import pandas as pd
 from PIL import Image
 
 from lop.claims.registry import claimed_figures
-from lop.claims.table import judged, number
+from lop.claims.table import joined, judged, number
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
@@ -81,7 +81,7 @@ def add(name: str, options: argparse.Namespace) -> None:
 
 def outdated_files(root: Path) -> Iterator[Path]:
     """Yield the pictures and pages that `renew` would change."""
-    for table in tables(root):
+    for table in shown_tables(root):
         if _source_of(picture_of(table)) != _source(table):
             yield picture_of(table)
     for page in pages(root):
@@ -92,7 +92,7 @@ def outdated_files(root: Path) -> Iterator[Path]:
 
 def renew(root: Path) -> None:
     """Draw every picture that is out of date, and rewrite the tables of all pages."""
-    for table in tables(root):
+    for table in shown_tables(root):
         if _source_of(picture_of(table)) != _source(table):
             figure = figure_of(table)
             for picture in figure.pictures:
@@ -112,6 +112,12 @@ def renew(root: Path) -> None:
 def tables(root: Path) -> list[Path]:
     """Return the collected tables in docs/evidence."""
     return sorted(root.glob("docs/evidence/*.parquet"))
+
+
+def shown_tables(root: Path) -> list[Path]:
+    """Return the collected tables whose pictures are on a page."""
+    text = "".join(page.read_text("utf-8") for page in pages(root))
+    return [table for table in tables(root) if picture_of(table).name in text]
 
 
 def pages(root: Path) -> list[Path]:
@@ -172,7 +178,8 @@ def claims(root: Path, scale: str) -> pd.DataFrame:
             verdicts.append(judged(load_figure(name, scale), read_collected(table), ImageSource()))
     if not verdicts:
         return pd.DataFrame(columns=["figure", "verdict"])
-    counts = pd.concat(verdicts).groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
+    table = joined(verdicts)
+    counts = table.groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts.reset_index()
 

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from lop.claims.registry import claimed_figures
-from lop.claims.table import HEAD, cells, judged_by_runs
+from lop.claims.table import HEAD, cells, joined, judged_by_runs, summary
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.common.ranges import ranges
@@ -83,6 +84,7 @@ class Contents:
     figures: list[Drawn]
     claims_head: Sequence[str]
     claims: list[dict[str, Any]]  # figure, cells, verdict, why
+    claims_summary: str  # numbers of verdicts and tests
     runs: list[Made]
     costs_head: Sequence[str]
     costs: list[tuple[str, ...]]  # as returned by `lop.plan.table.rows`
@@ -118,6 +120,7 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     drawn = [
         _drawn(figure, figures, wanted[figure.name], table_key(figure, shown[figure.name]), whys) for figure in entries
     ]
+    claims, claims_summary = _claims(entries, results, conditions)
     return Contents(
         scale=scale,
         title="Loss of plasticity in deep continual learning: reproduced figures",
@@ -125,7 +128,8 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
         made_on=platform.node(),
         figures=drawn,
         claims_head=HEAD,
-        claims=_claims(entries, results, conditions),
+        claims=claims,
+        claims_summary=claims_summary,
         runs=_made(every, found),
         costs_head=COSTS,
         costs=rows({name: runs for name, runs in wanted.items() if runs}, whys, todo),
@@ -148,18 +152,19 @@ def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], key: str,
     return Drawn(figure.name, figure.caption, picture, scale, earlier, files, len(runs), ready, dict(waits), sources)
 
 
-def _claims(figures: Sequence[Figure], results: Path, conditions: Conditions) -> list[dict[str, Any]]:
-    found, claimed = [], claimed_figures()
+def _claims(figures: Sequence[Figure], results: Path, conditions: Conditions) -> tuple[list[dict[str, Any]], str]:
+    """Return one mapping per claim, and a summary."""
+    tables, claimed = [], claimed_figures()
     for figure in figures:
-        if figure.name not in claimed:
-            continue
-        try:
-            table = judged_by_runs(figure, results, conditions)
-        except InputError:  # a damaged file, which the table of costs reports
-            continue
-        for _, row in table.iterrows():
-            found.append({"figure": figure.name, "cells": cells(row), "verdict": row["verdict"], "why": row["why"]})
-    return found
+        if figure.name in claimed:
+            with suppress(InputError):  # a damaged file, which the table of costs reports
+                tables.append(judged_by_runs(figure, results, conditions))
+    table = joined(tables)
+    found = [
+        {"figure": row["figure"], "cells": cells(row), "verdict": row["verdict"], "why": row["why"]}
+        for _, row in table.iterrows()
+    ]
+    return found, summary(table) if found else ""
 
 
 def _made(every: Mapping[Path, RunSpec], found: Mapping[Path, State]) -> list[Made]:

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from refusals import error_line, names, refusal
+from scipy import stats
 from written import write_run
 
 from lop.claims.__main__ import main
 from lop.claims.basis import Setting, judged_from, setting_of
 from lop.claims.registry import Claim, claimed_figures, load_claims
-from lop.claims.statistics import improvement_estimate, iqm_estimate, mean_estimate
-from lop.claims.table import as_markdown, judged, judged_by_runs, write
-from lop.claims.verdict import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
+from lop.claims.statistics import holm, improvement_estimate, iqm_estimate, mean_estimate, p_value
+from lop.claims.table import as_markdown, joined, judged, judged_by_runs, summary, write
+from lop.claims.verdict import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
 from lop.data.sets import ImageSource
 from lop.figures.collect import COLLECTED
 from lop.figures.registry import load_figure
@@ -72,12 +73,14 @@ def test_seeds_are_paired():
     ("setting", "cbp", "std", "paper", "expected", "why"),
     [
         (PAPER, (5, 6, 7), (1, 2, 3.1), None, REPRODUCED, ""),
-        (PAPER, (1, 2, 3), (5, 6, 7.1), None, NOT_REPRODUCED, "no such difference"),
-        (PAPER, (1, 5, 3), (5, 1, 3), None, UNDECIDED, "the interval holds 0"),
+        (PAPER, (1, 2, 3), (5, 6, 7.1), None, CONTRADICTED, "the other side is higher"),
+        (PAPER, (1, 5, 3), (5, 1, 3), None, UNDECIDED, "the interval contains 0"),
+        (PAPER, (1, 1.1, 1), (1, 1, 1.1), (10, 1), NOT_REPRODUCED, "less than 4.5 of difference"),
         (PAPER, (5, 6, 7), (4, 5, 6.1), (10, 1), NOT_REPRODUCED, "less than 4.5 of difference"),
         (PAPER, (5, 6, 7), (1, 2, 3.1), (10, 5), REPRODUCED, ""),
-        (LAPTOP, (5, 6, 7), (4, 5, 6.1), (10, 1), REPRODUCED, "its direction; runs are not the paper's"),
-        (LAPTOP, (1, 2, 3), (5, 6, 7.1), None, UNDECIDED, "the interval is on the other side"),
+        (LAPTOP, (5, 6, 7), (4, 5, 6.1), (10, 1), REPRODUCED, ""),
+        (LAPTOP, (1, 2, 3), (5, 6, 7.1), None, CONTRADICTED, "the other side is higher"),
+        (LAPTOP, (1, 1.1, 1), (1, 1, 1.1), (10, 1), UNDECIDED, "the interval contains 0"),
         (PAPER, (5,), (1,), None, UNDECIDED, "needs two seeds, has 1"),
         (PAPER, (5, np.nan, 7), (1, 2, 3), None, UNDECIDED, "values of a run are not finite"),
     ],
@@ -141,7 +144,7 @@ def test_claim_is_undecided_before_its_required_steps():
     ("values", "within", "setting", "expected"),
     [
         ((0.79, 0.8, 0.81), 0.05, PAPER, REPRODUCED),
-        ((0.9, 0.91, 0.92), 0.05, PAPER, NOT_REPRODUCED),
+        ((0.9, 0.91, 0.92), 0.05, PAPER, CONTRADICTED),
         ((0.7, 0.8, 0.9), 0.05, PAPER, UNDECIDED),
         ((0.79, 0.8, 0.81), 0.05, LAPTOP, UNDECIDED),
     ],
@@ -214,8 +217,30 @@ def test_invalid_claims_are_rejected(tmp_path, text, facts):
         [load_claims(name, file) for name in claimed_figures(file)]
 
 
+def test_p_values_agree_with_the_interval():
+    values = np.array([1.0, 2, 4, 4])
+    assert p_value(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    for within in (0.5, 2.0, 4.0, 6.0):
+        estimate = mean_estimate(values)
+        decided = (-within <= estimate.low and estimate.high <= within) or estimate.low > within
+        assert (p_value(values, within) <= 0.05) == decided, within
+
+
+def test_holm_multiplies_the_smallest_p_value_by_the_number_of_tests_and_keeps_the_order():
+    adjusted = holm(np.array([0.04, np.nan, 0.01, 0.03, 0.6]))
+    np.testing.assert_allclose(adjusted, [0.09, np.nan, 0.04, 0.09, 0.6])
+    assert holm(np.array([0.5, 0.6])).tolist() == [1, 1]
+
+
+def test_summary_counts_the_verdicts_that_remain_after_the_correction():
+    rows = {"verdict": [REPRODUCED, REPRODUCED, CONTRADICTED, UNDECIDED], "p": [0.001, 0.04, 0.03, np.nan]}
+    words = summary(joined([pd.DataFrame(rows)]))
+    names(words, 4, "2 reproduced", "1 contradicted", "1 undecided", "3 tests", "1 reproduced, 0 contradicted remain")
+
+
 def test_csv_and_markdown_tables_list_every_claim(tmp_path):
     table = judged(load_figure("fig4a", "laptop"), collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3)), ImageSource())
+    table = joined([table])
     assert len(table) == len(load_claims("fig4a"))
     assert set(table["verdict"]) == {UNDECIDED}  # the runs are long enough, but other curves have no values
     write(table, tmp_path / "claims.csv", tmp_path / "claims.md")
@@ -270,6 +295,6 @@ def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):
 
     arguments = ("fig4a", "--scale", "smoke", "--results", tmp_path)
     command(*arguments, "--data-source", "original")
-    assert capsys.readouterr().out.strip() == as_markdown(rows).strip()
+    assert capsys.readouterr().out.strip() == as_markdown(joined([rows])).strip()
     files["ant/l2", 0].write_bytes(b"PAR1")
     names(error_line(capsys, command, *arguments), files["ant/l2", 0])

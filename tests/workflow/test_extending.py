@@ -98,8 +98,10 @@ def test_a_method_of_your_own_is_tuned_with_the_budget_of_the_others(fresh):
     assert project.stale("tune") == set()
     tuned = (project.folder / "config/tuned/smoke.yaml").read_text()
     assert "permuted_mnist/l2_init:" in tuned
-    after = project.stale("figures/ed4a.pdf")
-    assert after == before  # other values, but runs of the same names
+    step_size = re.search(r"best/bp: {step_size: (.*)}", tuned)[1]
+    runs = {f"permuted_mnist/bp/std_net step_size={size} seed 0-1" for size in ("0.003", "0.01")}
+    assert runs & before == {"permuted_mnist/bp/std_net step_size=0.003 seed 0-1"}
+    assert runs & project.stale("figures/ed4a.pdf") == {f"permuted_mnist/bp/std_net step_size={step_size} seed 0-1"}
 
     project.edit("config/scales/smoke.yaml", "window: [0.5, 1]", "window: [0, 1]")
     assert project.stale("tune") == {"choose hyperparameters"}

@@ -193,3 +193,10 @@ def picture_files(wildcards):
             for file in image_files(picture.data, picture.classes)
         ]
     )
+
+
+def sweep_tables(wildcards):
+    """Return the collected tables of all sweeps at this scale."""
+    if not SWEEPS:
+        raise WorkflowError(f"config/scales/{SCALE}.yaml: found no `tuning`")
+    return [f"{RESULTS}/{TABLES[name]}" for name in SWEEPS]

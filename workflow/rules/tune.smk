@@ -2,13 +2,6 @@
 # seeds of their own, which no figure shows. The chosen values apply to this scale from the next call of Snakemake on.
 
 
-def sweep_tables(wildcards):
-    """Return the collected tables of all sweeps at this scale."""
-    if not SWEEPS:
-        raise WorkflowError(f"config/scales/{SCALE}.yaml: found no `tuning`")
-    return [f"{RESULTS}/{TABLES[name]}" for name in SWEEPS]
-
-
 rule tune:
     input:
         sweep_tables,

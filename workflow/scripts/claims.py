@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from lop.claims.table import judged, write
+from lop.claims.table import joined, judged, write
 from lop.figures.collect import read_collected
 from lop.figures.registry import load_figure
 from lop.runs.script import logged, selected
@@ -15,5 +13,5 @@ with logged(snakemake.log[0]):
         judged(load_figure(name, scale), read_collected(Path(file)), conditions.images)
         for name, file in zip(snakemake.params.figures, snakemake.input, strict=True)
     ]
-    write(pd.concat(tables), Path(snakemake.output.csv), Path(snakemake.output.markdown))
+    write(joined(tables), Path(snakemake.output.csv), Path(snakemake.output.markdown))
     print(f"{sum(map(len, tables))} claims: figures/claims.md")
