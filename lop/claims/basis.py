@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from lop.claims.registry import load_claims
 from lop.data.sets import ImageSource
-from lop.figures.registry import Figure, load_figure
-from lop.problems import PROBLEMS, first_run
+from lop.figures.registry import Figure
+from lop.figures.runs import is_published
+from lop.problems import PROBLEMS
 
 
 class Setting(NamedTuple):
@@ -35,14 +36,6 @@ def judged_from(figure: Figure, images: ImageSource) -> dict[str, Any]:
 
 def setting_of(figure: Figure, place: int, images: ImageSource) -> Setting:
     """Return the origin of a panel's runs."""
-    panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
-    problems = {source.problem for source in panel.curves.values()}
+    problems = {source.problem for source in figure.curve_panels[place].curves.values()}
     source = images.source if any(PROBLEMS[name].data for name in problems) else ""
-    same = panel.to == published.to and panel.curves == published.curves
-    alike = same and all(_parameters(one, figure.scale) == _parameters(one, "paper") for one in panel.curves.values())
-    return Setting(figure.scale, source, alike and source in ("", "original"))
-
-
-def _parameters(source: Any, scale: str) -> dict[str, Any]:
-    """Return the parameters of a curve's runs except their length, since steps beyond the figure have no effect."""
-    return first_run(source.problem, source.config, scale, source.setting).identity["parameters"]
+    return Setting(figure.scale, source, is_published(figure, place, images))

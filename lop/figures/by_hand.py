@@ -11,7 +11,7 @@ from lop.common.ranges import ranges
 from lop.figures.collect import collect
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, load_figure
-from lop.figures.runs import by_path, shown_runs
+from lop.figures.runs import by_path, is_published, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.spec import RunSpec
 
@@ -34,7 +34,9 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         for picture in figure.pictures:
             if picture.data:
                 conditions.images.must_exist(picture.data, picture.classes, data)
-        print("wrote", *draw(collect(figure, found, options.results), figure, Path(), conditions.images, data))
+        published = all(is_published(figure, place, conditions.images) for place in figure.curve_panels)
+        table = collect(figure, found, options.results)
+        print("wrote", *draw(table, figure, Path(), conditions.images, data, published=published))
 
 
 def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:

@@ -15,9 +15,8 @@ from lop.common.files import atomic_file
 from lop.data.sets import DATA, ImageSource
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
-from lop.figures.statistics import relative, summarise
+from lop.figures.statistics import FEW, relative, seed_curves, summarise
 
-BANDS = {"bootstrap": "95% bootstrap intervals", "standard_error": "standard errors"}
 LEGEND_COLUMNS = 2
 
 
@@ -28,6 +27,7 @@ def draw(
     images: ImageSource = ImageSource(),
     data: Path = DATA,
     table: str = "",
+    published: bool = False,
 ) -> list[Path]:
     """Draw a figure from its collected table.
 
@@ -40,6 +40,7 @@ def draw(
         images: source of the images that pictures show.
         data: folder of all sets of images.
         table: key of the collected table, stored in the PNG's metadata.
+        published: whether the runs have the paper's parameters and images, which the figure then says.
 
     Returns:
         Paths of <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns as in `plotted_numbers`,
@@ -49,10 +50,15 @@ def draw(
         InputError: the table has a curve that the figure lacks, or no values for one of the panels.
     """
     numbers = plotted_numbers(collected, figure)
-    notes = {index: conditions(rows, figure.scale, panel) for index, rows, panel in _by_panel(collected, figure)}
+    seeds = {
+        index: seed_curves(rows.assign(value=rows["value"] * panel.factor))
+        for index, rows, panel in _by_panel(collected, figure)
+    }
+    notes = {index: conditions(rows, panel) for index, rows, panel in _by_panel(collected, figure)}
+    scale = "the paper's parameters" if published else f"{figure.scale} scale"
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
-        page = _page(figure, numbers, notes, images, data)
+        page = _page(figure, numbers, seeds, scale, notes, images, data)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
         about = {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Table": table}
         _save(page, png, about | {"Software": None})
@@ -76,7 +82,7 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
         InputError: the table has a curve that the figure lacks, or no values for one of the panels.
     """
     tables = [
-        summarise(rows.assign(value=rows["value"] * panel.factor), panel.band).assign(panel=index)
+        summarise(rows.assign(value=rows["value"] * panel.factor)).assign(panel=index)
         for index, rows, panel in _by_panel(collected, figure)
     ]
     columns = ["panel", "curve", "label", "step", "mean", "low", "high", "n"]
@@ -88,23 +94,22 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     return numbers[columns]
 
 
-def conditions(rows: pd.DataFrame, scale: str, panel: Panel) -> str:
-    """Return the label of a panel: `laptop scale, 3 seeds, 150k steps; bands: 95% bootstrap intervals`.
-
-    A panel with a note has two lines.
+def conditions(rows: pd.DataFrame, panel: Panel) -> str:
+    """Return the note of a panel: its own, and below it `3 seeds, 150k steps; bands: 95% intervals`.
 
     Args:
         rows: rows of the panel in the collected table; their last bin is the number of steps.
-        scale: name of the scale.
         panel: definition of the panel, with the requested seeds and the unit of a step.
     """
     seeds = rows.groupby("curve")["seed"].nunique()
     last = int(rows.loc[~rows["curve"].isin(panel.levels), "bin"].max())
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
-    bands = f"; bands: {BANDS[panel.band]}" if seeds.max() > 1 else ""
-    size_note = f": {panel.note}\n" if panel.note else ", "
-    return f"{scale} scale{size_note}{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
+    thin = "thin lines: seeds, " if 1 < seeds.min() < FEW else ""
+    bands = f"; {thin}bands: 95% intervals" if seeds.max() > 1 else ""
+    return (
+        f"{panel.note}\n" if panel.note else ""
+    ) + f"{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
 
 
 def _seeds(fewest: int, most: int, wanted: int) -> str:
@@ -142,11 +147,13 @@ def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
 def _page(
     figure: Figure,
     numbers: pd.DataFrame,
+    seeds: Mapping[int, pd.DataFrame],
+    scale: str,
     notes: Mapping[int, str],
     images: ImageSource = ImageSource(),
     data: Path = DATA,
 ) -> matplotlib.figure.Figure:
-    """Lay out all panels on a near-square grid below one legend."""
+    """Lay out all panels on a near-square grid; text and legends that all panels share are above them."""
     columns = ceil(sqrt(len(figure.panels)))
     rows = ceil(len(figure.panels) / columns)
     page = matplotlib.figure.Figure()
@@ -155,26 +162,46 @@ def _page(
     page.subplots(rows, columns)
     for ax in page.axes[len(figure.panels) :]:
         ax.remove()
+    alone, shared = len(figure.panels) == 1, len(set(notes.values())) == 1
     for index, (ax, panel) in enumerate(zip(page.axes, figure.panels, strict=True)):
-        title = panel.title or (ascii_lowercase[index] if len(figure.panels) > 1 else "")
+        title = panel.title or ("" if alone else ascii_lowercase[index])
         if isinstance(panel, Picture):
             plot_picture(ax, panel, images.folder(panel.data, data) if panel.data else None, title)
-        else:
-            plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, notes[index], title)
-    _legend(page)
+            continue
+        note = _with_scale(scale, notes[index]) if alone else "" if shared else notes[index]
+        plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, note, title, seeds[index])
+    heading = "" if alone or not notes else _with_scale(scale, next(iter(notes.values()))) if shared else scale
+    _legends(page, heading)
     return page
 
 
-def _legend(page: matplotlib.figure.Figure) -> None:
-    """Add a legend with each method once, in as many columns as fit the page."""
-    entries: dict[str, Any] = {}
-    for ax in page.axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    if not entries:
+def _with_scale(scale: str, note: str) -> str:
+    return f"{scale}: {note}" if "\n" in note else f"{scale}, {note}"
+
+
+def _legends(page: matplotlib.figure.Figure, heading: str) -> None:
+    """Add one legend for all panels if they show the same methods, otherwise one below each panel that differs."""
+    entries = [dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) for ax in page.axes]
+    shown = [one for one in entries if one]
+    if heading and len(shown) < 2:
+        heading = heading if shown else ""
+    if shown and all(one.keys() == shown[0].keys() for one in shown):
+        _legend(page, shown[0], heading)
         return
+    if heading:
+        page.suptitle(heading, fontsize="small", color="0.35")
+    for index, (ax, one) in enumerate(zip(page.axes, entries, strict=True)):
+        if one and one.keys() != entries[index - 1].keys():
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=LEGEND_COLUMNS)
+
+
+def _legend(page: matplotlib.figure.Figure, entries: Mapping[str, Any], heading: str) -> None:
+    """Add a legend above all panels, in as many columns as fit the page."""
     for columns in range(LEGEND_COLUMNS, 0, -1):
-        legend = page.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
+        legend = page.legend(
+            list(entries.values()), list(entries), loc="outside upper center", ncols=columns, title=heading or None
+        )
+        legend.get_title().set(fontsize="small", color="0.35")
         if columns == 1 or legend.get_window_extent().width <= page.bbox.width:
             break
         legend.remove()

@@ -42,6 +42,7 @@ def plot_panel(
     methods: Mapping[str, Method],
     note: str = "",
     title: str = "",
+    seeds: pd.DataFrame | None = None,
 ) -> None:
     """Draw the curves of a panel with their bands, labels and title, but no legend.
 
@@ -52,14 +53,20 @@ def plot_panel(
         methods: label, colour, line style and marker of each curve.
         note: scale, seeds and steps, in small type above the axes on the right.
         title: title above the axes on the left.
+        seeds: columns curve, seed, step, value: values of single seeds, drawn as thin lines.
     """
+    if seeds is not None:
+        for (curve, _), rows in seeds[~seeds["curve"].isin(panel.levels)].groupby(["curve", "seed"], sort=False):
+            ax.plot(rows["step"], rows["value"], color=methods[str(curve)].colour, linewidth=0.5, alpha=0.6, zorder=2)
     for place, (curve, rows) in enumerate(statistics.groupby("curve", sort=False)):
         if panel.draw == "steps":  # extend the first bin to its full width
             rows = pd.concat([rows[:1].assign(step=rows["step"].iloc[0] - panel.bin), rows], ignore_index=True)
         if curve in panel.levels:
             rows = pd.concat([rows.assign(step=0), rows], ignore_index=True)
         plot_curve(rows, ax, methods[str(curve)], place, panel.draw == "steps")
-    ax.set(xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=panel.y_limits, ylabel=panel.y_label)
+    ax.set(
+        xlim=(0, ROOM * panel.to), yscale=panel.y_scale, ylim=_limits(panel, statistics, seeds), ylabel=panel.y_label
+    )
     _count_steps(ax, panel)
     _format_values(ax)
     ax.set_title(title, loc="left", pad=14 * (1 + note.count("\n")))
@@ -74,6 +81,15 @@ def plot_panel(
         fontsize="small",
         color="0.35",
     )
+
+
+def _limits(panel: Panel, statistics: pd.DataFrame, seeds: pd.DataFrame | None) -> tuple[float, float] | None:
+    """Return the limits of the y axis, extended to all means and seeds; None if they are automatic."""
+    if panel.y_limits is None:
+        return None
+    values = np.concatenate([statistics["mean"], [] if seeds is None else seeds["value"], panel.y_limits])
+    values = values[np.isfinite(values)]
+    return float(values.min()), float(values.max())
 
 
 def plot_picture(ax: Axes, picture: Picture, images: Path | None, title: str = "") -> None:

@@ -22,6 +22,7 @@ from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import FIRST_TUNING_SEED, load_scale, scale_path
 
 FIGURES = CONFIG / "figures.yaml"
+INTERNAL = ("dormant", "dead", "rank", "weight")  # in names of metrics whose axes have the paper's limits at all scales
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
 Marker = Literal["circle", "square", "triangle", "diamond", "down", "cross", "plus"]
 
@@ -148,7 +149,6 @@ class Panel(_Model):
     to: Whole = Field(ge=1)
     bin: Whole = Field(1, ge=1)
     within: Literal["mean", "max"] = "mean"
-    band: Literal["bootstrap", "standard_error"] = "bootstrap"
     draw: Literal["lines", "steps"] = "lines"
     relative_to: str | None = None
     factor: Number = 1.0
@@ -317,10 +317,14 @@ class _Resolver:
         merged = {**shared, **own}
         replaced = dict.fromkeys(shared.keys() - own.keys(), f"{self.path}: figures.{figure}")
         for changed, keys in {name: self.changes.get(name, {}), figure: changes}.items():
-            if keys.get("to", merged.get("to")) != merged.get("to"):
+            shorter = keys.get("to", merged.get("to")) != merged.get("to")
+            if shorter and not any(word in str(merged.get("metric")) for word in INTERNAL):
                 merged.pop("y_limits", None)
             merged |= keys
             replaced |= dict.fromkeys(keys, f"{self.scale_path}: figures.{changed}")
+        letter = re.match(r"(?:fig|ed)\d+([a-z])", name)
+        if figure != name and letter:
+            merged.setdefault("title", letter[1])
         model: type[Panel | Picture] = Picture if "picture" in merged else Panel
         panel = checked(model, merged, f"{self.path}: figures.{name}", replaced)
         if isinstance(panel, Panel) and max(panel.seeds) >= FIRST_TUNING_SEED:

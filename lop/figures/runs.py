@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lop.common.sources import fingerprint
-from lop.figures.registry import Figure
-from lop.problems import first_run
+from lop.data.sets import ImageSource
+from lop.figures.registry import Figure, Source, load_figure
+from lop.problems import PROBLEMS, first_run
 from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
 
 
@@ -54,3 +56,21 @@ def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
         "runs": [[run.panel, run.curve, str(run.spec.path)] for run in runs],
     }
     return fingerprint(collected)[:KEY_LENGTH]
+
+
+def is_published(figure: Figure, place: int, images: ImageSource) -> bool:
+    """Return whether the runs of a panel have the paper's parameters and images."""
+    panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
+    problems = {source.problem for source in panel.curves.values()}
+    own_images = not any(PROBLEMS[name].data for name in problems) or images.source == "original"
+    same = panel.to == published.to and panel.curves == published.curves
+    return (
+        own_images
+        and same
+        and all(_parameters(one, figure.scale) == _parameters(one, "paper") for one in panel.curves.values())
+    )
+
+
+def _parameters(source: Source, scale: str) -> dict[str, Any]:
+    """Return the parameters of a curve's runs except their length, since steps beyond the figure have no effect."""
+    return first_run(source.problem, source.config, scale, source.setting).identity["parameters"]

@@ -7,19 +7,20 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
+FEW = 10  # number of seeds from which intervals are bootstrapped; with fewer, a bootstrap interval is too narrow
 RESAMPLES = 9_999
 BATCH = 100  # resamples held in memory at a time
 COLUMNS = ["curve", "step", "mean", "low", "high", "n"]
 
 
-def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
-    """Compute the mean over seeds and its band per curve and bin for one panel.
+def summarise(collected: pd.DataFrame) -> pd.DataFrame:
+    """Compute the mean over seeds and its 95% interval per curve and bin for one panel.
 
-    The value of a run in a bin is the mean over its layers. A bin averages the seeds that have a value there.
+    The value of a run in a bin is the mean over its layers. A bin averages the seeds that have a value there. The
+    interval is Student's t below ten seeds, and a BCa bootstrap interval, as in the paper, from ten on.
 
     Args:
         collected: columns curve, seed, layer, bin, value, as returned by `lop.figures.collect.collect`.
-        band: "bootstrap" (95% interval of the mean) or "standard_error" (mean minus and plus one standard error).
 
     Returns:
         Columns curve, step (right edge of the bin), mean, low, high, n (number of seeds in the bin); curves in
@@ -27,7 +28,7 @@ def summarise(collected: pd.DataFrame, band: str = "bootstrap") -> pd.DataFrame:
         not finite, as after divergence, the mean is not finite either, and `low` and `high` are NaN.
     """
     groups = collected.groupby("curve", sort=False)
-    curves = [_summarise_curve(rows, band).assign(curve=curve) for curve, rows in groups]
+    curves = [_summarise_curve(rows).assign(curve=curve) for curve, rows in groups]
     return pd.concat(curves, ignore_index=True)[COLUMNS] if curves else pd.DataFrame(columns=COLUMNS)
 
 
@@ -72,8 +73,8 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, n
     return low, high
 
 
-def standard_error_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the mean minus and plus one standard error over runs.
+def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the 95% interval of the mean over runs by Student's t.
 
     Args:
         values: array of shape (bins, runs).
@@ -81,26 +82,44 @@ def standard_error_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Returns:
         low, high: arrays of shape (bins,), NaN for a single run or values that are not finite.
     """
-    finite = np.isfinite(values).all(axis=1) & (values.shape[1] > 1)
+    n = values.shape[1]
     low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    finite = np.isfinite(values).all(axis=1) & (n > 1)
     if finite.any():
         mean = values[finite].mean(axis=1)
-        error = values[finite].std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-        low[finite], high[finite] = mean - error, mean + error
+        margin = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values[finite].std(axis=1, ddof=1) / np.sqrt(n)
+        low[finite], high[finite] = mean - margin, mean + margin
     return low, high
 
 
-INTERVALS = {"bootstrap": bootstrap_interval, "standard_error": standard_error_interval}
+def seed_curves(collected: pd.DataFrame) -> pd.DataFrame:
+    """Return the values of every seed of the curves with fewer than ten seeds, averaged over layers.
+
+    Args:
+        collected: table as in `summarise`.
+
+    Returns:
+        Columns curve, seed, step, value; curves in their original order, seeds and steps ascending.
+    """
+    few = collected.groupby("curve")["seed"].transform("nunique") < FEW
+    means = (
+        collected[few].groupby(["curve", "seed", "bin"], sort=False)["value"].agg(lambda rows: rows.mean(skipna=False))
+    )
+    table = means.rename_axis(["curve", "seed", "step"]).reset_index()
+    return pd.concat(
+        [rows.sort_values(["seed", "step"]) for _, rows in table.groupby("curve", sort=False)] or [table],
+        ignore_index=True,
+    )
 
 
-def _summarise_curve(rows: pd.DataFrame, band: str) -> pd.DataFrame:
+def _summarise_curve(rows: pd.DataFrame) -> pd.DataFrame:
     bins, n, values = _run_values(rows)
     mean, low, high = (np.empty(len(bins)) for _ in range(3))
     for size in np.unique(n):
         chosen = n == size
         block = values[np.repeat(chosen, n)].reshape(-1, size)  # (bins, runs)
         mean[chosen] = block.mean(axis=1)
-        low[chosen], high[chosen] = INTERVALS[band](block)
+        low[chosen], high[chosen] = (t_interval if size < FEW else bootstrap_interval)(block)
     return pd.DataFrame({"step": bins, "mean": mean, "low": low, "high": high, "n": n})
 
 

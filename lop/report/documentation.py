@@ -39,7 +39,7 @@ from lop.figures.collect import read_collected
 from lop.figures.draw import draw, plotted_numbers
 from lop.figures.plotting import step_unit
 from lop.figures.registry import Figure, figure_names, load_figure
-from lop.figures.runs import shown_runs, table_path
+from lop.figures.runs import is_published, shown_runs, table_path
 from lop.runs.configured import add_options, conditions_of
 
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
@@ -99,7 +99,8 @@ def renew(root: Path) -> None:
                 if picture.data:
                     prepare(picture.data, ImageSource(), picture.classes)
             with tempfile.TemporaryDirectory() as folder:
-                _, png, _ = draw(read_collected(table), figure, Path(folder), table=_source(table))
+                published = all(is_published(figure, place, ImageSource()) for place in figure.curve_panels)
+                _, png, _ = draw(read_collected(table), figure, Path(folder), table=_source(table), published=published)
                 with atomic_file(picture_of(table)) as temporary:
                     shutil.copyfile(png, temporary)
     for page in pages(root):
@@ -162,7 +163,7 @@ def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
         panel = figure.curve_panels[place]
         first, last = curve.iloc[0], curve.iloc[-1]
         ends = [f"{_steps(one['step'], panel.unit)}: {_interval(one)}" for one in (first, last)]
-        letter = {"panel": ascii_lowercase[place]} if len(figure.panels) > 1 else {}
+        letter = {"panel": panel.title or ascii_lowercase[place]} if len(figure.panels) > 1 else {}
         rows.append(
             {**letter, "curve": first["label"], "seeds": f"{last['n']}", "first bin": ends[0], "last bin": ends[1]}
         )

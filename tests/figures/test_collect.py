@@ -155,7 +155,7 @@ def test_name_of_a_table_depends_on_its_runs_and_their_collection():
     def path(shown, runs=None):
         return table_path(shown, runs_of(shown) if runs is None else runs)
 
-    assert path(figure({"y_label": "other", "band": "standard_error"})) == path(figure())
+    assert path(figure({"y_label": "other", "y_scale": "log"})) == path(figure())
     renamed = [replace(run, spec=replace(run.spec, config="x", scale="y")) for run in runs_of(figure())]
     assert path(figure(), renamed) == path(figure())
     others = [figure({"bin": 20}), figure({"seeds": 2}), figure({"metric": "stable_rank"}), figure(scale="smoke")]

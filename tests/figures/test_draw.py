@@ -20,6 +20,7 @@ from lop.figures.collect import write_collected
 from lop.figures.draw import _page, conditions, draw, plotted_numbers
 from lop.figures.plotting import STYLE
 from lop.figures.registry import Figure
+from lop.figures.statistics import seed_curves
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,9 @@ def drawn(table, tmp_path_factory):
 
 def page(table, shown):
     with matplotlib.style.context(STYLE, after_reset=True):
-        return _page(shown, plotted_numbers(table, shown), dict.fromkeys(shown.curve_panels, "smoke scale, 3 seeds"))
+        seeds = {place: seed_curves(rows) for place, rows in table.groupby("panel")}
+        notes = dict.fromkeys(shown.curve_panels, "3 seeds")
+        return _page(shown, plotted_numbers(table, shown), seeds, "smoke scale", notes)
 
 
 def test_three_files_are_written_and_nothing_else(drawn):
@@ -53,8 +56,10 @@ def test_csv_contains_the_plotted_numbers(table, drawn):
     assert numbers["n"].eq(3).all()
     by_hand = table[(table["curve"] == "cbp") & (table["bin"] == 20)]["value"].mean()
     assert numbers.loc[5, "mean"] == pytest.approx(by_hand, rel=1e-15)
-    lines = page(table, figure()).axes[0].lines
-    assert np.concatenate([line.get_ydata() for line in lines]).tolist() == numbers["mean"].tolist()
+    *seeds, std, cbp = page(table, figure()).axes[0].lines
+    assert np.concatenate([line.get_ydata() for line in (std, cbp)]).tolist() == numbers["mean"].tolist()
+    assert np.concatenate([line.get_ydata() for line in seeds]).tolist() == table["value"].tolist()
+    assert max(line.get_linewidth() for line in seeds) < std.get_linewidth()
 
 
 def test_pdf_has_vector_graphics_and_embedded_truetype_fonts(drawn):
@@ -123,37 +128,64 @@ def test_texts_do_not_overlap(table):
     texts = [[*ax.texts, ax._left_title, ax.xaxis.label, ax.yaxis.label] for ax in sheet.axes]
     boxes = [text.get_window_extent() for text in [*sheet.legends, *chain(*texts)]]
     boxes = [box for box in boxes if box.width > 0]
-    assert len(boxes) == 9
+    assert len(boxes) == 7  # the note of both panels is the title of the legend
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_each_panel_has_its_own_numbers(table, tmp_path):
-    shown = figure({}, {"factor": 100, "band": "standard_error"}, {})
+    shown = figure({}, {"factor": 100}, {})
     rows = pd.concat([table.assign(panel=index) for index in range(3)])
     numbers = pd.read_csv(draw(rows, shown, tmp_path)[2])
     assert numbers.columns[0] == "panel"
     first, second, third = (numbers[numbers["panel"] == index].reset_index() for index in range(3))
     assert np.allclose(second["mean"], 100 * first["mean"])
-    assert not np.allclose(second["low"], 100 * first["low"])
+    assert np.allclose(second["low"], 100 * first["low"])
     pd.testing.assert_series_equal(first["high"], third["high"])
     assert len(page(rows, shown).axes) == 3
 
 
-BANDS = "; bands: 95% bootstrap intervals"
+BANDS = "; bands: 95% intervals"
+THIN = "; thin lines: seeds, bands: 95% intervals"
 
 
 @pytest.mark.parametrize(
     ("kept", "note"),
     [
-        ("seed < 9", f"3 seeds, 40 steps{BANDS}"),
-        ("seed < 2", f"2 of 3 seeds, 40 steps{BANDS}"),
+        ("seed < 9", f"3 seeds, 40 steps{THIN}"),
+        ("seed < 2", f"2 of 3 seeds, 40 steps{THIN}"),
         ("seed < 1 or curve == 'cbp'", f"1-3 of 3 seeds, 40 steps{BANDS}"),
         ("seed < 1", "1 of 3 seeds, 40 steps"),
-        ("bin < 40", f"3 seeds, 30 steps{BANDS}"),
+        ("bin < 40", f"3 seeds, 30 steps{THIN}"),
     ],
 )
-def test_note_states_scale_seeds_steps_and_bands(table, kept, note):
-    assert conditions(table.query(kept), "laptop", figure().panels[0]) == f"laptop scale, {note}"
+def test_note_states_seeds_steps_and_bands(table, kept, note):
+    assert conditions(table.query(kept), figure().panels[0]) == note
+
+
+def test_scale_is_stated_once(table):
+    """It stands above the axes of a single panel, and above the legend of several."""
+    (ax,) = page(table, figure()).axes
+    assert [text.get_text() for text in ax.texts] == ["smoke scale, 3 seeds"]
+    sheet = page(pd.concat([table, table.assign(panel=1)]), figure({}, {"title": "again"}))
+    (legend,) = sheet.legends
+    assert legend.get_title().get_text() == "smoke scale, 3 seeds"
+    assert not any(text.get_text() for ax in sheet.axes for text in ax.texts)
+
+
+def test_panels_with_other_methods_have_their_own_legends(table):
+    both = pd.concat([table, table.assign(panel=1), table[table["curve"] == "cbp"].assign(panel=2)])
+    shown = figure({}, {}, {"curves": {"cbp": {"runs": "rl/ant/cbp"}}})
+    sheet = page(both, shown)
+    assert not sheet.legends
+    labels = [ax.get_legend() and [text.get_text() for text in ax.get_legend().get_texts()] for ax in sheet.axes]
+    assert labels == [["Standard PPO", "PPO + CBP + L2"], None, ["PPO + CBP + L2"]]
+
+
+def test_limits_of_the_axis_are_extended_to_all_seeds(table):
+    lowest, highest = table["value"].min(), table["value"].max()
+    for limits, expected in ([0, 1000], (0, 1000)), ([50, 60], (lowest, highest)):
+        (ax,) = page(table, figure({"y_limits": limits})).axes
+        assert ax.get_ylim() == pytest.approx(expected)
 
 
 def test_curves_can_be_drawn_relative_to_another_curve(table):
@@ -171,11 +203,11 @@ def test_curves_can_be_drawn_relative_to_another_curve(table):
     [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],
 )
 def test_note_abbreviates_large_numbers_of_steps(table, last, text):
-    assert text in conditions(table.assign(bin=last), "laptop", figure().panels[0])
-    assert "2,000 tasks" in conditions(table.assign(bin=2_000), "laptop", figure({"unit": "tasks"}).panels[0])
-    noted = conditions(table, "laptop", figure({"note": "3 x 100 units"}).panels[0])
-    assert noted.startswith("laptop scale: 3 x 100 units\n3 seeds, ")
-    assert ", 1 seed," in conditions(table[table["seed"] == 0], "laptop", figure({"seeds": 1}).panels[0])
+    assert text in conditions(table.assign(bin=last), figure().panels[0])
+    assert "2,000 tasks" in conditions(table.assign(bin=2_000), figure({"unit": "tasks"}).panels[0])
+    noted = conditions(table, figure({"note": "3 x 100 units"}).panels[0])
+    assert noted.startswith("3 x 100 units\n3 seeds, ")
+    assert "1 seed," in conditions(table[table["seed"] == 0], figure({"seeds": 1}).panels[0])
 
 
 def test_figure_is_drawn_without_a_missing_curve(table, tmp_path):

@@ -49,7 +49,7 @@ def test_figure_4a_has_the_settings_of_the_paper():
     for curve, colour in {"std": "C3", "ns": "C1", "l2": "C4", "cbp": "C0"}.items():
         assert panel.curves[curve].runs == f"rl/ant/{curve}"
         assert figure.methods[curve].colour == colour
-    assert (panel.metric, panel.to, panel.bin, panel.band) == ("return", 50_000_000, 250_000, "bootstrap")
+    assert (panel.metric, panel.to, panel.bin) == ("return", 50_000_000, 250_000)
     assert panel.seeds == tuple(range(30))
     assert panel.y_limits == (0, 5500)
     assert runs_of(figure)[31].spec.name == "rl/ant/ns seed 1"
@@ -151,7 +151,6 @@ BAD_ENTRIES = {
     "boolean instead of seeds": ({"seeds": True}, ("seeds", True)),
     "duplicate seed": ({"seeds": [1, 1]}, ("seeds", [1, 1])),
     "negative seed": ({"seeds": [-1]}, ("seeds", [-1])),
-    "unknown band": ({"band": "range"}, ("band", "range", "bootstrap", "standard_error")),
     "reversed limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
     "invalid runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),
     "no curves": ({"curves": {}}, ("curves", {})),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lop.figures.statistics import bootstrap_interval, relative, standard_error_interval, summarise
+from lop.figures.statistics import bootstrap_interval, relative, seed_curves, summarise, t_interval
 
 
 def collected(*rows: tuple) -> pd.DataFrame:
@@ -41,16 +41,24 @@ def test_means_over_seeds_match_hand_computation():
 
 def test_layers_are_averaged_before_seeds():
     table = collected(("a", 0, 0, 10, 1), ("a", 0, 1, 10, 3), ("a", 1, 0, 10, 10))
-    assert summarise(table, "standard_error").loc[0, ["mean", "n"]].tolist() == [6, 2]
+    assert summarise(table).loc[0, ["mean", "n"]].tolist() == [6, 2]
 
 
-def test_standard_error_matches_hand_computation():
+def test_interval_of_few_seeds_matches_hand_computation():
     table = collected(*(("a", seed, None, 10, value) for seed, value in enumerate([1, 2, 3, 6])))
-    error = np.sqrt(14 / 3) / 2
-    assert summarise(table, "standard_error").loc[0, ["low", "mean", "high"]].tolist() == pytest.approx(
-        [3 - error, 3, 3 + error]
-    )
-    assert np.isnan(standard_error_interval(np.ones((2, 1)))).all()
+    margin = 3.182446 * np.sqrt(14 / 3) / 2  # Student's t with 3 degrees of freedom
+    assert summarise(table).loc[0, ["low", "mean", "high"]].tolist() == pytest.approx([3 - margin, 3, 3 + margin])
+    assert np.isnan(t_interval(np.ones((2, 1)))).all()
+
+
+def test_values_of_single_seeds_are_averaged_over_layers_and_left_out_from_ten_seeds_on():
+    table = collected(
+        ("b", 1, 0, 10, 4), ("b", 1, 1, 10, 6), ("b", 0, 0, 20, 1), ("b", 0, 0, 10, 3),
+        *(("a", seed, None, 10, seed) for seed in range(10)),
+    )  # fmt: skip
+    found = seed_curves(table)
+    assert found.to_dict("list") == {"curve": ["b"] * 3, "seed": [0, 0, 1], "step": [10, 20, 10], "value": [3, 1, 5]}
+    assert seed_curves(table[:0]).empty
 
 
 def test_relative_values_are_paired_by_seed():
@@ -61,8 +69,9 @@ def test_relative_values_are_paired_by_seed():
     paired = relative(table, "retrained")
     assert paired["curve"].tolist() == ["base"] * 3 + ["retrained"] * 3  # base's seed 2 has no partner
     assert paired["value"].tolist() == [-2, -5, -6, 0, 0, 0]
-    result = summarise(paired, "standard_error")
-    assert result.loc[0, ["mean", "low", "high"]].tolist() == [-3.5, -5, -2]  # of -2 and -5, not of 70 and 90
+    result = summarise(paired)
+    margin = 12.7062 * 1.5  # of -2 and -5, not of 70 and 90
+    assert result.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([-3.5, -3.5 - margin, -3.5 + margin])
 
 
 def test_relative_values_are_paired_by_layer_and_preserve_nan():
@@ -80,7 +89,7 @@ def test_interval_of_each_bin_is_that_of_scipy():
 
 
 def test_interval_does_not_depend_on_row_order_or_other_curves():
-    values = np.random.default_rng(2).normal(size=5)
+    values = np.random.default_rng(2).normal(size=12)
     rows = [("a", seed, None, 10, value) for seed, value in enumerate(values)]
     others = [("b", 0, None, 10, 1.0), ("b", 1, None, 10, 2.0)]
     result = summarise(collected(*reversed(rows), *others))
@@ -89,11 +98,11 @@ def test_interval_does_not_depend_on_row_order_or_other_curves():
 
 
 def test_bins_with_fewer_seeds_have_their_own_interval():
-    places = [(seed, edge) for edge in (10, 20, 30) for seed in range(6) if (seed, edge) != (3, 20)]
+    places = [(seed, edge) for edge in (10, 20, 30) for seed in range(12) if (seed, edge) != (11, 20)]
     rows = [("a", seed, None, edge, seed**2) for seed, edge in places]
     result = summarise(collected(*rows))
-    assert result["n"].tolist() == [6, 5, 6]
-    assert tuple(result.loc[1, ["low", "high"]]) == direct(np.array([0.0, 1, 4, 16, 25]))
+    assert result["n"].tolist() == [12, 11, 12]
+    assert tuple(result.loc[1, ["low", "high"]]) == direct(np.arange(11.0) ** 2)
     assert result.loc[0, ["mean", "low", "high"]].tolist() == result.loc[2, ["mean", "low", "high"]].tolist()
 
 
@@ -123,14 +132,15 @@ def test_diverged_run_makes_the_mean_non_finite():
     table = collected(
         ("a", 0, None, 10, 1), ("a", 1, None, 10, np.nan), ("a", 0, None, 20, 1), ("a", 1, None, 20, np.inf)
     )
-    for band in ("bootstrap", "standard_error"):
+    more = pd.concat([table.assign(seed=table["seed"] + 2 * i) for i in range(6)])
+    for rows, n in ((table, 2), (more, 12)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            result = summarise(table, band)
+            result = summarise(rows)
         assert np.isnan(result.loc[0, "mean"])
         assert result.loc[1, "mean"] == np.inf
         assert result[["low", "high"]].isna().all(axis=None)
-        assert result["n"].tolist() == [2, 2]
+        assert result["n"].tolist() == [n, n]
 
 
 def test_empty_input_gives_an_empty_table():
@@ -146,7 +156,7 @@ def test_intervals_lie_within_the_values_or_around_their_mean(values):
     (low,), (high,) = bootstrap_interval(row)
     slack = 1e-9 * max(1, np.abs(row).max())
     assert row.min() - slack <= low <= high <= row.max() + slack
-    (low,), (high,) = standard_error_interval(row)
+    (low,), (high,) = t_interval(row)
     assert (low + high) / 2 == pytest.approx(row.mean(), abs=slack)
 
 

@@ -32,7 +32,7 @@ def folder(tmp_path):
     (tmp_path / "docs/evidence").mkdir(parents=True)
     write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "docs/evidence/fig4a_smoke.parquet")
     blocks = ("<!-- numbers: fig4a smoke -->\nold\n<!-- end -->", "<!-- claims: smoke -->\n<!-- end -->")
-    text = f"Before\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n"
+    text = f"![](docs/fig4a_smoke.png)\nBefore\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n"
     (tmp_path / "README.md").write_text(text)
     return tmp_path
 

@@ -6,6 +6,7 @@ from lop.data.sets import DATA
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
+from lop.figures.runs import is_published
 from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
@@ -15,4 +16,5 @@ with logged(snakemake.log[0]):
     if snakemake.input.pictures:
         shown = next(picture.data for picture in figure.pictures if picture.data)
         data = images.data_above(Path(snakemake.input.pictures[0]), shown)
-    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, data, table.stem)
+    published = all(is_published(figure, place, images) for place in figure.curve_panels)
+    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, data, table.stem, published)
