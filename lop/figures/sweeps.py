@@ -143,7 +143,7 @@ def choose(scored: pd.DataFrame, best: str) -> dict[str, str]:
         means = rows.groupby("setting", sort=False)["score"].agg(lambda values: values.mean(skipna=False))
         means = means[np.isfinite(means)]
         if means.empty:
-            raise InputError(f"tuning: {runs}: found no setting with finite scores")
+            raise InputError(f"tuning: {runs}: found no setting whose scores are finite for all seeds")
         chosen[str(runs)] = str(means.idxmax() if best == "highest" else means.idxmin())
     return chosen
 
@@ -160,7 +160,7 @@ def chosen_values(chosen: dict[str, str], scale: str) -> dict[str, dict[str, Any
         problem, _, config = runs.partition("/")
         point = settings(PROBLEMS[problem], config, scale)[setting]
         values = at(merged(layers(PROBLEMS[problem], config, scale)), point)
-        found[runs] = {key: values[key] for key in dict.fromkeys(key.partition(".")[0] for key in point)}
+        found[runs] = {key: values[key] for key in load_scale(scale).grids[runs]}
     return found
 
 

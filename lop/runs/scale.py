@@ -5,7 +5,7 @@ config/tuned/<scale>.yaml holds the values that `snakemake tune` has chosen for 
 The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -47,6 +47,9 @@ class Comparison(BaseModel):
         low, high = self.window
         if not 0 <= low < high <= 1:
             raise ValueError(f"key `window`: found {list(self.window)}, allowed: ascending fractions from 0 to 1")
+        width = (self.bin or self.to) / self.to
+        if any(abs(end / width - round(end / width)) > 1e-9 for end in self.window):
+            raise ValueError(f"key `window`: found {list(self.window)}, allowed: multiples of bin / to ({width:g})")
         return self
 
 
@@ -81,20 +84,21 @@ class Scale:
     chosen: Mapping[str, Mapping[str, Any]]  # <problem>/<config> -> keys
     grids: Mapping[str, Mapping[str, Any]]
 
-    def overrides(self, problem: str, config: str, extended: bool = False) -> dict[str, Any]:
-        """Return the keys that the file of this scale overrides for a config, including those of a grid.
+    def overrides(self, problem: str, config: str, below: Sequence[str] = (), tunes: bool = True) -> dict[str, Any]:
+        """Return the keys that the file of this scale overrides for a config.
 
         Args:
             problem: name of the problem.
             config: name of the config.
-            extended: whether the keys are for a config that extends this one, so that grids do not count.
+            below: configs that it extends; patterns that match them are not applied again.
+            tunes: whether to include the grid of the config.
         """
         name = f"{problem}/{config}"
         merged: dict[str, Any] = {}
         for pattern, values in self.file.runs.items():
-            if fnmatchcase(name, pattern):
+            if fnmatchcase(name, pattern) and not any(fnmatchcase(f"{problem}/{one}", pattern) for one in below):
                 merged |= values
-        return merged if extended else {**merged, **self.grids.get(name, {})}
+        return {**merged, **self.grids.get(name, {})} if tunes else merged
 
     def seeds_in_job(self, problem: str) -> int:
         """Return the number of seeds of a problem that a job executes in turn."""
@@ -125,7 +129,7 @@ def load_scale(name: str) -> Scale:
         raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {shown(path.parent)})")
     file = checked(ScaleFile, read_mapping(path), shown(path))
     if not comparison:
-        return Scale(file, _read_chosen(base), {})
+        return Scale(file, _read_chosen(base, file.tuning), {})
     if comparison not in file.tuning:
         allowed = ", ".join(file.tuning) or "none"
         raise InputError(f"{shown(path)}: tuning: found {comparison!r}, allowed: {allowed}")
@@ -136,7 +140,8 @@ class _Tuned(RootModel[dict[str, dict[str, dict[str, Any]]]]):
     """Contents of a file of chosen values: comparison -> <problem>/<config> -> keys."""
 
 
-def _read_chosen(name: str) -> dict[str, dict[str, Any]]:
+def _read_chosen(name: str, tuning: Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
+    """Return the values chosen for the methods that are still listed under `tuning`."""
     path = tuned_path(name)
     if not path.is_file():
         return {}
@@ -146,4 +151,9 @@ def _read_chosen(name: str) -> dict[str, dict[str, Any]]:
         raise InputError(
             f"{shown(path)}: found other keys, allowed: <comparison>: {{<problem>/<config>: {{...}}}}"
         ) from None
-    return {runs: values for methods in content.values() for runs, values in methods.items()}
+    return {
+        runs: values
+        for comparison in content.keys() & tuning.keys()
+        for runs, values in content[comparison].items()
+        if runs in tuning[comparison].grids
+    }

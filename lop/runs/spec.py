@@ -6,7 +6,7 @@ config, setting and scale that requested a run are not part of its identity: equ
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -140,6 +140,9 @@ class Layer(NamedTuple):
 def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -> list[Layer]:
     """Return the parameters of a config at a scale: those of the config that it extends, its own, those of the scale.
 
+    If values have been chosen for the config, those chosen for the configs that it extends do not count, and neither do
+    patterns of the scale that already match these configs.
+
     Args:
         problem: problem of the config.
         config: name of the config.
@@ -149,36 +152,63 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
     Raises:
         InputError: a file does not exist or is invalid, or configs extend one another.
     """
-    names, inherited = [config], list[Layer]()
+    files, changes = _extended(problem, config, cfg), load_scale(scale)
+    chosen_for_itself = changes.chosen.get(f"{problem.name}/{config}", {})
+    found, below = [], list[str]()
+    for file in reversed(files):
+        itself = file is files[0]
+        chosen = chosen_for_itself or changes.chosen.get(f"{problem.name}/{file.config}", {})
+        values = [
+            (file.path, file.values),
+            (scale_path(scale), changes.overrides(problem.name, file.config, below, tunes=itself)),
+            (tuned_path(scale), chosen if itself or not chosen_for_itself else {}),
+        ]
+        found += [Layer(path, located(problem.model, keys, path.parent)) for path, keys in values if keys]
+        below.append(file.config)
+    return found
+
+
+class _CfgFile(NamedTuple):
+    config: str
+    path: Path
+    values: dict[str, Any]  # without `extends`
+
+
+def _extended(problem: Problem, config: str, cfg: Path | None) -> list[_CfgFile]:
+    """Return the files of a config and of all configs that it extends, in this order."""
+    files: list[_CfgFile] = []
+    path = cfg or problem.cfg_path(config)
     while True:
-        path = (cfg if len(names) == 1 else None) or problem.cfg_path(names[-1])
         written = read_mapping(path)
-        changes = load_scale(scale)
-        values = {
-            path: {key: value for key, value in written.items() if key != EXTENDS},
-            scale_path(scale): changes.overrides(problem.name, names[-1], extended=len(names) > 1),
-            tuned_path(scale): changes.chosen.get(f"{problem.name}/{names[-1]}", {}),
-        }
-        own = [Layer(source, located(problem.model, keys, source.parent)) for source, keys in values.items() if keys]
-        inherited = own + inherited
+        files.append(_CfgFile(config, path, {key: value for key, value in written.items() if key != EXTENDS}))
         if EXTENDS not in written:
-            return inherited
-        base = written[EXTENDS]
-        if base not in problem.configs():
-            near = difflib.get_close_matches(str(base), problem.configs(), n=1)
+            return files
+        config = written[EXTENDS]
+        if config not in problem.configs():
+            near = difflib.get_close_matches(str(config), problem.configs(), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             allowed = ", ".join(problem.configs())
-            raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {base!r}, allowed: {allowed}{hint}")
-        if base in names:
+            raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: {allowed}{hint}")
+        if problem.cfg_path(config) in [file.path for file in files]:
             raise InputError(
-                f"{shown(path)}: key `{EXTENDS}`: found {base!r}, allowed: configs that do not extend this one"
+                f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: a config that does not extend this"
             )
-        names.append(base)
+        path = problem.cfg_path(config)
 
 
-def merged(found: list[Layer]) -> dict[str, Any]:
-    """Return the values of layers, in which later ones override earlier ones."""
-    return {key: value for layer in found for key, value in layer.values.items()}
+def merged(found: Iterable[Layer]) -> dict[str, Any]:
+    """Return the values of layers, in which later ones override earlier ones.
+
+    `*_settings` are merged key by key, unless a later layer also selects the plugin to which they belong.
+    """
+    values: dict[str, Any] = {}
+    for layer in found:
+        for key in layer.values:
+            values.pop(f"{key}_settings", None)
+        for key, value in layer.values.items():
+            both = key.endswith("_settings") and isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+            values[key] = {**values[key], **value} if both else value
+    return values
 
 
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
@@ -225,7 +255,7 @@ def resolve(
         raise InputError(f"seed: found {seed}, allowed: 0 to {HIGHEST_SEED}")
     found = layers(problem, config, scale, cfg)
     overrides = located(problem.model, overrides or {}, Path())
-    values = merged(found) | overrides
+    values = merged([*found, Layer(Path(), overrides)])
     sources_of = {key: shown(layer.source) for layer in found for key in layer.values}
     replaced = sources_of | dict.fromkeys(overrides, "command line")
     points = _points(problem, values, source)

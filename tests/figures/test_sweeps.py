@@ -82,10 +82,10 @@ def test_method_without_a_finite_score_is_rejected(scale):
 
 
 def test_chosen_values_have_the_form_of_a_scale(scale):
-    scale(grids={"imagenet/bp_5000": {"callback": ["lop.algos.redo:ReDo"], "callback_settings": {"threshold": [1, 2]}}})
-    setting = "callback=lop.algos.redo:ReDo,threshold=2"
-    assert chosen_values({"imagenet/bp_5000": setting}, "small.ours") == {
-        "imagenet/bp_5000": {"callback": "lop.algos.redo:ReDo", "callback_settings": {"threshold": 2}}
+    grid = {"callback": "lop.algos.redo:ReDo", "callback_settings": {"threshold": [1, 2]}, "momentum": 0.5}
+    scale(grids={"imagenet/bp_5000": grid})
+    assert chosen_values({"imagenet/bp_5000": "threshold=2"}, "small.ours") == {
+        "imagenet/bp_5000": grid | {"callback_settings": {"threshold": 2}}
     }
 
 

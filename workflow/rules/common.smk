@@ -20,7 +20,7 @@ from lop.common.ranges import ranges
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
-from lop.figures.sweeps import PREFIX, load_sweep, sweep_names
+from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
@@ -193,10 +193,3 @@ def picture_files(wildcards):
             for file in image_files(picture.data, picture.classes)
         ]
     )
-
-
-def sweep_tables(wildcards):
-    """Return the collected tables of all sweeps at this scale."""
-    if not SWEEPS:
-        raise WorkflowError(f"config/scales/{SCALE}.yaml: found no `tuning`")
-    return [f"{RESULTS}/{TABLES[name]}" for name in SWEEPS]
