@@ -1,5 +1,9 @@
 """Plugins: creation, and runs of every problem with a callback, a network and an optimizer that are user-defined."""
 
+import ast
+from pathlib import Path
+
+import own_plugins
 import pytest
 import torch
 from interrupted import InterruptedRun, goes_on_after_a_cut
@@ -13,15 +17,16 @@ from lop.common.plugins import Plugin
 from lop.data.sets import ImageSource
 from lop.imagenet import run_imagenet
 from lop.incremental_cifar import run_cifar
-from lop.nets.any_network import AnyNetwork, last_linear
+from lop.nets.any_network import AnyNetwork, create, last_linear
 from lop.permuted_mnist import run_mnist
 from lop.problems import PROBLEMS
 from lop.rl import run_ppo
+from lop.runs import plugin_parameters
 from lop.runs.spec import Conditions, resolve
 from lop.slowly_changing_regression import run_regression
 
 
-def plugin(name, key="callback", module=__name__, parameters=(), always=(), **settings):
+def plugin(name, key="callback", module="test_plugins", parameters=(), always=(), **settings):
     return Plugin(key, f"{module}:{name}", settings, dict(parameters), dict(always))
 
 
@@ -34,6 +39,18 @@ class Sized(nn.Linear):
     def __init__(self, inputs, outputs, width, bias=True):
         super().__init__(inputs, outputs, bias=bias)
         self.width = width
+
+
+class Picky(Callback):
+    def __init__(self, net, strength):
+        super().__init__(net)
+        self.strength = strength + 1
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
 
 
 def function():
@@ -49,6 +66,7 @@ def function():
         (plugin("function"), ("lop.algos.callback.Callback",)),
         (plugin("Own", module="own_plugins"), ("lop.algos.callback.Callback",)),
         (plugin("Any", module="not_there"), ("not_there",)),
+        (plugin("Picky", strength="high"), ("TypeError",)),
     ],
 )
 def test_unusable_plugin_is_rejected(made, facts):
@@ -68,10 +86,52 @@ def test_optimizer_receives_the_step_size():
     parameters = list(nn.Linear(2, 1).parameters())
     made = plugin("Signed", "optimizer", "own_plugins", always={"lr": 0.1}).create(torch.optim.Optimizer, parameters)
     assert made.param_groups[0]["lr"] == 0.1
-    made = plugin("Signed", "optimizer", "own_plugins", always={"lr": 0.1}, lr=0.2).create(
-        torch.optim.Optimizer, parameters
-    )
-    assert made.param_groups[0]["lr"] == 0.2
+    made = plugin("Loose", "optimizer", always={"lr": 0.1}).create(torch.optim.Optimizer, parameters)
+    assert made.param_groups[0]["lr"] == 0.1
+    with refusal("optimizer", "test_plugins:Fixed", "lr"):
+        plugin("Fixed", "optimizer", always={"lr": 0.1}).create(torch.optim.Optimizer, parameters)
+
+
+class Loose(torch.optim.SGD):
+    def __init__(self, params, **more):
+        super().__init__(params, **more)
+
+
+class Fixed(torch.optim.SGD):
+    def __init__(self, params):
+        super().__init__(params, lr=1)
+
+
+class Reshaping(nn.Linear):
+    """A network that forgets the number of outputs it is asked for."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs + 1)
+
+
+class Shallow(nn.Linear):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+
+
+@pytest.mark.parametrize(("name", "facts"), [("Reshaping", ("(2, 4)", "(2, 3)")), ("Shallow", ("no hidden layer",))])
+def test_unusable_network_is_rejected_when_it_is_created(name, facts):
+    with refusal("network", f"test_plugins:{name}", *facts):
+        create(plugin(name, "network"), 5, 3)
+
+
+def test_probing_a_network_does_not_change_random_numbers():
+    torch.manual_seed(0)
+    create(plugin("Own", "network", "own_plugins"), 5, 3)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    Own(5, 3)
+    assert torch.equal(torch.rand(1), drawn)
+
+
+def test_network_without_an_output_layer_is_rejected_where_one_is_needed():
+    with refusal("network", "Sequential", "nn.Linear"):
+        last_linear(AnyNetwork(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())))
 
 
 def test_hidden_activations_of_any_network_are_found():
@@ -147,6 +207,9 @@ def spec_of(problem, source):
 @pytest.mark.parametrize("problem", RUNS)
 def test_run_with_plugins_resumes_exactly_and_reports_every_task(problem, tmp_path, request, monkeypatch):
     monkeypatch.setattr(run_ppo, "WINDOW", 100)
+    source = ast.parse(Path(own_plugins.__file__).read_text())  # which is not in lop, where plugins are looked up
+    classes = [node for node in source.body if isinstance(node, ast.ClassDef)]
+    monkeypatch.setattr(plugin_parameters, "definitions", lambda module, kind: classes)
     script, cuts, tasks, callbacks = RUNS[problem]
     fixture = {"imagenet": "imagenet_images", "incremental_cifar": "cifar_images"}.get(problem, "data")
     folder = request.getfixturevalue(fixture)

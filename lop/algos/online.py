@@ -71,7 +71,7 @@ class OnlineLearner:
     def _log(self) -> None:
         for index, layer in enumerate(self.layers):
             self.log[0, index] += float(layer.weight.grad.abs().mean())  # type: ignore[union-attr]
-        for index, h in enumerate(self.learner.previous_features or []):
+        for index, h in enumerate((self.learner.previous_features or [])[: len(self.layers)]):
             self.log[1, index] += inactive_fraction(h, getattr(self.net, "act_type", ""))
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ class Plugin:
     name: str  # <module>:<class>
     settings: Mapping[str, Any]  # arguments by name
     parameters: Mapping[str, Any]  # further keys of the cfg file, for required arguments of the same name
-    always: Mapping[str, Any]  # arguments that the class receives if it accepts them and `settings` lacks them
+    always: Mapping[str, Any]  # further arguments, which the class must accept
 
     def create(self, base: type, *arguments: Any) -> Any:
         """Create an instance.
@@ -32,8 +32,8 @@ class Plugin:
         module, _, class_name = self.name.partition(":")
         try:
             kind = getattr(importlib.import_module(module), class_name)
-        except ImportError as error:
-            raise InputError(f"{self.key}: {self.name}: cannot be imported: {error}") from None
+        except Exception as error:  # a module of the user may raise anything
+            raise InputError(f"{self.key}: {self.name}: cannot be imported: {_text(error)}") from error
         if not (inspect.isclass(kind) and issubclass(kind, base)):
             allowed = f"{base.__module__}.{base.__name__}"
             raise InputError(f"{self.key}: found {self.name}, allowed: a subclass of {allowed}")
@@ -48,11 +48,14 @@ class Plugin:
             raise InputError(f"{self.key}: {self.name}: {self.key}_settings: {error}") from None
         try:
             return kind(*arguments, **named)
-        except ValueError as error:
-            raise InputError(f"{self.key}: {self.name}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.key}: {self.name}: {_text(error)}") from error
 
     def _named(self, signature: inspect.Signature) -> dict[str, Any]:
         required = {name for name, one in signature.parameters.items() if one.default is one.empty}
         from_cfg = {name: value for name, value in self.parameters.items() if name in required}
-        accepted = {name: value for name, value in self.always.items() if name in signature.parameters}
-        return from_cfg | accepted | dict(self.settings)
+        return from_cfg | dict(self.always) | dict(self.settings)
+
+
+def _text(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -17,6 +17,7 @@ class ImagenetParameters(PluginParameters):
 
     horizon: ClassVar[str] = "num_tasks"
     named_by: ClassVar[tuple[str, ...]] = ("agent", "channels", "opt", "step_size")
+    network_keys: ClassVar[tuple[str, ...]] = ("channels",)
 
     num_tasks: Whole = Field(ge=1, description="number of tasks")
     num_classes: Whole = Field(2, ge=2, description="classes per task")
@@ -79,8 +80,8 @@ class ImagenetParameters(PluginParameters):
             raise ValueError(f"key `{key}`: found True, allowed: false with net_type: 2")
         if self.perturb_scale and self.agent == "cbp":
             raise ValueError(f"key `perturb_scale`: found {self.perturb_scale}, allowed: 0 with agent: cbp")
-        self.refuse_with("network", agent="bp", net_type=1)
-        self.refuse_with("optimizer", opt="sgd", momentum=0.0, weight_decay=0.0)
+        self.refuse_with("network", "agent", "net_type")
+        self.refuse_with("optimizer", "opt", "momentum", "beta_1", "beta_2", "weight_decay")
         return self
 
     def classes(self, seed: int) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lop.algos.bp import Backprop
 from lop.algos.callback import Callback
@@ -23,7 +23,7 @@ from lop.data.load import LabelledImages
 from lop.imagenet import PROBLEM
 from lop.imagenet.parameters import ImagenetParameters
 from lop.imagenet.problem import Tasks
-from lop.nets.any_network import AnyNetwork, last_linear
+from lop.nets.any_network import create, last_linear
 from lop.nets.bfloat16 import Bfloat16
 from lop.nets.conv_net import ConvNet
 from lop.nets.conv_net2 import ConvNet2
@@ -54,7 +54,7 @@ def train(run: Run) -> None:
         run.track(gnt=learner.gnt)
     for callback in learner.callbacks:
         run.track(callback=callback)
-    if not (p.network or p.optimizer):  # their code may depend on values that a graph would freeze
+    if not p.has_plugin:  # its code may depend on values that a graph would freeze
         learner.capture()
 
     # Loop over epochs
@@ -84,7 +84,7 @@ def train(run: Run) -> None:
 def make_network(p: ImagenetParameters) -> Any:
     """Build the network that the parameters select."""
     if plugin := p.plugin("network"):
-        return AnyNetwork(plugin.create(nn.Module, CLASS_SHAPE[1:], p.num_classes))
+        return create(plugin, CLASS_SHAPE[1:], p.num_classes)
     if p.agent == "linear":
         return MyLinear(int(np.prod(CLASS_SHAPE[1:])), p.num_classes)
     if p.net_type == 1:
@@ -147,8 +147,8 @@ def layout(device: str) -> torch.memory_format:
 @torch.no_grad()
 def zero(layer: torch.nn.Linear) -> None:
     """Set weights and biases of a layer to zero in place."""
-    layer.weight.zero_()
-    layer.bias.zero_()
+    for parameter in layer.parameters():
+        parameter.zero_()
 
 
 @torch.no_grad()

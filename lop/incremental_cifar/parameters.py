@@ -17,6 +17,7 @@ class CifarParameters(PluginParameters):
     horizon: ClassVar[str] = "total_classes"
     named_by: ClassVar[tuple[str, ...]] = ("use_cbp", "width", "stepsize", "weight_decay")
     learning_rate: ClassVar[str] = "stepsize"
+    network_keys: ClassVar[tuple[str, ...]] = ("width", "stem_stride")
 
     total_classes: Whole = Field(CIFAR_CLASSES, ge=1, le=CIFAR_CLASSES, description="classes at the end of the run")
     class_increase: Whole = Field(5, ge=1, description="classes added per increment; divides total_classes")
@@ -76,6 +77,6 @@ class CifarParameters(PluginParameters):
             raise ValueError(f"key `{key}`: found 0, allowed: more than 0 with use_cbp")
         if self.reset_head and self.reset_network:
             raise ValueError("key `reset_head`: found True, allowed: false with reset_network")
-        self.refuse_with("network", use_cbp=False)
-        self.refuse_with("optimizer", momentum=0.0, weight_decay=0.0)
+        self.refuse_with("network", "use_cbp")
+        self.refuse_with("optimizer", "momentum", "weight_decay")
         return self

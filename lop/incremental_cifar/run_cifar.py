@@ -27,7 +27,7 @@ from lop.incremental_cifar import PROBLEM
 from lop.incremental_cifar.parameters import CIFAR_CLASSES, CifarParameters
 from lop.incremental_cifar.problem import Increments, LabelledTensors, augmented, moved, seen, step_size
 from lop.measures import activity, effective_rank, stable_rank, weight_magnitude
-from lop.nets.any_network import AnyNetwork, last_linear
+from lop.nets.any_network import create, last_linear
 from lop.nets.torchvision_modified_resnet import ResNet, build_resnet18, kaiming_init_resnet_module
 from lop.runs.protocol import Run
 
@@ -103,7 +103,7 @@ def train(run: Run) -> None:
 def make_network(p: CifarParameters) -> Any:
     """Build a residual network of 18 layers, or the network that the parameters select, with new initial weights."""
     if plugin := p.plugin("network"):
-        return AnyNetwork(plugin.create(nn.Module, (3, 32, 32), CIFAR_CLASSES))
+        return create(plugin, (3, 32, 32), CIFAR_CLASSES)
     net = build_resnet18(CIFAR_CLASSES, nn.BatchNorm2d, p.width, p.stem_stride)
     net.apply(kaiming_init_resnet_module)
     return net
@@ -154,7 +154,7 @@ class Learner:
 
     def capture(self) -> None:
         """Use CUDA graphs for further steps, unless there is a plugin; requires a CUDA device."""
-        if not (self.p.callback or self.p.network or self.p.optimizer):
+        if not self.p.has_plugin:
             self._graphed = GraphedStep(self._descend, self.optimizer)
 
     def learn(self, x: Tensor, y: Tensor, outputs: Tensor) -> None:

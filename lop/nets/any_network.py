@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from lop.common.errors import InputError
+from lop.common.plugins import Plugin
 from lop.plasticity import record_activations
 
 
@@ -38,13 +41,40 @@ class AnyNetwork(nn.Module):
         return output
 
 
+def create(plugin: Plugin, inputs: int | tuple[int, ...], outputs: int) -> AnyNetwork:
+    """Create the network of a plugin.
+
+    Args:
+        plugin: its class, which receives inputs and outputs.
+        inputs: number of inputs, or shape of an image (channels, height, width).
+        outputs: number of outputs.
+
+    Raises:
+        InputError: If the class cannot be created, has no hidden layer, or does not map inputs (batch, ...) to outputs
+            (batch, outputs).
+    """
+    net = AnyNetwork(plugin.create(nn.Module, inputs, outputs)).eval()
+    shape = (inputs,) if isinstance(inputs, int) else inputs
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        found, hidden = net.predict(torch.zeros(2, *shape))
+    if tuple(getattr(found, "shape", ())) != (2, outputs):
+        got = tuple(getattr(found, "shape", ())) or type(found).__name__
+        raise InputError(f"network: {plugin.name}: found outputs {got} for a batch of 2, allowed: (2, {outputs})")
+    if not hidden:
+        raise InputError(f"network: {plugin.name}: found no hidden layer, allowed: one or more")
+    return net.train()
+
+
 def last_linear(net: nn.Module) -> nn.Linear:
     """Return the output layer of a network: its last `nn.Linear` in the order of definition.
 
     Raises:
-        ValueError: If the network has none.
+        InputError: If the network has none.
     """
     layers = [module for module in net.modules() if isinstance(module, nn.Linear)]
     if not layers:
-        raise ValueError(f"net must have an nn.Linear as its output layer, got {type(net).__name__}")
+        found = type(net.net if isinstance(net, AnyNetwork) else net).__name__
+        raise InputError(
+            f"network: found {found} without an nn.Linear, allowed: one whose output layer is an nn.Linear"
+        )
     return layers[-1]

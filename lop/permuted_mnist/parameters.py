@@ -17,6 +17,9 @@ class MnistParameters(OnlineParameters):
     """Parameters of a run, with the names of the published configurations and the defaults of the published code."""
 
     horizon: ClassVar[str] = "num_examples"
+    network_keys: ClassVar[tuple[str, ...]] = (
+        *("num_features", "num_hidden_layers", "hidden_activation", "alpha_forward", "alpha_backward"),
+    )
     engines: ClassVar[Mapping[str, str]] = {
         "reference": "lop.permuted_mnist.reference",
         "compiled": "lop.permuted_mnist.compiled",
@@ -50,5 +53,5 @@ class MnistParameters(OnlineParameters):
             )
         if self.agent == "cbp" and (self.dropout or self.online_norm):
             raise ValueError("key `agent`: found 'cbp', allowed: bp, l2 with dropout or online_norm")
-        self.refuse_with("network", dropout=0.0, online_norm=False)
+        self.refuse_with("network", "dropout", "online_norm")
         return self

@@ -5,7 +5,7 @@ from torch import nn
 
 from lop.algos.online import OnlineLearner
 from lop.algos.online import make_learner as online_learner
-from lop.nets.any_network import AnyNetwork
+from lop.nets.any_network import create
 from lop.nets.deep_ffnn import DeepFFNN
 from lop.nets.linear import MyLinear
 from lop.permuted_mnist.parameters import CLASSES, INPUTS, MnistParameters
@@ -27,7 +27,7 @@ def make_learner(p: MnistParameters, seed: int, device: str) -> OnlineLearner:
 def make_network(p: MnistParameters) -> nn.Module:
     """Create the network that the parameters select."""
     if plugin := p.plugin("network"):
-        return AnyNetwork(plugin.create(nn.Module, INPUTS, CLASSES))
+        return create(plugin, INPUTS, CLASSES)
     if p.agent == "linear":
         return MyLinear(INPUTS, CLASSES)
     return DeepFFNN(

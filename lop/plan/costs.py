@@ -86,7 +86,10 @@ def _record(path: Path) -> Record | None:
 
 def model_seconds(problem: str, parameters: Any) -> float:
     """Return the core seconds of a run according to the model of its problem; NaN if there is no model."""
-    return MODELS.get(problem, lambda parameters: np.nan)(parameters)
+    seconds = MODELS.get(problem, lambda parameters: np.nan)(parameters)
+    if getattr(parameters, "engine_on", None) and parameters.engine_on("cpu") == "reference":
+        return REFERENCES[problem](parameters, seconds)
+    return seconds
 
 
 def _rl(p: Any) -> float:
@@ -129,6 +132,12 @@ def _cifar(p: Any) -> float:
     return float(p.class_increase_frequency * classes * (of_class * image + update))
 
 
+# Core seconds of a run on the reference, given those on the compiled engine, with the overhead of torch's operations.
+REFERENCES: dict[str, Callable[[Any, float], float]] = {
+    "rl": lambda p, seconds: 2.5 * seconds,
+    "slowly_changing_regression": lambda p, seconds: seconds + 300e-6 * p.num_data_points,
+    "permuted_mnist": lambda p, seconds: 1.5 * seconds + 400e-6 * p.num_examples,
+}
 MODELS: dict[str, Callable[[Any], float]] = {
     "rl": _rl,
     "slowly_changing_regression": _regression,

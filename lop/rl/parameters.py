@@ -37,6 +37,7 @@ class PPOParameters(EngineParameters):
     cosmetic: ClassVar[frozenset[str]] = frozenset({"label"})
     named_by: ClassVar[tuple[str, ...]] = ("env_name", "lr", "beta_1", "wd", "rr")
     learning_rate: ClassVar[str] = "lr"
+    network_keys: ClassVar[tuple[str, ...]] = ("h_dim", "act_type", "init")
     engines: ClassVar[Mapping[str, str]] = {"reference": "lop.algos.rl.agent", "compiled": "lop.engines.ppo.agent"}
 
     env_name: Literal["Ant-v3", "SlipperyAnt-v3", "Hopper-v3", "Walker2d-v3"] = Field(description="environment")
@@ -118,8 +119,8 @@ class PPOParameters(EngineParameters):
             raise ValueError(f"key `n_slices`: found {self.n_slices}, allowed: a divisor of bs ({self.bs})")
         if self.redo and self.move_mean_to_bias:
             raise ValueError("key `move_mean_to_bias`: found True, allowed: False with redo")
-        self.refuse_with("network", rr=0.0, redo=False)
-        self.refuse_with("optimizer", wd=0.0)
+        self.refuse_with("network", "rr", "redo")
+        self.refuse_with("optimizer", "beta_1", "beta_2", "eps", "wd")
         return self
 
     def needs_of_compiled(self) -> dict[str, tuple[bool, str]]:

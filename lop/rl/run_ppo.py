@@ -19,6 +19,7 @@ from lop.measures import dormant_fraction, stable_rank, weight_magnitude
 from lop.rl import PROBLEM
 from lop.rl.frictions import Frictions, drawn
 from lop.rl.parameters import SLIPPERY, PPOParameters
+from lop.runs.plugin_parameters import PLUGINS
 from lop.runs.protocol import Run
 
 WINDOW = 1000  # steps per measurement of activity
@@ -89,7 +90,7 @@ def make_agent(p: PPOParameters, o_dim: int, a_dim: int, seed: int, rng: np.rand
     module = importlib.import_module(p.engines[engine])  # does not import the other engine
     more: dict[str, Any] = {}
     if engine == "reference":
-        more = {"device": device, "plugins": {key: p.plugin(key) for key in ("callback", "network", "optimizer")}}
+        more = {"device": device, "plugins": {key: p.plugin(key) for key in PLUGINS}}
     elif device != "cpu":
         raise InputError(f"engine: found compiled on {device}, allowed: auto or reference")
     return module.Agent(o_dim, a_dim, p.networks(), p.ppo(), seed, rng, **more)

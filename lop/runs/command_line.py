@@ -77,7 +77,7 @@ def _execute(run: Runner, train: Callable[[Any], None]) -> None:
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
     """Return the specification of the run that the options select for a seed."""
     overrides = {
-        key: value for key in problem.model.model_fields if (value := getattr(options, f"p_{key}")) is not None
+        key: getattr(options, f"p_{key}") for key in problem.model.model_fields if hasattr(options, f"p_{key}")
     }
     config = config_name(problem, options.config)
     conditions = Conditions(ImageSource(options.data_source, options.data_seed), options.device)
@@ -147,7 +147,12 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     )
     for key, field in problem.model.model_fields.items():
         group.add_argument(
-            f"--{key}", dest=f"p_{key}", type=_value, metavar="VALUE", help=_help(field).replace("%", "%%")
+            f"--{key}",
+            dest=f"p_{key}",
+            type=_value,
+            metavar="VALUE",
+            default=argparse.SUPPRESS,
+            help=_help(field).replace("%", "%%"),
         )
     return parser
 

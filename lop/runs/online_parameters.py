@@ -1,4 +1,4 @@
-"""Parameters of problems whose networks learn from one example at a time, with `lop.engines.online`."""
+"""Parameters of problems whose networks learn from one example at a time."""
 
 from typing import ClassVar, Literal
 
@@ -11,6 +11,7 @@ from lop.runs.plugin_parameters import EngineParameters
 class OnlineParameters(EngineParameters):
     """Parameters of a fully connected network and its learner, named as in the published configurations."""
 
+    network_keys: ClassVar[tuple[str, ...]] = ("num_features", "hidden_activation")
     compiled_devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")  # one example at a time gains nothing from a GPU
 
     agent: Literal["bp", "l2", "cbp", "linear"] = Field(
@@ -40,5 +41,5 @@ class OnlineParameters(EngineParameters):
     def _plugins_fit(self) -> "OnlineParameters":
         if self.network and self.agent not in ("bp", "l2"):
             raise ValueError(f"key `agent`: found {self.agent!r}, allowed: 'bp' or 'l2' with `network`")
-        self.refuse_with("optimizer", opt="sgd", weight_decay=0.0)
+        self.refuse_with("optimizer", "opt", "beta_1", "beta_2", "weight_decay")
         return self

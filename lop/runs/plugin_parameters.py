@@ -3,12 +3,13 @@
 import ast
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from lop.common.plugins import Plugin
-from lop.common.sources import definitions
+from lop.common.sources import PLUMBING, definitions
 from lop.runs.parameters import Parameters
 
 # Plugins, with the number of arguments that their classes receive by position.
@@ -23,16 +24,19 @@ def _scalar(value: Any) -> Any:
         number = float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+    if isinstance(number, float) and not isfinite(number):
+        raise ValueError("a finite number, a word, true or false")
     return int(number) if isinstance(number, float) and number.is_integer() else number  # 1 and 1.0 are the same run
 
 
-Settings = dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]]
+Settings = dict[str, Annotated[Any, BeforeValidator(_scalar)]]
 
 
 class PluginParameters(Parameters):
     """Base class for the parameters of problems whose callback, network and optimizer may be user-defined."""
 
     learning_rate: ClassVar[str] = "step_size"  # field that an optimizer receives as `lr`
+    network_keys: ClassVar[tuple[str, ...]] = ()  # fields of the built-in network, without effect if `network` is set
 
     callback: str | None = Field(
         None, description="<module>:<class> of your own callback, such as lop.algos.l2_init:L2Init"
@@ -59,6 +63,8 @@ class PluginParameters(Parameters):
         if not re.fullmatch(r"lop(\.\w+)+:\w+", name):
             raise ValueError("<module>:<class>, of a module below lop")
         module, _, class_name = name.partition(":")
+        if f"{module}.".startswith(tuple(f"{package}." for package in PLUMBING)):
+            raise ValueError(f"a module outside {' and '.join(PLUMBING)}, whose code is not part of a run's identity")
         try:
             classes = [one.name for one in definitions(module, ast.ClassDef)]
         except FileNotFoundError:
@@ -82,28 +88,57 @@ class PluginParameters(Parameters):
         if init is None:
             return settings
         needed, optional = _arguments(init, PLUGINS[key])
+        if key == "optimizer" and "lr" in settings:
+            raise ValueError(f"settings without lr, which is `{cls.learning_rate}`")
+        if key == "optimizer" and "lr" not in needed | optional and not init.args.kwarg:
+            raise ValueError(f"settings of a class that accepts lr, which {name} does not")
+        given = {"lr"} if key == "optimizer" else set()
         for setting in settings:
             if setting not in needed | optional and not init.args.kwarg:
                 allowed = ", ".join(sorted(needed | optional)) or "none"
                 raise ValueError(f"settings of {name}: {allowed}")
-        if missing := needed - set(settings) - set(cls.model_fields) - {"lr"}:
+        if missing := needed - set(settings) - cls._fillers() - given:
             raise ValueError(f"with {', '.join(sorted(missing))}, which {name} needs")
         return settings
+
+    @classmethod
+    def _fillers(cls) -> set[str]:
+        """Return the keys that fill required arguments of the same name."""
+        return {key for key in cls.model_fields if key.removesuffix("_settings") not in PLUGINS}
+
+    @property
+    def has_plugin(self) -> bool:
+        """Whether a plugin is selected."""
+        return any(getattr(self, key) for key in PLUGINS)
 
     def plugin(self, key: str) -> Plugin | None:
         """Return the plugin that `callback`, `network` or `optimizer` selects, if any."""
         name = getattr(self, key)
         if name is None:
             return None
-        others = {field: getattr(self, field) for field in type(self).model_fields}
-        always = {"lr": others[self.learning_rate]} if key == "optimizer" else {}
-        return Plugin(key, name, getattr(self, f"{key}_settings"), others, always)
+        fillers = {field: getattr(self, field) for field in self._fillers()}
+        always = {"lr": fillers[self.learning_rate]} if key == "optimizer" else {}
+        return Plugin(key, name, getattr(self, f"{key}_settings"), fillers, always)
 
-    def refuse_with(self, plugin: str, **allowed: Any) -> None:
-        """Raise ValueError if a plugin is selected together with a parameter that has not the allowed value."""
-        for key, value in allowed.items():
-            if getattr(self, plugin) and (found := getattr(self, key)) != value:
-                raise ValueError(f"key `{key}`: found {found!r}, allowed: {value!r} with `{plugin}`")
+    def refuse_with(self, plugin: str, *keys: str) -> None:
+        """Raise ValueError if a plugin replaces what a parameter selects, and the parameter does not have its default.
+
+        A parameter that fills a required argument of the plugin may have any value.
+        """
+        for key in keys:
+            default, found = type(self).model_fields[key].default, getattr(self, key)
+            if getattr(self, plugin) and found != default and key not in self._filled(plugin):
+                raise ValueError(f"key `{key}`: found {found!r}, allowed: {default!r} with `{plugin}`")
+
+    def _filled(self, plugin: str) -> set[str]:
+        """Return the keys that fill required arguments of a plugin, as far as its source tells."""
+        init = _init(getattr(self, plugin))
+        return _arguments(init, PLUGINS[plugin])[0] - set(getattr(self, f"{plugin}_settings")) if init else set()
+
+    def identity(self, device: str) -> dict[str, Any]:
+        """Return the parameters that affect results, without those of the network that a plugin replaces."""
+        unused = set(self.network_keys) - self._filled("network") if self.network else set()
+        return {key: value for key, value in super().identity(device).items() if key not in unused}
 
     def modules(self, device: str) -> tuple[str, ...]:
         """Return the modules that the run imports by name, including those of the plugins."""

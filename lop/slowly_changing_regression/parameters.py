@@ -52,6 +52,10 @@ class RegressionParameters(OnlineParameters):
             )
         if self.agent != "linear" and not self.num_features:
             raise ValueError("key `num_features`: found 0, allowed: 1 or more, unless agent is linear")
+        if self.network and "inactive_units" in self.to_log:
+            raise ValueError(
+                "key `to_log`: found inactive_units, whose definition depends on the activation, with `network`"
+            )
         return self
 
     @property

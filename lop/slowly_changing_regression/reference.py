@@ -5,7 +5,7 @@ from torch import nn
 
 from lop.algos.online import OnlineLearner
 from lop.algos.online import make_learner as online_learner
-from lop.nets.any_network import AnyNetwork
+from lop.nets.any_network import create
 from lop.nets.ffnn import FFNN
 from lop.nets.linear import MyLinear
 from lop.slowly_changing_regression.parameters import RegressionParameters
@@ -27,7 +27,7 @@ def make_learner(p: RegressionParameters, seed: int, device: str) -> OnlineLearn
 def make_network(p: RegressionParameters) -> nn.Module:
     """Create the network that the parameters select."""
     if plugin := p.plugin("network"):
-        return AnyNetwork(plugin.create(nn.Module, p.num_inputs, 1))
+        return create(plugin, p.num_inputs, 1)
     if p.agent == "linear":
         return MyLinear(p.num_inputs)
     return FFNN(p.num_inputs, p.num_features, 1, p.hidden_activation)

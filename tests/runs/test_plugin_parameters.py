@@ -1,9 +1,11 @@
 """Keys that select a callback are checked against the source of its class."""
 
 import pytest
+from refusals import refusal
 
 from lop.common import sources
 from lop.common.errors import InputError
+from lop.problems import PROBLEMS
 from lop.runs.parameters import checked
 from lop.runs.plugin_parameters import PluginParameters
 
@@ -36,6 +38,11 @@ def test_module_of_a_callback_is_part_of_the_code_of_a_run():
         ({"callback": SHIPPED}, "found {}, allowed: with hidden_activation, which lop.algos.redo:ReDo needs"),
         ({"callback": SHIPPED, "callback_settings": {"power": 1}}, "lop.algos.redo:ReDo: clear_optimizer_state, "),
         ({"callback_settings": {"threshold": 1}}, "found {'threshold': 1}, allowed: none without `callback`"),
+        ({"callback": "lop.runs.spec:RunSpec"}, "allowed: a module outside lop.common and lop.runs"),
+        (
+            {"callback": SHIPPED, "callback_settings": {"threshold": float("nan")}},
+            "found nan, allowed: a finite number",
+        ),
     ],
 )
 def test_invalid_values_give_a_one_line_error(values, expected):
@@ -83,3 +90,39 @@ def test_settings_are_checked_against_the_constructor(tmp_path, monkeypatch, kin
     with pytest.raises(InputError) as error:
         checked(PluginParameters, values, "x.yml")
     assert expected in str(error.value)
+
+
+OPTIMIZER = "lop.algos.adam:AdamGnT"
+
+
+def problem(name, **values):
+    cfg = {"rl": {"env_name": "Ant-v3", "n_steps": 1}, "imagenet": {"num_tasks": 1, "step_size": 0.1}}[name]
+    return checked(PROBLEMS[name].model, cfg | values, "x.yml")
+
+
+def test_step_size_is_the_only_source_of_lr():
+    p = problem("imagenet", optimizer=OPTIMIZER)
+    assert p.plugin("optimizer").always == {"lr": 0.1}
+    with refusal("x.yml", "optimizer_settings", "lr", "step_size"):
+        problem("imagenet", optimizer=OPTIMIZER, optimizer_settings={"lr": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "key"),
+    [
+        ("imagenet", {"optimizer": OPTIMIZER, "momentum": 0.9}, "momentum"),
+        ("imagenet", {"optimizer": OPTIMIZER, "beta_1": 0.5}, "beta_1"),
+        ("imagenet", {"network": "lop.nets.conv_net:ConvNet", "agent": "cbp"}, "agent"),
+        ("rl", {"optimizer": OPTIMIZER, "eps": 1e-5}, "eps"),
+        ("rl", {"network": "lop.nets.ffnn:FFNN", "redo": True}, "redo"),
+    ],
+)
+def test_parameters_of_what_a_plugin_replaces_are_refused(name, values, key):
+    with refusal("x.yml", key):
+        problem(name, **values)
+
+
+def test_parameters_of_the_replaced_network_are_not_part_of_the_identity():
+    identities = [problem("imagenet", network="lop.nets.bfloat16:Bfloat16", channels=n).identity("cpu") for n in (8, 9)]
+    assert identities[0] == identities[1]
+    assert problem("imagenet", channels=8).identity("cpu") != problem("imagenet", channels=9).identity("cpu")

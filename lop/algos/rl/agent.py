@@ -17,7 +17,7 @@ from lop.algos.rl.buffer import Buffer
 from lop.algos.rl.ppo import PPOLearner
 from lop.algos.rl.settings import NetworkSettings, PPOSettings
 from lop.common.plugins import Plugin
-from lop.nets.any_network import AnyNetwork
+from lop.nets.any_network import create
 from lop.nets.policies import MLPPolicy
 from lop.nets.valuefs import MLPVF
 
@@ -53,8 +53,8 @@ class Agent:
         self.policy = MLPPolicy(o_dim, a_dim, device=device, **common)
         self.value_function = MLPVF(o_dim, device=device, **common)
         if own := plugins.get("network"):
-            self.policy.mean_net = AnyNetwork(own.create(nn.Module, o_dim, a_dim)).to(device)  # type: ignore[assignment]
-            self.value_function.v_net = AnyNetwork(own.create(nn.Module, o_dim, 1)).to(device)  # type: ignore[assignment]
+            self.policy.mean_net = create(own, o_dim, a_dim).to(device)  # type: ignore[assignment]
+            self.value_function.v_net = create(own, o_dim, 1).to(device)  # type: ignore[assignment]
         self.device = device
         self.buffer = Buffer(o_dim, a_dim, settings.num_steps, device)
         parameters = [*self.policy.parameters(), *self.value_function.parameters()]
