@@ -44,6 +44,11 @@ def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
+def check(state: Any) -> None:
+    """Raise TypeError if a state cannot be saved; see `save`."""
+    _tree(state, [])
+
+
 def load(path: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the state in `path`, with all tensors on the CPU.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lop.common.errors import InputError
 from lop.common.files import atomic_file, remove_leftovers
 from lop.common.locks import locked
 from lop.data.checksums import content_digest
@@ -103,6 +104,8 @@ class Runner:
     def steps(self, n: int, unit: str = "steps", stride: int = 1) -> Iterator[int]:
         """Yield the remaining steps; see `lop.runs.protocol.Run.steps`."""
         is_cut = self._resume(n)
+        if not self.step:
+            self._check_states()
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(0 if is_cut else self.step)
         gc.freeze()  # spares the garbage collector from scanning all of torch repeatedly
@@ -136,6 +139,14 @@ class Runner:
             self.save()
         write_metrics(self.output, self.metrics, self.about())
         progress.end(f"done, {n:,} {unit} in {duration(self._history.seconds)}: {self.output}")
+
+    def _check_states(self) -> None:
+        """Raise InputError if a tracked object has a state that cannot be saved, such as a callback of the user."""
+        for name, thing in self._tracked.items():
+            try:
+                checkpoint.check(thing.state_dict())
+            except TypeError as error:
+                raise InputError(f"{self.spec.name}: state of the {name}: {error}") from error
 
     def save(self) -> None:
         """Write a checkpoint."""

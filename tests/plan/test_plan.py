@@ -135,6 +135,22 @@ def test_cost_models_match_measured_times(problem, config, setting, scale, secon
     assert found == pytest.approx(seconds, rel=0.35)
 
 
+@pytest.mark.parametrize(
+    ("problem", "config", "setting"),
+    [
+        ("rl", "ant/std", "default"),
+        ("permuted_mnist", "best/bp", "default"),
+        ("slowly_changing_regression", "flip_one/relu", "step_size=0.01"),
+    ],
+)
+def test_runs_on_the_reference_take_longer(problem, config, setting):
+    compiled, reference = (
+        resolve(PROBLEMS[problem], config, 0, "laptop", setting, overrides={"engine": engine}).parameters
+        for engine in ("compiled", "reference")
+    )
+    assert model_seconds(problem, reference) > 2 * model_seconds(problem, compiled)
+
+
 def test_shared_runs_count_once():
     runs = {name: spec(seed) for seed, name in enumerate("abc")}
     specs = {"one": {name: runs[name] for name in "ab"}, "two": {name: runs[name] for name in "bc"}}

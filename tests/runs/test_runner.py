@@ -15,6 +15,7 @@ import zipfile
 import pyarrow.parquet as pq
 import pytest
 import torch
+from refusals import refusal
 from threadpoolctl import threadpool_info
 from toy import spec, toy_run, walk
 
@@ -24,6 +25,7 @@ from lop.runs import checkpoint
 from lop.runs.metrics import read_about
 from lop.runs.process import EXIT_INTERRUPTED, Interrupted
 from lop.runs.provenance import changed_since
+from lop.runs.runner import Runner
 
 
 class PowerCut(Exception):
@@ -202,6 +204,19 @@ def test_changed_run_is_kept_apart_and_undoing_the_change_resumes_the_original(t
 def test_cosmetic_keys_do_not_start_a_new_run(tmp_path):
     train(tmp_path)
     assert train(tmp_path, no_step, label="other") is not None
+
+
+def test_state_that_cannot_be_saved_is_reported_before_the_first_step(tmp_path):
+    class Odd:
+        def state_dict(self):
+            return {"seen": {1, 2}}
+
+    def train(run):
+        run.track(callback=Odd())
+        assert not list(run.steps(10))
+
+    with refusal("toy/walk seed 0", "callback", "builtins.set"):
+        Runner(spec(), tmp_path).execute(train)
 
 
 def test_types_of_device_share_no_files(tmp_path, other_device):
