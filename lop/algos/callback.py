@@ -32,7 +32,7 @@ class Callback(ABC):
         """Run before the first step of each task.
 
         Args:
-            number: number of the task, from 0.
+            number: number of the task, counted from 0.
         """
 
     def before_step(self) -> None:  # noqa: B027
@@ -47,7 +47,7 @@ class Callback(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the callback, without those of the network and the optimizer.
+        """Return the state of the callback, without that of the network and the optimizer.
 
         It may contain tensors, numbers, strings, and lists and dicts of these.
         """

@@ -12,7 +12,7 @@ class Examples(NamedTuple):
     """
 
     start: np.ndarray  # (examples + 1,) int64
-    indices: np.ndarray  # int64, ascending in an example
+    indices: np.ndarray  # int64, ascending within an example
     values: np.ndarray  # float32
     targets: np.ndarray  # (examples,) float32
 
@@ -25,11 +25,11 @@ def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:
         targets: targets (examples,).
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     inputs, targets = np.asarray(inputs), np.asarray(targets, np.float32)
     if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
-        raise ValueError(f"inputs, targets must have shapes (n, inputs), (n,), got {inputs.shape}, {targets.shape}")
+        raise ValueError(f"inputs and targets must have shapes (n, inputs), (n,), got {inputs.shape}, {targets.shape}")
     rows, columns = np.nonzero(inputs)
     start = np.searchsorted(rows, np.arange(len(inputs) + 1))
     return Examples(start, np.ascontiguousarray(columns), inputs[rows, columns].astype(np.float32), targets)

@@ -1,7 +1,7 @@
 """Learner that learns from one example at a time, in PyTorch.
 
 `lop.engines.online.learner.OnlineLearner` is the compiled learner with the same interface. This one supports any
-network, optimizer and callback, and takes up to a hundred times as long.
+network, optimizer and callback, and takes 20 to 2,000 times as long.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class OnlineLearner:
     Args:
         learner: learner that takes one step per example, with loss `mse` or `nll`.
         inputs: number of inputs.
-        logs: accumulate gradient magnitudes and fractions of inactive units while learning.
+        logs: whether to accumulate gradient magnitudes and fractions of inactive units while learning.
 
     Attributes:
         log: sums over all examples since the caller last set them to 0: mean absolute gradient of the weights of each
@@ -48,8 +48,8 @@ class OnlineLearner:
             order: indices of the examples (n,), integers.
 
         Returns:
-            Losses (n,) float32 and predicted classes (n,) int16 (-1 with loss `mse`), each before learning from the
-            example.
+            Losses (n,) float32 and predicted classes (n,) int16 (-1 with loss `mse`), each computed before
+            learning from the example.
         """
         classifies = self.learner.loss == "nll"
         x = torch.from_numpy(dense(stream, order, self.inputs)).to(self.device)
@@ -117,14 +117,14 @@ class OnlineLearner:
 def inactive_fraction(h: Tensor, activation: str) -> float:
     """Return the fraction of inactive units, given their activations h for one example.
 
-    A unit is inactive for tanh if |h| > 0.9, for sigmoid if h < 0.05 or h > 0.95, and for all others if h = 0.
+    A unit is inactive if |h| > 0.9 (tanh), if h < 0.05 or h > 0.95 (sigmoid), or if h = 0 (all others).
     """
     inactive = {"tanh": h.abs() > 0.9, "sigmoid": (h < 0.05) | (h > 0.95)}.get(activation, h == 0)
     return float(inactive.float().mean())
 
 
 def make_learner(p: Any, net: Any, loss: str) -> Backprop:
-    """Create the learner that parameters select for a network.
+    """Create the learner that the parameters select for a network.
 
     Args:
         p: parameters, a `lop.runs.online_parameters.OnlineParameters`.

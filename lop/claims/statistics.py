@@ -44,7 +44,7 @@ def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
-    """Return the mean and its Student's t interval, which unlike a bootstrap interval is valid for few runs.
+    """Return the mean and its Student's t interval, which, unlike a bootstrap interval, is valid for few runs.
 
     Args:
         values: array of shape (n,).
@@ -57,12 +57,12 @@ def mean_estimate(values: np.ndarray) -> Estimate:
 
 
 def p_value(values: np.ndarray, within: float | None = None) -> float:
-    """Return the p-value of Student's t-test that agrees with the interval of `mean_estimate`.
+    """Return the p-value of the Student's t-test that corresponds to the interval of `mean_estimate`.
 
     Args:
         values: array of shape (n,), n > 1, not all equal.
         within: None to test whether the mean differs from 0 (two-sided); otherwise the margin of an equivalence test
-            (two one-sided tests), or, if the mean lies outside the margin, of a test whether it does. The one-sided
+            (two one-sided tests), or, if the mean lies outside the margin, of a test of whether it does. The one-sided
             p-values are doubled, so that 0.05 corresponds to the 95% interval.
     """
     mean, error, degrees = float(np.mean(values)), float(stats.sem(values)), len(values) - 1

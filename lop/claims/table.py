@@ -31,7 +31,7 @@ def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.D
         images: source of the images that the runs used.
 
     Returns:
-        One row per claim, with the fields of `Verdict` as columns; pairs and estimates are split into several.
+        One row per claim, with the fields of `Verdict` as columns; pairs and estimates are split into several columns.
     """
     verdicts = [
         judge(claim, collected, figure, place, setting_of(figure, place, images))
@@ -47,7 +47,7 @@ def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return the verdicts of several figures, with a column `p_holm`: p-values corrected for the number of tests."""
+    """Return the verdicts for several figures, with a column `p_holm`: p-values corrected for the number of tests."""
     found = [table for table in tables if len(table)]
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["p"])
     return table.assign(p_holm=holm(table["p"].to_numpy(np.float64)))

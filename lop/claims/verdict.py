@@ -1,8 +1,9 @@
 """Verdicts on claims: reproduced, contradicted, not reproduced, or undecided.
 
 A verdict follows from the interval of the mean difference. Differences are paired by seed, because runs with the same
-seed share tasks and initial weights where possible. It speaks for the scale of the runs: runs whose parameters or
-images differ from the paper's can confirm or contradict the direction of a difference, but cannot determine its size.
+seed share tasks and initial weights where possible. A verdict applies only to the scale of the runs: runs whose
+parameters or images differ from the paper's can confirm or contradict the direction of a difference, but cannot
+determine its size.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from lop.figures.registry import Figure, Panel
 
 REPRODUCED = "reproduced"
 CONTRADICTED = "contradicted"  # the interval excludes what is claimed
-NOT_REPRODUCED = "not reproduced"  # the paper's own runs, and a difference of the right sign that is too small
+NOT_REPRODUCED = "not reproduced"  # the paper's own parameters, and a difference that is too small
 UNDECIDED = "undecided"
 ENOUGH = 0.5  # required fraction of the paper's difference; a claim is not reproduced if the interval lies below it
 
@@ -148,7 +149,7 @@ def _estimates(first: np.ndarray, second: np.ndarray, by_seed: np.ndarray) -> tu
 def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series | float:
     """Return the value of a side per seed: the mean over the bins that overlap the window, averaged over layers.
 
-    If any of the averaged values is not finite, the result is infinite, because the mean of pandas would skip NaN.
+    If any of the averaged values is not finite, the result is infinite, because pandas' mean would skip NaN.
     """
     if not isinstance(side, Side):
         return side

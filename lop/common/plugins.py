@@ -24,7 +24,7 @@ class Plugin:
 
         Args:
             base: class of which the plugin must be a subclass.
-            arguments: first arguments of the plugin.
+            arguments: first positional arguments of the class.
 
         Raises:
             InputError: the plugin is not a subclass of `base`, is abstract, or rejects its arguments.
@@ -32,7 +32,7 @@ class Plugin:
         module, _, class_name = self.name.partition(":")
         try:
             kind = getattr(importlib.import_module(module), class_name)
-        except Exception as error:  # a module of the user may raise anything
+        except Exception as error:  # a user's module may raise anything
             raise InputError(f"{self.key}: {self.name}: cannot be imported: {_text(error)}") from error
         if not (inspect.isclass(kind) and issubclass(kind, base)):
             allowed = f"{base.__module__}.{base.__name__}"

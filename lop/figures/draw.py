@@ -40,7 +40,7 @@ def draw(
         images: source of the images that pictures show.
         data: folder of all sets of images.
         table: key of the collected table, stored in the PNG's metadata.
-        published: whether the runs have the paper's parameters and images, which the figure then says.
+        published: whether the runs have the paper's parameters and images; the figure is labelled accordingly.
 
     Returns:
         Paths of <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns as in `plotted_numbers`,
@@ -180,7 +180,7 @@ def _with_scale(scale: str, note: str) -> str:
 
 
 def _legends(page: matplotlib.figure.Figure, heading: str) -> None:
-    """Add one legend for all panels if they show the same methods, otherwise one below each panel that differs."""
+    """Add one legend if all panels show the same methods, else one below each that differs from the previous one."""
     entries = [dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) for ax in page.axes]
     shown = [one for one in entries if one]
     if heading and len(shown) < 2:

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
-FEW = 10  # number of seeds from which intervals are bootstrapped; with fewer, a bootstrap interval is too narrow
+FEW = 10  # minimum number of seeds for a bootstrap interval, which is too narrow with fewer
 RESAMPLES = 9_999
 BATCH = 100  # resamples held in memory at a time
 COLUMNS = ["curve", "step", "mean", "low", "high", "n"]
@@ -17,7 +17,7 @@ def summarise(collected: pd.DataFrame) -> pd.DataFrame:
     """Compute the mean over seeds and its 95% interval per curve and bin for one panel.
 
     The value of a run in a bin is the mean over its layers. A bin averages the seeds that have a value there. The
-    interval is Student's t below ten seeds, and a BCa bootstrap interval, as in the paper, from ten on.
+    interval is Student's t below ten seeds, and from ten seeds on a BCa bootstrap interval, as in the paper.
 
     Args:
         collected: columns curve, seed, layer, bin, value, as returned by `lop.figures.collect.collect`.
@@ -74,7 +74,7 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the 95% interval of the mean over runs by Student's t.
+    """Compute Student's t 95% interval of the mean over runs.
 
     Args:
         values: array of shape (bins, runs).

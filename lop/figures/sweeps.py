@@ -1,4 +1,4 @@
-"""Sweeps: how the settings of the methods of a comparison score, and the choice among them.
+"""Sweeps: the scores of all settings of the methods in a comparison, and the choice of the best.
 
 A comparison is defined under `tuning` in a scale file. Its sweep is collected like a figure with one panel per method,
 and one curve per setting.
@@ -26,7 +26,7 @@ from lop.runs.parameters import at, checked
 from lop.runs.scale import FIRST_TUNING_SEED, Comparison, load_scale, scale_path
 from lop.runs.spec import layers, merged, settings
 
-PREFIX = "tune_"  # of the names of sweeps among the collected tables
+PREFIX = "tune_"  # begins the names of sweeps among the collected tables
 COLUMNS = 3
 HEAD = """\
 # Values that `snakemake tune --config scale={scale}` has chosen; tuning/{scale} contains the scores of all settings.
@@ -40,7 +40,7 @@ def sweep_names(scale: str) -> list[str]:
 
 
 def load_collected(name: str, scale: str) -> Figure:
-    """Return what a collected table contains: the definition of a figure or of a sweep.
+    """Return the definition of the figure or sweep that a collected table contains.
 
     Raises:
         InputError: there is no such figure or sweep, or it is invalid.
@@ -56,7 +56,7 @@ def load_sweep(name: str, scale: str) -> Figure:
         scale: name of the scale.
 
     Raises:
-        InputError: the comparison does not exist or is invalid, or a grid does not have the size of the budget.
+        InputError: the comparison does not exist or is invalid, or the size of a grid differs from the budget.
     """
     comparison_name = name.removeprefix(PREFIX)
     comparison = comparison_of(name, scale)
@@ -131,9 +131,9 @@ def scores(collected: pd.DataFrame, sweep: Figure, comparison: Comparison) -> pd
 
 
 def choose(scored: pd.DataFrame, best: str) -> dict[str, str]:
-    """Return {<problem>/<config>: setting} with the best mean score; of equal ones, the first.
+    """Return {<problem>/<config>: setting} with the best mean score; in a tie, the first.
 
-    A setting with a score that is not finite, such as that of a run that diverged, is not chosen.
+    A setting with a score that is not finite, such as that of a run that diverged, is never chosen.
 
     Raises:
         InputError: a method has no setting with finite scores.
@@ -149,7 +149,7 @@ def choose(scored: pd.DataFrame, best: str) -> dict[str, str]:
 
 
 def chosen_values(chosen: dict[str, str], scale: str) -> dict[str, dict[str, Any]]:
-    """Return {<problem>/<config>: {key: value}} of chosen settings.
+    """Return {<problem>/<config>: {key: value}} for the chosen settings.
 
     Args:
         chosen: {<problem>/<config>: setting}.
@@ -179,7 +179,7 @@ def draw_sweep(scored: pd.DataFrame, chosen: dict[str, str], comparison: Compari
         scored: table from `scores`.
         chosen: settings from `choose`, which are marked.
         comparison: criterion.
-        files: output files, in the format of their suffix.
+        files: output files, each in the format of its suffix.
     """
     methods = list(scored.groupby("runs", sort=False))
     rows = ceil(len(methods) / COLUMNS)

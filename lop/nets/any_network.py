@@ -45,13 +45,13 @@ def create(plugin: Plugin, inputs: int | tuple[int, ...], outputs: int) -> AnyNe
     """Create the network of a plugin.
 
     Args:
-        plugin: its class, which receives inputs and outputs.
+        plugin: plugin whose class receives inputs and outputs.
         inputs: number of inputs, or shape of an image (channels, height, width).
         outputs: number of outputs.
 
     Raises:
-        InputError: If the class cannot be created, has no hidden layer, or does not map inputs (batch, ...) to outputs
-            (batch, outputs).
+        InputError: If the network cannot be created, has no hidden layer, or does not map inputs (batch, ...) to
+            outputs (batch, outputs).
     """
     net = AnyNetwork(plugin.create(nn.Module, inputs, outputs)).eval()
     shape = (inputs,) if isinstance(inputs, int) else inputs
@@ -75,6 +75,6 @@ def last_linear(net: nn.Module) -> nn.Linear:
     if not layers:
         found = type(net.net if isinstance(net, AnyNetwork) else net).__name__
         raise InputError(
-            f"network: found {found} without an nn.Linear, allowed: one whose output layer is an nn.Linear"
+            f"network: found {found} without an nn.Linear, allowed: a network whose output layer is an nn.Linear"
         )
     return layers[-1]

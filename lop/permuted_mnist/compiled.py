@@ -12,7 +12,7 @@ from lop.permuted_mnist.parameters import CLASSES, INPUTS, MnistParameters
 
 
 def make_learner(p: MnistParameters, seed: int, device: str) -> OnlineLearner:
-    """Create the learner of a run; see `lop.permuted_mnist.reference`. It computes on the CPU whatever the device."""
+    """Create the learner of a run; see `lop.permuted_mnist.reference`. It always runs on the CPU."""
     rng = generator.seeded(seed)
     return OnlineLearner(
         initial_network(p, rng),

@@ -1,4 +1,4 @@
-"""Learner of online permuted MNIST in PyTorch, which supports networks, optimizers and callbacks of your own."""
+"""PyTorch learner of online permuted MNIST, which supports networks, optimizers and callbacks of your own."""
 
 import torch
 from torch import nn

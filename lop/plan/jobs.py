@@ -1,8 +1,8 @@
 """Division of the seeds of a problem among jobs, each of which executes its seeds in turn and imports libraries once.
 
-The outputs of a Snakemake rule cannot compute with wildcards. A job therefore executes seeds that differ only in their
-last digit, and there is one rule for each block of last digits: with three seeds per job, the jobs are those of seeds
-0-2, 3-5, 6-8, 9, 10-12 and so on.
+The outputs of a Snakemake rule cannot do arithmetic on wildcards. A job therefore executes seeds that differ only in
+their last digit, and there is one rule for each block of last digits: with three seeds per job, the jobs are those of
+seeds 0-2, 3-5, 6-8, 9, 10-12 and so on.
 """
 
 from fnmatch import fnmatchcase
@@ -37,7 +37,7 @@ def blocks(n: int) -> list[range]:
 def alone(n: int) -> str:
     """Return a regular expression for the seeds that have a job of their own, with `n` seeds per job.
 
-    These are the seeds with inputs of their own, and those whose last digit is a block of its own.
+    These are the seeds with inputs of their own, and those whose last digit forms a block of its own.
     """
     digits = "".join(str(block[0]) for block in blocks(n) if len(block) == 1)
     return rf"\d*[{digits}]|{WITH_INPUTS}" if digits else WITH_INPUTS

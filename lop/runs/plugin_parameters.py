@@ -1,4 +1,4 @@
-"""Parameters that select plugins, that is user-defined classes, and the engine; see docs/extending.md."""
+"""Parameters that select plugins (user-defined classes) and the engine; see docs/extending.md."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ def _scalar(value: Any) -> Any:
         return value
     if isinstance(number, float) and not isfinite(number):
         raise ValueError("a finite number, a word, true or false")
-    return int(number) if isinstance(number, float) and number.is_integer() else number  # 1 and 1.0 are the same run
+    return int(number) if isinstance(number, float) and number.is_integer() else number  # 1 and 1.0 select the same run
 
 
 Settings = dict[str, Annotated[Any, BeforeValidator(_scalar)]]
@@ -61,7 +61,7 @@ class PluginParameters(Parameters):
         if name is None:
             return None
         if not re.fullmatch(r"lop(\.\w+)+:\w+", name):
-            raise ValueError("<module>:<class>, of a module below lop")
+            raise ValueError("<module>:<class> with a module inside lop")
         module, _, class_name = name.partition(":")
         if f"{module}.".startswith(tuple(f"{package}." for package in PLUMBING)):
             raise ValueError(f"a module outside {' and '.join(PLUMBING)}, whose code is not part of a run's identity")
@@ -89,7 +89,7 @@ class PluginParameters(Parameters):
             return settings
         needed, optional = _arguments(init, PLUGINS[key])
         if key == "optimizer" and "lr" in settings:
-            raise ValueError(f"settings without lr, which is `{cls.learning_rate}`")
+            raise ValueError(f"settings without lr, which is set by `{cls.learning_rate}`")
         if key == "optimizer" and "lr" not in needed | optional and not init.args.kwarg:
             raise ValueError(f"settings of a class that accepts lr, which {name} does not")
         given = {"lr"} if key == "optimizer" else set()
@@ -121,7 +121,7 @@ class PluginParameters(Parameters):
         return Plugin(key, name, getattr(self, f"{key}_settings"), fillers, always)
 
     def refuse_with(self, plugin: str, *keys: str) -> None:
-        """Raise ValueError if a plugin replaces what a parameter selects, and the parameter does not have its default.
+        """Raise ValueError if a plugin replaces what a parameter selects, but the parameter does not have its default.
 
         A parameter that fills a required argument of the plugin may have any value.
         """
@@ -131,7 +131,7 @@ class PluginParameters(Parameters):
                 raise ValueError(f"key `{key}`: found {found!r}, allowed: {default!r} with `{plugin}`")
 
     def _filled(self, plugin: str) -> set[str]:
-        """Return the keys that fill required arguments of a plugin, as far as its source tells."""
+        """Return the keys that fill required arguments of a plugin, as far as its source shows."""
         init = _init(getattr(self, plugin))
         return _arguments(init, PLUGINS[plugin])[0] - set(getattr(self, f"{plugin}_settings")) if init else set()
 

@@ -1,6 +1,7 @@
 """Scales of experiments: config/scales/<scale>.yaml overrides cfg files (and figures, see `lop.figures`).
 
-config/tuned/<scale>.yaml holds the values that `snakemake tune` has chosen for a scale. They override all others.
+config/tuned/<scale>.yaml holds the values that `snakemake tune` has chosen for a scale, which override
+cfg files and the scale.
 
 The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
 """
@@ -22,7 +23,7 @@ FIRST_TUNING_SEED = 100  # tuning uses seeds from here on, figures the seeds bel
 
 
 class Comparison(BaseModel):
-    """Methods that are tuned with the same budget, and the criterion."""
+    """Methods that are tuned with the same budget, and the criterion for choosing their settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +38,7 @@ class Comparison(BaseModel):
     budget: Whole = Field(ge=1, description="number of settings of each method")
     grids: dict[str, dict[str, Any]] = Field(
         min_length=1,
-        description="<problem>/<config> -> keys and the lists of values that are tried in all combinations",
+        description="<problem>/<config> -> keys and lists of values, all combinations of which are tried",
     )
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from lop.runs.scale import load_scale, scale_path, tuned_path
 HIGHEST_SEED = 2**32 - 1  # highest seed that both NumPy's RandomState and torch's generator accept
 KEY_LENGTH = 16  # hexadecimal digits of a key in a path
 CHECKPOINT = "checkpoint.pt"  # file in the folder of a run
-EXTENDS = "extends"  # key of a cfg file: name of the config whose parameters at the scale in use it changes
+EXTENDS = "extends"  # key of a cfg file: name of the config whose parameters at the scale in use the file changes
 IDENTITY = "identity.json"  # file next to the folders of the seeds: the identity that their key is a digest of
 
 
@@ -43,7 +43,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run with its parameters resolved: cfg file, then scale, then command line, then setting; see `layers`."""
+    """One run with its parameters resolved: cfg file, scale, chosen values, command line, setting; see `layers`."""
 
     problem: Problem
     config: str
@@ -138,10 +138,11 @@ class Layer(NamedTuple):
 
 
 def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -> list[Layer]:
-    """Return the parameters of a config at a scale: those of the config that it extends, its own, those of the scale.
+    """Return the parameters of a config at a scale: those of the configs that it extends, then its own.
 
-    If values have been chosen for the config, those chosen for the configs that it extends do not count, and neither do
-    patterns of the scale that already match these configs.
+    Each of these configs contributes its file, then the overrides of the scale, then the chosen values. A pattern of
+    the scale that matches one of them is not applied again to those that extend it. If values have been chosen for the
+    config itself, those chosen for the configs that it extends are ignored.
 
     Args:
         problem: problem of the config.
@@ -191,13 +192,13 @@ def _extended(problem: Problem, config: str, cfg: Path | None) -> list[_CfgFile]
             raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: {allowed}{hint}")
         if problem.cfg_path(config) in [file.path for file in files]:
             raise InputError(
-                f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: a config that does not extend this"
+                f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: a config that does not extend this one"
             )
         path = problem.cfg_path(config)
 
 
 def merged(found: Iterable[Layer]) -> dict[str, Any]:
-    """Return the values of layers, in which later ones override earlier ones.
+    """Return the combined values of layers, in which later ones override earlier ones.
 
     `*_settings` are merged key by key, unless a later layer also selects the plugin to which they belong.
     """

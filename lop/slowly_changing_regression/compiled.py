@@ -10,7 +10,7 @@ from lop.slowly_changing_regression.parameters import RegressionParameters
 
 
 def make_learner(p: RegressionParameters, seed: int, device: str) -> OnlineLearner:
-    """Create the learner of a run; see `reference.py` beside this file. It computes on the CPU whatever the device."""
+    """Create the learner of a run; see `reference.py` beside this file. It always runs on the CPU."""
     rng = generator.seeded(seed)
     return OnlineLearner(initial_network(p, rng), rng, **learner_settings(p), logs=p.logs_while_learning)
 

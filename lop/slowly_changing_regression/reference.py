@@ -1,4 +1,4 @@
-"""Learner of slowly-changing regression in PyTorch, which supports networks, optimizers and callbacks of your own."""
+"""PyTorch learner of slowly-changing regression, which supports networks, optimizers and callbacks of your own."""
 
 import torch
 from torch import nn

@@ -45,7 +45,7 @@ with told_in_one_line():
     SEEDS_PER_JOB = seeds_per_job(SCALE)
     read_resources()
 
-# All runs, keyed by the parts of their paths. A run that several figures use is named as in the first of them.
+# All runs, keyed by the parts of their paths. A run that several figures use has the name it has in the first of them.
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     WANTED.setdefault((str(spec.group), spec.folder.name, str(spec.horizon)), spec)

@@ -2,7 +2,7 @@
 # `update` keeps an existing file even if Snakemake considers it outdated; the run then exits at once. The command is
 # passed as a resource, since a changed resource does not trigger a rerun. Checkpoints are not outputs, because Snakemake
 # would delete them. Each problem has its own rules, so that all of their jobs request the same resources: train_<problem>
-# executes one seed and, for example, train_<problem>_0_2 those that end with 0, 1 and 2 in turn; see lop/plan/jobs.py.
+# executes one seed; train_<problem>_0_2, for example, executes those that end in 0, 1 and 2 in turn (lop/plan/jobs.py).
 
 for problem, together in SEEDS_PER_JOB.items():
     for digits in [None, *(block for block in blocks(together) if len(block) > 1)]:

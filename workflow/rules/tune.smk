@@ -1,5 +1,5 @@
 # Choose the hyperparameters of the comparisons under `tuning` in the file of the scale: `snakemake tune`. The runs have
-# seeds of their own, which no figure shows. The chosen values apply to this scale from the next call of Snakemake on.
+# seeds of their own, which no figure shows. The chosen values apply to this scale from the next run of Snakemake on.
 
 if SWEEPS:
 
