@@ -186,7 +186,7 @@ def draw_sweep(scored: pd.DataFrame, chosen: dict[str, str], comparison: Compari
     with matplotlib.style.context(STYLE, after_reset=True):
         page = matplotlib.figure.Figure(figsize=(2.6 * min(COLUMNS, len(methods)), 2.4 * rows), layout="constrained")
         axes = page.subplots(rows, min(COLUMNS, len(methods)), sharey=True, squeeze=False).flat
-        for ax, (runs, of_method) in zip(axes, methods, strict=False):
+        for (runs, of_method), ax in zip(methods, axes, strict=False):
             names = list(dict.fromkeys(of_method["setting"]))
             places = of_method["setting"].map(names.index)
             means = of_method.groupby("setting", sort=False)["score"].mean()
@@ -200,7 +200,7 @@ def draw_sweep(scored: pd.DataFrame, chosen: dict[str, str], comparison: Compari
             )
             ax.tick_params(axis="x", rotation=45)
             ax.set(title=str(runs).partition("/")[2], xlabel=", ".join(keys))
-        for ax in list(axes):
+        for ax in axes:  # those that remain
             ax.set_visible(False)
         page.supylabel(comparison.metric, fontsize="medium")
         for file in files:
