@@ -30,7 +30,7 @@ def test_module_of_a_callback_is_part_of_the_code_of_a_run():
     [
         (
             {"callback": "torch:Tensor"},
-            "found 'torch:Tensor', allowed: <module>:<class>, of a module below lop",
+            "found 'torch:Tensor', allowed: <module>:<class>",
         ),
         ({"callback": "lop.algos.no:No"}, "of an existing module, which lop.algos.no is not"),
         ({"callback": "lop.algos.redo:Redo"}, "allowed: a class of lop.algos.redo: ReDo"),
