@@ -131,9 +131,11 @@ class PluginParameters(Parameters):
                 raise ValueError(f"key `{key}`: found {found!r}, allowed: {default!r} with `{plugin}`")
 
     def _filled(self, plugin: str) -> set[str]:
-        """Return the keys that fill required arguments of a plugin, as far as its source shows."""
+        """Return the keys that may fill required arguments of a plugin; all of them if its `__init__` is inherited."""
         init = _init(getattr(self, plugin))
-        return _arguments(init, PLUGINS[plugin])[0] - set(getattr(self, f"{plugin}_settings")) if init else set()
+        if init is None:
+            return self._fillers()
+        return _arguments(init, PLUGINS[plugin])[0] - set(getattr(self, f"{plugin}_settings"))
 
     def identity(self, device: str) -> dict[str, Any]:
         """Return the parameters that affect results, without those of the network that a plugin replaces."""

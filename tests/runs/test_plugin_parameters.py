@@ -126,3 +126,16 @@ def test_parameters_of_the_replaced_network_are_not_part_of_the_identity():
     identities = [problem("imagenet", network="lop.nets.bfloat16:Bfloat16", channels=n).identity("cpu") for n in (8, 9)]
     assert identities[0] == identities[1]
     assert problem("imagenet", channels=8).identity("cpu") != problem("imagenet", channels=9).identity("cpu")
+
+
+def test_parameters_that_may_fill_an_inherited_constructor_are_part_of_the_identity(tmp_path, monkeypatch):
+    (tmp_path / "lop").mkdir()
+    (tmp_path / "lop/mine.py").write_text(
+        "class Takes:\n    def __init__(self, inputs, outputs, channels): ...\n"
+        "class Inherits(Takes): ...\n"
+        "class Fixed:\n    def __init__(self, inputs, outputs, channels=8): ...\n"
+    )
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    for name, matters in {"Takes": True, "Inherits": True, "Fixed": False}.items():
+        few, many = (problem("imagenet", network=f"lop.mine:{name}", channels=n).identity("cpu") for n in (8, 9))
+        assert (few != many) == matters, name
