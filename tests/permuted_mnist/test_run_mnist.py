@@ -83,11 +83,9 @@ def test_configs_have_the_published_values(config):
 
 
 METHODS = {
-    "backpropagation": [],
     "L2, Adam": ["--weight_decay", 0.001, "--opt", "adam", "--step_size", 0.0003],
     "online normalisation": ["--online_norm", "true", "--alpha_forward", 0.99],
     "continual backpropagation": ["--agent", "cbp"],
-    "continual backpropagation, Adam": ["--agent", "cbp", "--opt", "adam", "--step_size", 0.0001],
     "linear": ["--agent", "linear"],
 }
 

@@ -54,10 +54,8 @@ def test_all_published_configs_exist():
 
 METRICS = ["weight_magnitude", "gradient_magnitude", "inactive_units"]
 METHODS = {
-    "backpropagation": ["--agent", "bp"],
     "SELU": ["--agent", "bp", "--hidden_activation", "selu"],
     "sigmoid, Adam, L2": ["--agent", "bp", "--hidden_activation", "sigmoid", "--opt", "adam", "--weight_decay", 0.001],
-    "continual backpropagation": ["--agent", "cbp"],
     "continual backpropagation, Adam, tanh": ["--agent", "cbp", "--opt", "adam", "--hidden_activation", "tanh"],
     "linear": ["--agent", "linear"],
 }
