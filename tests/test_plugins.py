@@ -153,7 +153,7 @@ SMALL = {
     "rl": ("ant/std", {"n_steps": 400, "bs": 32, "n_itrs": 1, "n_slices": 2, "to_log": ["pol_weights", "stable_rank"]}),
     "slowly_changing_regression": (
         "flip_one/relu",
-        {"num_data_points": 3000, "flip_after": 1000, "to_log": ["weight_magnitude", "gradient_magnitude"]},
+        {"num_data_points": 4000, "flip_after": 1000, "to_log": ["weight_magnitude", "gradient_magnitude"]},
     ),
     "permuted_mnist": (
         "bp/std_net",
@@ -189,7 +189,7 @@ STEP_SIZES = {"step_size": 1e-3, "stepsize": 1e-3, "lr": 1e-3}
 NO_OPTIMIZER = {"momentum": 0.0, "weight_decay": 0.0}
 RUNS = {  # problem: script, steps at which the run is cut, tasks, states of the callbacks
     "rl": (run_ppo, [130], [0], lambda state: state["agent"]["callbacks"]),
-    "slowly_changing_regression": (run_regression, [1000], [0, 1, 2], lambda state: state["learner"]["callbacks"]),
+    "slowly_changing_regression": (run_regression, [1000], [0, 1, 2, 3], lambda state: state["learner"]["callbacks"]),
     "permuted_mnist": (run_mnist, [500, 1000], [0, 1, 2], lambda state: state["learner"]["callbacks"]),
     "imagenet": (run_imagenet, [1, 2], [0, 1, 2], lambda state: [state["callback"]]),
     "incremental_cifar": (run_cifar, [1], [0, 1], lambda state: [state["callback"]]),
