@@ -84,12 +84,12 @@ class PluginParameters(Parameters):
         name = info.data[key]
         if name is None and settings:
             raise ValueError(f"none without `{key}`")
+        if key == "optimizer" and "lr" in settings:
+            raise ValueError(f"settings without lr, which is set by `{cls.learning_rate}`")
         init = _init(name) if name else None
         if init is None:
             return settings
         needed, optional = _arguments(init, PLUGINS[key])
-        if key == "optimizer" and "lr" in settings:
-            raise ValueError(f"settings without lr, which is set by `{cls.learning_rate}`")
         if key == "optimizer" and "lr" not in needed | optional and not init.args.kwarg:
             raise ValueError(f"settings of a class that accepts lr, which {name} does not")
         given = {"lr"} if key == "optimizer" else set()

@@ -158,11 +158,11 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
     found, below = [], list[str]()
     for file in reversed(files):
         itself = file is files[0]
-        chosen = chosen_for_itself or changes.chosen.get(f"{problem.name}/{file.config}", {})
+        chosen = {} if chosen_for_itself else changes.chosen.get(f"{problem.name}/{file.config}", {})
         values = [
             (file.path, file.values),
             (scale_path(scale), changes.overrides(problem.name, file.config, below, tunes=itself)),
-            (tuned_path(scale), chosen if itself or not chosen_for_itself else {}),
+            (tuned_path(scale), chosen_for_itself if itself else chosen),
         ]
         found += [Layer(path, located(problem.model, keys, path.parent)) for path, keys in values if keys]
         below.append(file.config)

@@ -103,8 +103,9 @@ def problem(name, **values):
 def test_step_size_is_the_only_source_of_lr():
     p = problem("imagenet", optimizer=OPTIMIZER)
     assert p.plugin("optimizer").always == {"lr": 0.1}
-    with refusal("x.yml", "optimizer_settings", "lr", "step_size"):
-        problem("imagenet", optimizer=OPTIMIZER, optimizer_settings={"lr": 1})
+    for optimizer in (OPTIMIZER, "lop.algos.eager:SGD"):  # the latter inherits its `__init__`
+        with refusal("x.yml", "optimizer_settings", "lr", "step_size"):
+            problem("imagenet", optimizer=optimizer, optimizer_settings={"lr": 1})
 
 
 @pytest.mark.parametrize(
