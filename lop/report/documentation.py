@@ -10,6 +10,7 @@ writes the tables between
 
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
+    <!-- figures:begin -->                  these numbers in the last column, reproduced, contradicted, undecided
 
 and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. It needs neither runs nor a network.
 For figures that show images, it creates the built-in ones first.
@@ -29,6 +30,7 @@ from PIL import Image
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import joined, judged, number
+from lop.claims.verdict import CONTRADICTED, REPRODUCED, UNDECIDED
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
@@ -38,11 +40,13 @@ from lop.data.sets import ImageSource
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw, plotted_numbers
 from lop.figures.plotting import step_unit
-from lop.figures.registry import Figure, figure_names, load_figure
+from lop.figures.registry import Figure, figure_names, load_figure, read_registry
 from lop.figures.runs import is_published, shown_runs, table_path
 from lop.runs.configured import add_options, conditions_of
 
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
+VERDICTS = (REPRODUCED, CONTRADICTED, UNDECIDED)
+ROWS = re.compile(r"<!-- figures:begin -->.*?<!-- figures:end -->", re.S)
 BLOCK = re.compile(r"(<!-- (numbers|claims): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -145,7 +149,7 @@ def renewed(text: str, root: Path) -> str:
         rows = numbers(root, *what.split()) if kind == "numbers" else claims(root, what.strip())
         return f"{start}{_markdown(rows)}\n{end}"
 
-    return BLOCK.sub(block, text)
+    return ROWS.sub(lambda rows: _with_verdicts(rows[0], root), BLOCK.sub(block, text))
 
 
 def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
@@ -183,6 +187,21 @@ def claims(root: Path, scale: str) -> pd.DataFrame:
     counts = table.groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts.reset_index()
+
+
+def _with_verdicts(rows: str, root: Path) -> str:
+    """Return rows of a table of figures with the verdicts in the last cell, for figures with tables at laptop scale."""
+    counts, entries = claims(root, "laptop").set_index("figure"), read_registry().figures
+
+    def cell(row: re.Match[str]) -> str:
+        name = row[2]
+        parts = {name, *(one for one in entries.get(name, {}).get("panels", []) if isinstance(one, str))}
+        sums = counts.loc[counts.index.isin(parts)].sum()
+        if not sums.any():
+            return row[0]
+        return f"{row[1]}| {', '.join(str(int(sums.get(verdict, 0))) for verdict in VERDICTS)} |"
+
+    return re.sub(r"^(\| `(\w+)` .*)\|[^|]*\|$", cell, rows, flags=re.M)
 
 
 def _interval(row: pd.Series) -> str:

@@ -41,6 +41,15 @@ def test_documentation_of_this_project_is_up_to_date():
     assert list(documentation.outdated_files(ROOT)) == []
 
 
+def test_table_of_figures_shows_the_verdicts_of_figures_with_data():
+    text = "<!-- figures:begin -->\n| `fig1` | all | 9, 9, 9 |\n| `ed5a` | return | not tested |\n<!-- figures:end -->"
+    counts = documentation.claims(ROOT, "laptop").set_index("figure")
+    sums = counts.loc[["fig1b_first", "fig1b_all", "fig1c"]].sum()
+    renewed = documentation.renewed(text, ROOT)
+    assert f"| `fig1` | all | {sums['reproduced']}, {sums['contradicted']}, {sums['undecided']} |\n" in renewed
+    assert "| `ed5a` | return | not tested |\n" in renewed
+
+
 def test_renewing_draws_pictures_and_rewrites_tables(folder):
     picture, page = folder / "docs/fig4a_smoke.png", folder / "README.md"
     assert list(documentation.outdated_files(folder)) == [picture, page]
