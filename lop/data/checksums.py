@@ -1,10 +1,14 @@
-"""SHA-256 checksums of files: known ones, ones pinned on first use, and digests recorded with runs."""
+"""SHA-256 checksums of files: known ones, ones pinned on first use, and digests recorded with runs.
+
+All of them are of contents: those of a gzip file are decompressed first, so that it does not matter who compressed it.
+"""
 
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from lop.common import sources
@@ -13,19 +17,36 @@ from lop.common.files import atomic_file
 from lop.common.paths import shown
 
 KNOWN = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     "Imagenet32_train_npz.zip": "94226337ecc1b0309d9fcd0167127aaadc931587035fbcb53925235edbaec4fc",
 }
 CACHE = ".digests.json"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's contents, decompressed if it is a gzip file, in hexadecimal digits.
+
+    Raises:
+        InputError: the file is missing, unreadable, or a damaged gzip file.
+    """
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            with gzip.open(file) if compressed else nullcontext(file) as content:
+                return hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)}: no such file") from None
+    except EOFError:
+        raise InputError(f"{shown(path)}: the file is truncated") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{shown(path)}: damaged gzip file: {error}") from None
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
 
 
 def read_json(path: Path) -> dict:
@@ -120,15 +141,11 @@ def _read_cache(folder: Path) -> dict:
 
 
 def _cached(path: Path, cached: dict) -> list:
-    try:
+    with suppress(OSError):
         status = path.stat()
         key = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         entry = cached.get(path.name)
         if isinstance(entry, list) and entry[:-1] == key and isinstance(entry[-1], str):
             return entry
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            return [*key, hashlib.file_digest(file, "sha256").hexdigest()]
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: no such file") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"{shown(path)}: cannot be read: {error}") from None
+        return [*key, sha256(path)]
+    raise InputError(f"{shown(path)}: no such file")

@@ -34,7 +34,7 @@ def prepare(
     Raises:
         InputError: the files cannot be created; no file with invalid contents remains.
     """
-    source, folder = images.source, images.folder(name, data)
+    source, folder = images.source_of(name), images.folder(name, data)
     wanted = images.files(name, classes, data)
     if source == "glyphs" and supplied is not None:
         raise InputError("data.folder: only allowed with data.source original")

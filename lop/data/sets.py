@@ -28,20 +28,27 @@ NAMED_CLASSES = 20  # limit on the classes that a suggested command lists one by
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Images that runs learn from, as selected by `data` in config/config.yaml.
+    """Images that runs learn from, as selected by `data` in config/config.yaml and by the scale.
 
     Raises:
-        InputError: there is no such source, or the seed is negative.
+        InputError: there is no such source or set, or the seed is negative.
     """
 
     source: str = "glyphs"
     seed: int = 0
+    original: tuple[str, ...] = ()  # sets whose source is `original`, whatever `source` says
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise InputError(f"source of data: found {self.source!r}, allowed: {', '.join(SOURCES)}")
         if int(self.seed) < 0:
             raise InputError(f"seed of data: found {self.seed}, allowed: 0 or more")
+        for name in self.original:
+            checked_set(name)
+
+    def source_of(self, name: str) -> str:
+        """Return the source of a set."""
+        return "original" if name in self.original else self.source
 
     def identity(self, name: str) -> dict[str, str | int]:
         """Return everything that determines the images of a set, known before its files exist.
@@ -50,10 +57,11 @@ class ImageSource:
         contents are known or pinned on first use (`lop.data.checksums`), and for ImageNet also the seed, which selects
         images from the official files.
         """
-        identity: dict[str, str | int] = {"source": self.source}
-        if self.source == "glyphs" or name == "imagenet":
+        source = self.source_of(name)
+        identity: dict[str, str | int] = {"source": source}
+        if source == "glyphs" or name == "imagenet":
             identity["seed"] = int(self.seed)
-        if self.source == "glyphs":
+        if source == "glyphs":
             identity["code"] = _drawing_code()
         return identity
 
@@ -63,10 +71,8 @@ class ImageSource:
         Raises:
             InputError: there is no such set.
         """
-        if name not in SETS:
-            raise InputError(f"set of data: found {name!r}, allowed: {', '.join(SETS)}")
-        identity = self.identity(name)
-        if self.source == "glyphs":
+        identity = self.identity(checked_set(name))
+        if identity["source"] == "glyphs":
             return data / "glyphs" / f"{name}-{sources.fingerprint(identity)[:8]}"
         return data / "original" / (f"{name}-seed-{self.seed}" if identity.get("seed") else name)
 
@@ -102,9 +108,9 @@ class ImageSource:
             raise InputError(f"{shown(missing[0])}: no such file; create it with `{command}`")
 
     def _command(self, name: str, missing: Iterable[Path], data: Path) -> str:
-        given = {"--source": self.source, "--seed": str(self.seed), "--data": str(data)}
+        given = {"--source": self.source_of(name), "--seed": str(self.seed), "--data": str(data)}
         usual = {"--source": SOURCES[0], "--seed": "0", "--data": str(DATA)}
-        if (name, self.source) == ("imagenet", SOURCES[0]):
+        if (name, given["--source"]) == ("imagenet", SOURCES[0]):
             classes = [int(path.stem) for path in missing]
             few = len(classes) <= NAMED_CLASSES
             given["--classes"] = ranges(classes, ",") if few else f"{min(classes)}-{max(classes)}"
@@ -116,6 +122,17 @@ class ImageSource:
 @cache
 def _drawing_code() -> str:
     return sources.combined(sources.science("lop.data.built_in"))
+
+
+def checked_set(name: str) -> str:
+    """Return the name of a set.
+
+    Raises:
+        InputError: there is no such set.
+    """
+    if name not in SETS:
+        raise InputError(f"set of data: found {name!r}, allowed: {', '.join(SETS)}")
+    return name
 
 
 def checked_class(number: int) -> int:

@@ -61,8 +61,8 @@ def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
 def is_published(figure: Figure, place: int, images: ImageSource) -> bool:
     """Return whether the runs of a panel have the paper's parameters and images."""
     panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
-    problems = {source.problem for source in panel.curves.values()}
-    own_images = not any(PROBLEMS[name].data for name in problems) or images.source == "original"
+    sets = {PROBLEMS[source.problem].data for source in panel.curves.values()} - {""}
+    own_images = all(images.source_of(name) == "original" for name in sets)
     same = panel.to == published.to and panel.curves == published.curves
     return (
         own_images

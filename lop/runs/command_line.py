@@ -18,12 +18,11 @@ from pydantic_core import PydanticUndefined
 from lop.common.errors import EXIT_BAD_INPUT, InputError, tell, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
-from lop.data.sets import SOURCES, ImageSource
-from lop.runs.configured import configured
+from lop.runs.configured import add_image_options, conditions_of, configured
 from lop.runs.problem import Problem
 from lop.runs.process import Interrupted
 from lop.runs.runner import Runner
-from lop.runs.spec import Conditions, RunSpec, resolve
+from lop.runs.spec import RunSpec, resolve
 
 
 def main(problem: Problem, description: str, train: Callable[[Any], None], argv: Sequence[str] | None = None) -> None:
@@ -80,8 +79,9 @@ def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSp
         key: getattr(options, f"p_{key}") for key in problem.model.model_fields if hasattr(options, f"p_{key}")
     }
     config = config_name(problem, options.config)
-    conditions = Conditions(ImageSource(options.data_source, options.data_seed), options.device)
-    return resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, conditions)
+    return resolve(
+        problem, config, seed, options.scale, options.setting, options.config, overrides, conditions_of(options)
+    )
 
 
 def config_name(problem: Problem, path: Path) -> str:
@@ -130,13 +130,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         default=PROJECT / config.data.sets,
         help=told or "folder of all image sets (default: %(default)s)",
     )
-    add(
-        "--data-source",
-        choices=SOURCES,
-        default=config.data.source,
-        help=told or "source of the images (default, from config/config.yaml: %(default)s)",
-    )
-    add("--data-seed", type=int, default=config.data.seed, help=told or "seed of the images (default: %(default)s)")
+    add_image_options(parser, hidden=not problem.data)
     add("--metrics", type=Path, nargs="+", help="metrics files that the runs write, instead of --results")
     add("--images", type=Path, nargs="*", help=told or "files of the image set, instead of --data")
     add("--log", type=Path, help="also write messages to this file")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.data.sets import SOURCES, ImageSource
 from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.scale import load_scale
 from lop.runs.spec import Conditions
 
 Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # Snakemake would read braces as wildcards
@@ -23,8 +24,8 @@ class _Model(BaseModel):
 class Data(_Model):
     """Images that problems learn from."""
 
-    source: Literal["glyphs", "original"] = Field(
-        "glyphs", description="built-in images (glyphs) or original data sets"
+    source: Literal["glyphs", "original"] | None = Field(
+        None, description="built-in images (glyphs) or original data sets; null for those that the scale selects"
     )
     folder: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="folder with your copy of the original data sets; null to download them"
@@ -52,7 +53,24 @@ class Config(_Model):
     @property
     def conditions(self) -> Conditions:
         """Images and device that the settings select."""
-        return Conditions(ImageSource(self.data.source, self.data.seed), self.device)
+        return conditions(self.scale, self.device, self.data.source, self.data.seed)
+
+
+def conditions(scale: str, device: str, source: str | None, seed: int) -> Conditions:
+    """Return the device and the images of runs.
+
+    Args:
+        scale: name of the scale, which selects the source of each set of images unless `source` is given.
+        device: device of the runs.
+        source: source of all sets of images, or None.
+        seed: seed of the images.
+
+    Raises:
+        InputError: there is no such scale or source, or the seed is negative.
+    """
+    if source is not None:
+        return Conditions(ImageSource(source, seed), device)
+    return Conditions(ImageSource(seed=seed, original=load_scale(scale).file.original_images), device)
 
 
 def check_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -82,10 +100,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--scale", default=config.scale, help="scale of the runs (default: %(default)s)")
     add("--results", type=Path, default=PROJECT / config.results, help="folder of all results")
     add("--device", default=config.device, help="device of the runs (default: %(default)s)")
-    add("--data-source", choices=SOURCES, default=config.data.source, help="images (default: %(default)s)")
-    add("--data-seed", type=int, default=config.data.seed, help="seed of the images (default: %(default)s)")
+    add_image_options(parser)
+
+
+def add_image_options(parser: argparse.ArgumentParser, *, hidden: bool = False) -> None:
+    """Add the options that select images; `hidden` ones are not listed by --help."""
+    data = configured().data
+    told = argparse.SUPPRESS if hidden else None
+    usual = data.source or "as the scale selects"
+    add = parser.add_argument
+    add("--data-source", choices=SOURCES, default=data.source, help=told or f"source of the images (default: {usual})")
+    add("--data-seed", type=int, default=data.seed, help=told or "seed of the images (default: %(default)s)")
 
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
     """Return the conditions given by the options of `add_options`."""
-    return Conditions(ImageSource(options.data_source, options.data_seed), options.device)
+    return conditions(options.scale, options.device, options.data_source, options.data_seed)

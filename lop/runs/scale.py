@@ -72,6 +72,9 @@ class ScaleFile(BaseModel):
         description="<problem>, with the wildcards * and ? -> number of seeds that a job executes in turn (default 1); "
         "later matches override earlier ones",
     )
+    original_images: tuple[Literal["mnist", "cifar-100", "imagenet"], ...] = Field(
+        (), description="image sets that are the original ones at this scale, unless `data.source` is given"
+    )
     tuning: dict[str, Comparison] = Field(
         default_factory=dict, description="name of a comparison -> methods to tune for this scale, and the criterion"
     )

@@ -91,3 +91,12 @@ def test_files_lists_the_files_of_a_set():
         ImageSource().files("minst")
     with refusal("source", "here", "glyphs", "original"):
         ImageSource("here")
+    with refusal("'fonts'", "mnist, cifar-100, imagenet"):
+        ImageSource(original=("fonts",))
+
+
+def test_single_sets_can_be_original():
+    mixed = ImageSource(seed=2, original=("mnist",))
+    for name, like in (("mnist", ImageSource("original", 2)), ("imagenet", ImageSource(seed=2))):
+        assert mixed.identity(name) == like.identity(name)
+        assert mixed.files(name) == like.files(name)

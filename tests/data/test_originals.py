@@ -62,9 +62,22 @@ def test_mnist_files_are_downloaded_by_name(tmp_path, server, checksums):
 def test_mnist_with_a_wrong_checksum_is_rejected(tmp_path, server, checksums):
     server.files = mnist_files()
     name = FIXED_FILES["mnist"][0]
-    with refusal(name, hashlib.sha256(server.files[name]).hexdigest(), checksums.of(name)):
+    with refusal(name, hashlib.sha256(gzip.decompress(server.files[name])).hexdigest(), checksums.of(name)):
         originals.mnist(tmp_path / "mnist", Origin(checksums, mirrors=(server.url,), patience=QUICK))
     assert not list((tmp_path / "mnist").iterdir())
+
+
+def test_mnist_is_known_by_its_content_however_it_is_compressed(tmp_path, server, checksums, supplied):
+    contents = {name: gzip.decompress(packed) for name, packed in mnist_files().items()}
+    checksums.known = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    server.files = {name: gzip.compress(content, 1, mtime=7) for name, content in contents.items()}
+    originals.mnist(tmp_path / "mnist", Origin(checksums, mirrors=(server.url,), patience=QUICK))
+    for name, content in server.files.items():
+        (supplied / name).write_bytes(content)
+    originals.mnist(tmp_path / "linked", Origin(checksums, supplied))
+    (supplied / name).write_bytes(server.files[name][:-9])
+    with refusal(supplied / name):
+        originals.mnist(tmp_path / "again", Origin(checksums, supplied))
 
 
 def test_supplied_mnist_is_linked_and_not_modified(tmp_path, supplied, checksums):

@@ -11,6 +11,7 @@ from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.data.sets import ImageSource
 from lop.problems import PROBLEMS
+from lop.runs.configured import conditions
 from lop.runs.identity import differences
 from lop.runs.plugin_parameters import PluginParameters
 from lop.runs.spec import Conditions, resolve
@@ -115,6 +116,13 @@ def test_images_change_the_identity_of_runs_that_learn_from_them():
     assert len(paths) == 3
     other = Conditions(ImageSource("original"))
     assert spec("rl", "ant/std", "default", other).path == spec("rl", "ant/std", "default").path
+
+
+def test_scale_selects_original_images_unless_a_source_is_given():
+    chosen = conditions("day", "cpu", None, 0).images
+    assert [chosen.source_of(name) for name in ("mnist", "imagenet")] == ["original", "glyphs"]
+    assert conditions("day", "cpu", "glyphs", 0).images.source_of("mnist") == "glyphs"
+    assert conditions("laptop", "cpu", None, 3).images == ImageSource(seed=3)
 
 
 def test_drawing_code_determines_the_folder_of_built_in_images(monkeypatch):

@@ -53,7 +53,8 @@ IN_STORAGE = keeps_files_in_storage(workflow)
 # Command-line options that select the runs, for modules of lop that rules execute as commands.
 SELECTION = [
     *("--scale", SCALE, "--results", RESULTS, "--device", SETTINGS.device),
-    *("--data-source", IMAGES.source, "--data-seed", str(IMAGES.seed)),
+    *("--data-seed", str(IMAGES.seed)),
+    *(("--data-source", SETTINGS.data.source) if SETTINGS.data.source else ()),
 ]
 
 
@@ -103,7 +104,8 @@ def image_files(name, classes):
     if not name:
         return []
     if not IN_STORAGE:
-        together = 10 if IMAGES.source == "glyphs" else sets.IMAGENET_CLASSES
+        drawn = IMAGES.source_of(name) == "glyphs"
+        together = 10 if drawn else sets.IMAGENET_CLASSES
         classes = dict.fromkeys(number // together * together for number in classes)
     return list(map(str, IMAGES.files(name, classes, Path(DATA))))
 
@@ -156,7 +158,8 @@ def asked_for(wildcards, seeds):
 
 def data_command(name, classes="0-999"):
     """Return the command that creates a set of images, without the option for the output file."""
-    folder = SETTINGS.data.folder or "" if IMAGES.source == "original" else ""
+    source = IMAGES.source_of(name)
+    folder = SETTINGS.data.folder or "" if source == "original" else ""
     command = [
         *(
             sys.executable,
@@ -164,7 +167,7 @@ def data_command(name, classes="0-999"):
             "lop.data",
             name,
             "--source",
-            IMAGES.source,
+            source,
             "--seed",
             str(IMAGES.seed),
         ),

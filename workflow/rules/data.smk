@@ -14,7 +14,7 @@ rule data_mnist:
         mem_mb=2000,
         command=data_command("mnist"),
     message:
-        f"data {IMAGES.source} mnist"
+        f"data {IMAGES.source_of('mnist')} mnist"
     shell:
         "{resources.command} --output {output.files[0]:q} 2>&1 | tee {log:q}"
 
@@ -28,10 +28,10 @@ use rule data_mnist as data_cifar100 with:
         mem_mb=2000,
         command=data_command("cifar-100"),
     message:
-        f"data {IMAGES.source} cifar-100"
+        f"data {IMAGES.source_of('cifar-100')} cifar-100"
 
 
-if IMAGES.source == "glyphs":
+if IMAGES.source_of("imagenet") == "glyphs":
 
     use rule data_mnist as data_imagenet with:
         output:
