@@ -1,12 +1,12 @@
 # From a fresh clone:  make figures/fig4a.pdf   |   make test
-# CORES and SCALE are optional:  make figures/fig4a.pdf CORES=8 SCALE=paper
+# CORES, SCALE and PUBLISHED are optional:  make figures/fig4a.pdf CORES=8 SCALE=paper
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
 
 LEGACY := .legacy
 # Run each candidate, since a pyenv shim may have no version behind it.
@@ -15,7 +15,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims tune plan report docs-numbers test test-slow test-cluster test-all lint benchmark clean
+.PHONY: help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make plan                list the missing runs and estimate their core hours, for example with SCALE=paper"
 	@echo "make claims              execute the runs of figures with claims, test the claims and write figures/claims.md"
 	@echo "make tune                choose hyperparameters of the comparisons of a scale, and write config/tuned/<scale>.yaml"
+	@echo "make verify              repeat the beginning of some published runs and compare, for example with SCALE=day"
 	@echo "make report              build one page, figures/report.html, with figures, claims, costs and provenance"
 	@echo "make docs-numbers        redraw the pictures and rewrite the generated tables of the documentation"
 	@echo "make test                run the fast tests; test-all adds the slow ones and those on a one-node cluster; lint runs the linters"
@@ -85,10 +86,13 @@ tune: $(READY)
 plan: $(READY)
 	@$(SNAKEMAKE) --quiet -- plan
 
+verify: $(READY)
+	@$(SNAKEMAKE) --quiet -- verify
+
 report: $(READY)
 	@$(SNAKEMAKE) --quiet -- report
 
-# Pictures and generated tables of the documentation, from the collected tables in docs/evidence.
+# Pictures and generated tables of the documentation, from the published tables.
 docs-numbers: $(READY)
 	@$(BIN)/python -m lop.report.documentation
 

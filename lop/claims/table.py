@@ -16,6 +16,7 @@ from lop.data.sets import ImageSource
 from lop.figures.collect import collect
 from lop.figures.registry import Figure
 from lop.figures.runs import shown_runs
+from lop.runs.published import stored
 from lop.runs.spec import Conditions
 
 ESTIMATES = ("difference", "iqm", "improvement")
@@ -42,7 +43,7 @@ def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.D
 
 def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:
     """Return the verdicts on the claims about a figure from its existing runs; empty if there are no runs."""
-    found = [run for run in shown_runs(figure, conditions) if (results / run.spec.path).is_file()]
+    found = [run for run in shown_runs(figure, conditions) if stored(run.spec.path, results).is_file()]
     return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
 
 

@@ -13,6 +13,7 @@ from lop.figures.draw import draw
 from lop.figures.registry import Figure, load_figure
 from lop.figures.runs import by_path, is_published, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
+from lop.runs.published import stored
 from lop.runs.spec import RunSpec
 
 
@@ -22,7 +23,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         options = _parser(name).parse_args(argv)
         figure, conditions = load_figure(name, options.scale), conditions_of(options)
         runs = shown_runs(figure, conditions)
-        found = [run for run in runs if (options.results / run.spec.path).exists()]
+        found = [run for run in runs if stored(run.spec.path, options.results).exists()]
         command = _command(figure, options.results)
         if runs and not found:
             raise InputError(f"no runs of {name} in {shown(options.results)}; {command} creates them")
@@ -41,10 +42,10 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
 
 def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
     """Return lines that list the used and the missing runs of each setting."""
-    exists = [(results / spec.path).exists() for spec in wanted]
+    exists = [stored(spec.path, results).exists() for spec in wanted]
     lines = [f"{sum(exists)} of {len(wanted)} runs in {shown(results)}:"]
     for name, specs in groupby(wanted, lambda spec: spec.name_of_all_seeds):
-        seeds = {spec.seed: (results / spec.path).exists() for spec in specs}
+        seeds = {spec.seed: stored(spec.path, results).exists() for spec in specs}
         used = ranges(seed for seed, there in seeds.items() if there)
         missing = ranges(seed for seed, there in seeds.items() if not there)
         parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]

@@ -17,6 +17,7 @@ from lop.common.paths import shown
 from lop.figures.registry import Figure, Panel
 from lop.figures.runs import Shown
 from lop.runs.metrics import check_belongs, read_schema, read_table
+from lop.runs.published import stored
 
 COLLECTED = pa.schema(
     [
@@ -37,7 +38,7 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
     Args:
         figure: definition of the figure.
         runs: runs of the figure, in the order of `lop.figures.runs.shown_runs`.
-        results: folder of all results.
+        results: folder of all results; runs that it lacks are read from the published ones.
 
     Returns:
         Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean or maximum
@@ -48,7 +49,7 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
     """
     tables = [COLLECTED.empty_table()]
     for run in runs:
-        path, panel = results / run.spec.path, figure.curve_panels[run.panel]
+        path, panel = stored(run.spec.path, results), figure.curve_panels[run.panel]
         check_belongs(path, run.spec)
         means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
         tables.append(_labelled(means, run))

@@ -15,7 +15,9 @@ from lop.common.files import atomic_file
 from lop.data.sets import DATA, ImageSource
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
+from lop.figures.runs import appearances
 from lop.figures.statistics import FEW, relative, seed_curves, summarise
+from lop.runs.spec import Conditions
 
 LEGEND_COLUMNS = 2
 
@@ -28,6 +30,7 @@ def draw(
     data: Path = DATA,
     table: str = "",
     published: bool = False,
+    remark: str = "",
 ) -> list[Path]:
     """Draw a figure from its collected table.
 
@@ -41,6 +44,7 @@ def draw(
         data: folder of all sets of images.
         table: key of the collected table, stored in the PNG's metadata.
         published: whether the runs have the paper's parameters and images; the figure is labelled accordingly.
+        remark: text added to the label, such as the version of the code that made the runs.
 
     Returns:
         Paths of <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns as in `plotted_numbers`,
@@ -56,11 +60,13 @@ def draw(
     }
     notes = {index: conditions(rows, panel) for index, rows, panel in _by_panel(collected, figure)}
     scale = "the paper's parameters" if published else f"{figure.scale} scale"
+    scale += f" ({remark})" if remark else ""
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, seeds, scale, notes, images, data)
         _save(page, pdf, {"Title": figure.name, "Subject": figure.caption, "CreationDate": None})
         about = {"Title": figure.name, "Description": figure.caption, "Scale": figure.scale, "Table": table}
+        about |= {"Remark": remark} if remark else {}
         _save(page, png, about | {"Software": None})
     with atomic_file(csv) as temporary:
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
@@ -162,6 +168,7 @@ def _page(
     page.subplots(rows, columns)
     for ax in page.axes[len(figure.panels) :]:
         ax.remove()
+    looks = appearances(figure, Conditions(images))
     alone, shared = len(figure.panels) == 1, len(set(notes.values())) == 1
     for index, (ax, panel) in enumerate(zip(page.axes, figure.panels, strict=True)):
         title = panel.title or ("" if alone else ascii_lowercase[index])
@@ -169,7 +176,7 @@ def _page(
             plot_picture(ax, panel, images.folder(panel.data, data) if panel.data else None, title)
             continue
         note = _with_scale(scale, notes[index]) if alone else "" if shared else notes[index]
-        plot_panel(numbers[numbers["panel"] == index], ax, panel, figure.methods, note, title, seeds[index])
+        plot_panel(numbers[numbers["panel"] == index], ax, panel, looks[index], note, title, seeds[index])
     heading = "" if alone or not notes else _with_scale(scale, next(iter(notes.values()))) if shared else scale
     _legends(page, heading)
     return page
@@ -180,18 +187,19 @@ def _with_scale(scale: str, note: str) -> str:
 
 
 def _legends(page: matplotlib.figure.Figure, heading: str) -> None:
-    """Add one legend if all panels show the same methods, else one below each that differs from the previous one."""
+    """Add one legend if all panels show the same curves, else one below each that differs from the previous one."""
     entries = [dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) for ax in page.axes]
     shown = [one for one in entries if one]
+    looks = [{label: handle.get_color() for label, handle in one.items()} for one in entries]
     if heading and len(shown) < 2:
         heading = heading if shown else ""
-    if shown and all(one.keys() == shown[0].keys() for one in shown):
+    if shown and all(one == next(filter(None, looks)) for one in looks if one):
         _legend(page, shown[0], heading)
         return
     if heading:
         page.suptitle(heading, fontsize="small", color="0.35")
     for index, (ax, one) in enumerate(zip(page.axes, entries, strict=True)):
-        if one and one.keys() != entries[index - 1].keys():
+        if one and looks[index] != looks[index - 1]:
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=LEGEND_COLUMNS)
 
 

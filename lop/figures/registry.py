@@ -151,6 +151,7 @@ class Panel(_Model):
     within: Literal["mean", "max"] = "mean"
     draw: Literal["lines", "steps"] = "lines"
     relative_to: str | None = None
+    colours_of: str | None = None
     factor: Number = 1.0
     unit: Literal["steps", "tasks", "examples", "classes"] = "steps"
     title: str = ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
-from lop.figures.registry import Figure, Source, load_figure
+from lop.figures.registry import Figure, Method, Source, load_figure
 from lop.problems import PROBLEMS, first_run
 from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
 
@@ -34,6 +34,29 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
         for first in [first_run(source.problem, source.config, figure.scale, source.setting, conditions)]
         for seed in sorted(panel.seeds)
     ]
+
+
+def appearances(figure: Figure, conditions: Conditions) -> dict[int, dict[str, Method]]:
+    """Return {panel: {curve: appearance}}, with the labels of the curves.
+
+    A curve of a panel with `colours_of` whose runs that figure also shows has the colour, line and marker that it has
+    there.
+    """
+
+    def group(source: Source) -> Path:
+        return first_run(source.problem, source.config, figure.scale, source.setting, conditions).group
+
+    found = {}
+    for place, panel in figure.curve_panels.items():
+        looks = {curve: figure.methods[curve] for curve in panel.curves}
+        if panel.colours_of:
+            other = load_figure(panel.colours_of, figure.scale)
+            twins = {group(runs): curve for one in other.curve_panels.values() for curve, runs in one.curves.items()}
+            for curve, runs in panel.curves.items():
+                if twin := twins.get(group(runs)):
+                    looks[curve] = other.methods[twin].model_copy(update={"label": looks[curve].label})
+        found[place] = looks
+    return found
 
 
 def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lop.common.errors import InputError
 from lop.runs.identity import Differences, differences
 from lop.runs.metrics import check_belongs, read_about
+from lop.runs.published import RUNS, stored
 from lop.runs.spec import CHECKPOINT, RunSpec
 
 MISSING, DAMAGED, OTHER_CODE = "missing", "damaged", "of other code"
@@ -32,13 +33,13 @@ def states(specs: Iterable[RunSpec], results: Path) -> dict[Path, State]:
         if found[spec.path].why == MISSING:
             problem = spec.problem.name
             if problem not in others:
-                others[problem] = _other_runs(results / problem, wanted)
+                others[problem] = [one for place in (results, RUNS) for one in _other_runs(place / problem, wanted)]
             found[spec.path] = State(_why_new(spec, others[problem]), {})
     return found
 
 
 def _state(spec: RunSpec, results: Path) -> State:
-    path, folder = results / spec.path, results / spec.folder
+    path, folder = stored(spec.path, results), results / spec.folder
     if path.is_file():
         try:
             return State("", check_belongs(path, spec))

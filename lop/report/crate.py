@@ -21,6 +21,7 @@ from lop.common.paths import ROOT, shown
 from lop.figures.registry import FIGURES, Figure, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
 from lop.runs.metrics import check_belongs
+from lop.runs.published import stored
 from lop.runs.scale import scale_path
 from lop.runs.spec import Conditions, RunSpec, layers
 
@@ -36,13 +37,16 @@ MEDIA = {
 }
 
 
-def write_crate(name: str, scale: str, results: Path, figures: Path, conditions: Conditions, output: Path) -> int:
+def write_crate(
+    name: str, scale: str, results: Path, table: Path, figures: Path, conditions: Conditions, output: Path
+) -> int:
     """Write the crate of a figure.
 
     Args:
         name: name of the figure.
         scale: scale of its runs.
         results: folder of all runs.
+        table: collected table of the figure.
         figures: folder of the drawn figure.
         conditions: images and device of the runs.
         output: path of the zip file to write.
@@ -58,8 +62,8 @@ def write_crate(name: str, scale: str, results: Path, figures: Path, conditions:
     runs = by_path(shown_ones)
     crate = _Crate(figure, scale)
     for path, spec in runs.items():
-        crate.add_run(spec, check_belongs(results / path, spec), results / path)
-    crate.add_figure(figure, scale, results, table_path(figure, shown_ones), figures)
+        crate.add_run(spec, check_belongs(stored(path, results), spec), stored(path, results))
+    crate.add_figure(figure, scale, table, table_path(figure, shown_ones), figures)
     with atomic_file(output) as temporary:
         crate.crate.write_zip(temporary)
     return len(runs)
@@ -100,7 +104,7 @@ class _Crate:
             result=[self.file(metrics, place / metrics.name)],
         )
 
-    def add_figure(self, figure: Figure, scale: str, results: Path, table: Path, figures: Path) -> None:
+    def add_figure(self, figure: Figure, scale: str, table: Path, place: Path, figures: Path) -> None:
         """Add the table collected from the runs and the files drawn from it."""
         drawn = [f"{figure.name}{suffix}" for suffix in (".pdf", ".png", ".csv")]
         runs = [run for action in self.crate.root_dataset["mentions"] for run in action["result"]]
@@ -110,7 +114,7 @@ class _Crate:
             instrument=self.program("lop.figures.draw", ["lop.figures.collect"], {}),
             object=[*runs, self.file(FIGURES), self.file(scale_path(scale))],
             result=[
-                self.file(results / table, Path("results", table)),
+                self.file(table, Path("results", place)),
                 *(self.file(figures / name, Path("figures", name)) for name in drawn),
             ],
         )

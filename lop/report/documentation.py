@@ -1,14 +1,13 @@
-"""Update the pictures and tables of the documentation from the collected tables in docs/evidence.
+"""Update the pictures and tables of the documentation from the published results (`lop.runs.published`).
 
-    python -m lop.report.documentation                          # rewrite the pictures and tables
-    python -m lop.report.documentation --add ed4a --scale laptop  # copy a collected table to docs/evidence first
-    python -m lop.report.documentation --check                  # only list outdated files; exit status 1 if any
+    python -m lop.report.documentation           # rewrite the pictures and tables
+    python -m lop.report.documentation --check   # only list outdated files; exit status 1 if any
 
-docs/evidence/<figure>_<scale>.parquet is a collected table of the workflow, with the values of every seed in every bin.
-From it, this module draws docs/<figure>_<scale>.png with the current definition of the figure, if a page shows it, and
-writes the tables between
+From the collected table published/<scale>/<figure>.parquet, this module draws docs/<figure>_<scale>.png with the
+current definition of the figure, if a page shows it, and writes the tables between
 
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
+    <!-- verdicts: <figure> <scale> -->     every claim about the figure, the paper's values, ours, and the verdict
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
     <!-- figures:begin -->                  these numbers in the last column, reproduced, contradicted, undecided
 
@@ -29,7 +28,7 @@ import pandas as pd
 from PIL import Image
 
 from lop.claims.registry import claimed_figures
-from lop.claims.table import joined, judged, number
+from lop.claims.table import HEAD, cells, joined, judged, number, summary
 from lop.claims.verdict import CONTRADICTED, REPRODUCED, UNDECIDED
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
@@ -40,22 +39,20 @@ from lop.data.sets import ImageSource
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw, plotted_numbers
 from lop.figures.plotting import step_unit
-from lop.figures.registry import Figure, figure_names, load_figure, read_registry
-from lop.figures.runs import is_published, shown_runs, table_path
-from lop.runs.configured import add_options, conditions_of
+from lop.figures.registry import Figure, load_figure, read_registry
+from lop.figures.runs import is_published
+from lop.runs.configured import conditions
 
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
 VERDICTS = (REPRODUCED, CONTRADICTED, UNDECIDED)
 ROWS = re.compile(r"<!-- figures:begin -->.*?<!-- figures:end -->", re.S)
-BLOCK = re.compile(r"(<!-- (numbers|claims): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Update or check the documentation; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
-        for name in options.add:
-            add(name, options)
         outdated = list(outdated_files(ROOT))
         if options.check:
             for path in outdated:
@@ -63,24 +60,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise SystemExit(bool(outdated))
         renew(ROOT)
         print(", ".join(shown(path) for path in outdated) or "everything is up to date")
-
-
-def add(name: str, options: argparse.Namespace) -> None:
-    """Copy the collected table of a figure at a scale into docs/evidence.
-
-    Raises:
-        InputError: the figure does not exist, or its table has not been built.
-    """
-    if name not in figure_names():
-        raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
-    figure = load_figure(name, options.scale)
-    table = options.results / table_path(figure, shown_runs(figure, conditions_of(options)))
-    if not table.is_file():
-        raise InputError(f"{shown(table)}: no such file; `make figures/{name}.pdf SCALE={options.scale}` builds it")
-    target = ROOT / "docs/evidence" / f"{name}_{options.scale}.parquet"
-    target.parent.mkdir(exist_ok=True)
-    with atomic_file(target) as temporary:
-        shutil.copyfile(table, temporary)
 
 
 def outdated_files(root: Path) -> Iterator[Path]:
@@ -99,12 +78,13 @@ def renew(root: Path) -> None:
     for table in shown_tables(root):
         if _source_of(picture_of(table)) != _source(table):
             figure = figure_of(table)
+            images, key = images_at(figure.scale), _source(table)
             for picture in figure.pictures:
                 if picture.data:
-                    prepare(picture.data, ImageSource(), picture.classes)
+                    prepare(picture.data, images, picture.classes)
             with tempfile.TemporaryDirectory() as folder:
-                published = all(is_published(figure, place, ImageSource()) for place in figure.curve_panels)
-                _, png, _ = draw(read_collected(table), figure, Path(folder), table=_source(table), published=published)
+                published = all(is_published(figure, place, images) for place in figure.curve_panels)
+                _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, published=published)
                 with atomic_file(picture_of(table)) as temporary:
                     shutil.copyfile(png, temporary)
     for page in pages(root):
@@ -114,9 +94,14 @@ def renew(root: Path) -> None:
                 temporary.write_text(renewed(text, root), "utf-8")
 
 
+def images_at(scale: str) -> ImageSource:
+    """Return the source of the images from which the published runs at a scale learn."""
+    return conditions(scale, "cpu", None, 0).images
+
+
 def tables(root: Path) -> list[Path]:
-    """Return the collected tables in docs/evidence."""
-    return sorted(root.glob("docs/evidence/*.parquet"))
+    """Return the published tables."""
+    return sorted(root.glob("published/*/*.parquet"))
 
 
 def shown_tables(root: Path) -> list[Path]:
@@ -132,13 +117,12 @@ def pages(root: Path) -> list[Path]:
 
 def picture_of(table: Path) -> Path:
     """Return the path of the picture drawn from a table."""
-    return table.parents[1] / f"{table.stem}.png"
+    return table.parents[2] / "docs" / f"{table.stem}_{table.parent.name}.png"
 
 
 def figure_of(table: Path) -> Figure:
-    """Return the current definition of the figure that the name of a table specifies, at its scale."""
-    name, _, scale = table.stem.rpartition("_")
-    return load_figure(name, scale)
+    """Return the current definition of the figure of a table, at its scale."""
+    return load_figure(table.stem, table.parent.name)
 
 
 def renewed(text: str, root: Path) -> str:
@@ -146,8 +130,13 @@ def renewed(text: str, root: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         start, kind, what, end = match.groups()
-        rows = numbers(root, *what.split()) if kind == "numbers" else claims(root, what.strip())
-        return f"{start}{_markdown(rows)}\n{end}"
+        name, scale = ["", *what.split()][-2:]
+        if kind == "numbers":
+            return f"{start}{_markdown(numbers(root, name, scale))}\n{end}"
+        table = claims(root, scale)
+        if kind == "verdicts":
+            return f"{start}{_markdown(verdicts(table, name))}\n{end}"
+        return f"{start}{_markdown(counts(table))}\n\n{summary(table)}\n{end}"
 
     return ROWS.sub(lambda rows: _with_verdicts(rows[0], root), BLOCK.sub(block, text))
 
@@ -158,7 +147,7 @@ def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
     Raises:
         InputError: there is no table of the figure at that scale.
     """
-    table = root / "docs/evidence" / f"{name}_{scale}.parquet"
+    table = root / "published" / scale / f"{name}.parquet"
     if not table.is_file():
         raise InputError(f"{shown(table)}: no such file, but a page of the documentation refers to it")
     figure = figure_of(table)
@@ -175,28 +164,38 @@ def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
 
 
 def claims(root: Path, scale: str) -> pd.DataFrame:
-    """Return the number of verdicts of each kind for every figure with claims and a table at a scale."""
-    verdicts = []
-    for name in claimed_figures():
-        table = root / "docs/evidence" / f"{name}_{scale}.parquet"
-        if table.is_file():
-            verdicts.append(judged(load_figure(name, scale), read_collected(table), ImageSource()))
-    if not verdicts:
+    """Return the verdicts on all claims about published figures at a scale, from `lop.claims.table.joined`."""
+    found = [(load_figure(name, scale), root / "published" / scale / f"{name}.parquet") for name in claimed_figures()]
+    return joined(judged(figure, read_collected(table), images_at(scale)) for figure, table in found if table.is_file())
+
+
+def counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of verdicts of each kind per figure, from the table of `claims`."""
+    if table.empty:
         return pd.DataFrame(columns=["figure", "verdict"])
-    table = joined(verdicts)
-    counts = table.groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
-    counts.loc["all"] = counts.sum()
-    return counts.reset_index()
+    numbers = table.groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
+    numbers.loc["all"] = numbers.sum()
+    return numbers.reset_index()
+
+
+def verdicts(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the verdicts on the claims about a figure and its panels, as text, from the table of `claims`."""
+    rows = [dict(zip(HEAD, cells(row), strict=False)) | {"verdict": row["verdict"]} for _, row in table.iterrows()]
+    chosen = [text for text, figure in zip(rows, table["figure"], strict=True) if figure in _parts(name)]
+    return pd.DataFrame(chosen, columns=["claim", "paper", "ours", "difference", "seeds", "verdict"])
+
+
+def _parts(name: str) -> set[str]:
+    """Return the names of a figure and of the figures that are its panels."""
+    return {name, *(one for one in read_registry().figures.get(name, {}).get("panels", []) if isinstance(one, str))}
 
 
 def _with_verdicts(rows: str, root: Path) -> str:
-    """Return rows of a table of figures with the verdicts in the last cell, for figures with tables at laptop scale."""
-    counts, entries = claims(root, "laptop").set_index("figure"), read_registry().figures
+    """Return rows of a table of figures with the verdicts in the last cell, for figures with published tables."""
+    table = counts(claims(root, "laptop")).set_index("figure")
 
     def cell(row: re.Match[str]) -> str:
-        name = row[2]
-        parts = {name, *(one for one in entries.get(name, {}).get("panels", []) if isinstance(one, str))}
-        sums = counts.loc[counts.index.isin(parts)].sum()
+        sums = table.loc[table.index.isin(_parts(row[2]))].sum()
         if not sums.any():
             return row[0]
         return f"{row[1]}| {', '.join(str(int(sums.get(verdict, 0))) for verdict in VERDICTS)} |"
@@ -238,11 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--add", nargs="+", default=[], metavar="FIGURE", help="figures whose tables are copied to docs/evidence first"
-    )
     parser.add_argument("--check", action="store_true", help="only list outdated files")
-    add_options(parser)
     return parser
 
 

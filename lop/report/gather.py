@@ -79,7 +79,7 @@ class Contents:
 
     scale: str
     title: str
-    commit: str  # as returned by `_commit`
+    commit: str  # as returned by the function `commit`
     made_on: str  # name of this machine
     figures: list[Drawn]
     claims_head: Sequence[str]
@@ -124,7 +124,7 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     return Contents(
         scale=scale,
         title="Loss of plasticity in deep continual learning: reproduced figures",
-        commit=_commit(),
+        commit=commit(),
         made_on=platform.node(),
         figures=drawn,
         claims_head=HEAD,
@@ -192,7 +192,7 @@ def _address(path: Path, media: str) -> str:
     return f"data:{media};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of this checkout, with a note if tracked files differ from it; empty outside git."""
     try:
         told = [

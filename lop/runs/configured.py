@@ -46,6 +46,9 @@ class Config(_Model):
         "cpu", description="device on which networks are trained, such as cpu or cuda"
     )
     results: Folder = Field("results", description="folder of all results, relative to the project")
+    published: Literal["ask", "train", "draw"] = Field(
+        "ask", description="if published results are not of the current code: train again, or draw the published ones"
+    )
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
     progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")
     data: Data = Field(default_factory=lambda: Data.model_validate({}), description="images that problems learn from")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "numpy", "numba", "mujoco", "gymnasium", "scipy", "pyarrow", "pandas", "lop")
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile")  # instructions with which libraries round differently
 
 
 class History:
@@ -80,11 +81,12 @@ def _here() -> dict[str, Any]:
 
 @cache
 def machine() -> dict[str, Any]:
-    """Return the name, system, processor and number of cores of this machine."""
+    """Return the name, system, processor, its vector instructions and number of cores of this machine."""
     return {
         "node": platform.node(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": _cpuinfo("model name") or platform.processor(),
+        "features": " ".join(name for name in FEATURES if name in _cpuinfo("flags").split()),
         "cores": os.cpu_count(),
     }
 
@@ -109,12 +111,14 @@ def changed_since(about: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     return dict(sorted(changed.items()))
 
 
-def _processor() -> str:
+@cache
+def _cpuinfo(key: str) -> str:
+    """Return a value of the first core in /proc/cpuinfo, or an empty string."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(key))
     except (OSError, StopIteration):
-        return platform.processor()
+        return ""
 
 
 def _text(seconds: float) -> str:

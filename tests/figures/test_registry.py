@@ -9,7 +9,9 @@ import lop.runs.scale
 from lop.common.paths import ROOT
 from lop.figures.plotting import LINES, MARKERS
 from lop.figures.registry import Line, Marker, figure_names, load_figure
-from lop.problems import PROBLEMS
+from lop.figures.runs import appearances
+from lop.problems import PROBLEMS, first_run
+from lop.runs.configured import conditions
 
 
 @pytest.fixture
@@ -53,6 +55,19 @@ def test_figure_4a_has_the_settings_of_the_paper():
     assert panel.seeds == tuple(range(30))
     assert panel.y_limits == (0, 5500)
     assert runs_of(figure)[31].spec.name == "rl/ant/ns seed 1"
+
+
+@pytest.mark.parametrize("scale", ["paper", "day", "laptop"])
+def test_the_same_runs_have_the_same_colour_in_every_figure(scale):
+    colours, images = {}, conditions(scale, "cpu", None, 0)
+    for figure in (load_figure(name, scale) for name in figure_names()):
+        for place, looks in appearances(figure, images).items():
+            shown = [look.colour for look in looks.values()]
+            assert len(set(shown)) == len(shown), f"{figure.name}: {looks}"
+            for curve, source in figure.curve_panels[place].curves.items():
+                run = first_run(source.problem, source.config, scale, source.setting, images)
+                if curve != "friction":  # of the environment, not of the method
+                    assert colours.setdefault(run.group, looks[curve].colour) == looks[curve].colour, figure.name
 
 
 def test_methods_are_distinguishable_without_colour():

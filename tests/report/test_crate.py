@@ -20,6 +20,7 @@ from lop.runs.spec import Conditions
 CONDITIONS = Conditions()
 FIGURE = load_figure("fig4a", "smoke")
 RUNS = shown_runs(FIGURE, CONDITIONS)
+TABLE = table_path(FIGURE, RUNS)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def drawn(tmp_path_factory):
         rows = [("return", step, None, step / 100 + spec.seed) for step in range(2_048, 10_241, 2_048)]
         write_run(results, spec, rows)
     table = collect(FIGURE, RUNS, results)
-    write_collected(table, results / table_path(FIGURE, RUNS))
+    write_collected(table, results / TABLE)
     draw(table, FIGURE, figures)
     return results, figures
 
@@ -47,7 +48,7 @@ def references(value):
 
 def test_every_file_has_its_provenance(drawn, tmp_path):
     results, figures = drawn
-    assert write_crate("fig4a", "smoke", results, figures, CONDITIONS, tmp_path / "fig4a.zip") == 8
+    assert write_crate("fig4a", "smoke", results, results / TABLE, figures, CONDITIONS, tmp_path / "fig4a.zip") == 8
     with zipfile.ZipFile(tmp_path / "fig4a.zip") as crate:
         assert crate.testzip() is None
         names = set(crate.namelist())
@@ -87,7 +88,7 @@ def test_every_file_has_its_provenance(drawn, tmp_path):
 def refused(results, figures, folder, *facts):
     """Check that no crate is written, and that the error names the facts."""
     with refusal(*facts):
-        write_crate("fig4a", "smoke", results, figures, CONDITIONS, folder / "crates/x.zip")
+        write_crate("fig4a", "smoke", results, results / TABLE, figures, CONDITIONS, folder / "crates/x.zip")
     assert not list(folder.glob("crates/*"))
 
 

@@ -1,11 +1,12 @@
-"""Pictures and tables of the documentation follow the collected tables in docs/evidence."""
+"""Pictures and tables of the documentation follow the published tables."""
 
 import shutil
 
 import pandas as pd
 import pytest
-from refusals import error_line, names, refusal
+from refusals import refusal
 
+from lop.claims.registry import load_claims
 from lop.common.paths import ROOT
 from lop.figures.collect import write_collected
 from lop.figures.registry import load_figure
@@ -29,10 +30,12 @@ def collected(figure, change=0.0):
 @pytest.fixture
 def folder(tmp_path):
     """A project with one table, and a page that asks for its numbers and for the verdicts of its scale."""
-    (tmp_path / "docs/evidence").mkdir(parents=True)
-    write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "docs/evidence/fig4a_smoke.parquet")
-    blocks = ("<!-- numbers: fig4a smoke -->\nold\n<!-- end -->", "<!-- claims: smoke -->\n<!-- end -->")
-    text = f"![](docs/fig4a_smoke.png)\nBefore\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n"
+    for name in ("docs", "published/smoke"):
+        (tmp_path / name).mkdir(parents=True)
+    write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "published/smoke/fig4a.parquet")
+    blocks = [f"<!-- {what} -->\nold\n<!-- end -->" for what in ("numbers: fig4a smoke", "claims: smoke")]
+    blocks.append("<!-- verdicts: fig4 smoke -->\n<!-- end -->")
+    text = f"![](docs/fig4a_smoke.png)\nBefore\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n{blocks[2]}\n"
     (tmp_path / "README.md").write_text(text)
     return tmp_path
 
@@ -43,7 +46,7 @@ def test_documentation_of_this_project_is_up_to_date():
 
 def test_table_of_figures_shows_the_verdicts_of_figures_with_data():
     text = "<!-- figures:begin -->\n| `fig1` | all | 9, 9, 9 |\n| `ed5a` | return | not tested |\n<!-- figures:end -->"
-    counts = documentation.claims(ROOT, "laptop").set_index("figure")
+    counts = documentation.counts(documentation.claims(ROOT, "laptop")).set_index("figure")
     sums = counts.loc[["fig1b_first", "fig1b_all", "fig1c"]].sum()
     renewed = documentation.renewed(text, ROOT)
     assert f"| `fig1` | all | {sums['reproduced']}, {sums['contradicted']}, {sums['undecided']} |\n" in renewed
@@ -62,6 +65,8 @@ def test_renewing_draws_pictures_and_rewrites_tables(folder):
         assert f": {place} [{place}, {place}]" in row
         assert f": {place + 2} [{place + 2}, {place + 2}]" in row
     assert "| fig4a |" in text
+    for _, claim in load_claims("fig4a"):
+        assert f"| {claim.claim} |" in text
     assert "old" not in text
     assert [text.index(word) for word in ("Before", "Between", "After")] == sorted(
         text.index(word) for word in ("Before", "Between", "After")
@@ -70,7 +75,7 @@ def test_renewing_draws_pictures_and_rewrites_tables(folder):
 
 def test_another_table_or_definition_makes_the_picture_out_of_date(folder, monkeypatch):
     documentation.renew(folder)
-    table, figure = folder / "docs/evidence/fig4a_smoke.parquet", load_figure("fig4a", "smoke")
+    table, figure = folder / "published/smoke/fig4a.parquet", load_figure("fig4a", "smoke")
     before = table.read_bytes()
     write_collected(collected(figure, 3.0), table)
     assert folder / "docs/fig4a_smoke.png" in documentation.outdated_files(folder)
@@ -82,14 +87,6 @@ def test_another_table_or_definition_makes_the_picture_out_of_date(folder, monke
 
 
 def test_a_page_that_names_a_missing_table_is_reported(folder):
-    shutil.rmtree(folder / "docs/evidence")
-    with refusal("docs/evidence/fig4a_smoke.parquet"):
+    shutil.rmtree(folder / "published")
+    with refusal("published/smoke/fig4a.parquet"):
         documentation.renew(folder)
-
-
-def test_only_built_tables_can_be_added(tmp_path, capsys):
-    def run(*arguments):
-        documentation.main(["--scale", "smoke", "--results", str(tmp_path), *arguments])
-
-    names(error_line(capsys, run, "--add", "fig4a"), "make", "smoke")
-    names(error_line(capsys, run, "--add", "fig99"), "fig99", "fig4a")

@@ -3,7 +3,7 @@
 
 rule claims:
     input:
-        [f"{RESULTS}/{TABLES[figure]}" for figure in CLAIMED],
+        lambda wildcards: [table_of(figure) for figure in CLAIMED],
     output:
         csv="figures/claims.csv",
         markdown="figures/claims.md",

@@ -19,12 +19,13 @@ from lop.common.paths import ROOT
 from lop.common.ranges import ranges
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
-from lop.figures.runs import by_path, shown_runs, table_path
+from lop.figures.runs import appearances, by_path, shown_runs, table_path
 from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
+from lop.runs.published import PUBLISHED, stored, table_to_draw
 
 with told_in_one_line():
     SETTINGS = check_config(config)
@@ -183,7 +184,32 @@ def collected_runs(wildcards):
         raise WorkflowError(
             f"{table}: not the table of {wildcards.figure} at {SCALE} scale, {TABLES[wildcards.figure]}"
         )
-    return [f"{RESULTS}/{path}" for path in RUNS[wildcards.figure]]
+    return run_files(wildcards.figure)
+
+
+def run_files(figure):
+    """Return the metrics files of the runs of a figure, from the results folder or published ones."""
+    return [stored_locally(stored(path, Path(RESULTS))) for path in RUNS[figure]]
+
+
+def table_of(figure, choice=SETTINGS.published):
+    """Return the collected table from which a figure is drawn, from the results folder or a published one."""
+    own = Path(RESULTS, TABLES[figure])
+    with told_in_one_line():
+        return stored_locally(table_to_draw(figure, SCALE, own, choice))
+
+
+def stored_locally(path):
+    """Return a path, marked as local if it is published with the project, in case results are kept in a storage."""
+    return local(str(path)) if path.is_relative_to(PUBLISHED) else str(path)
+
+
+def looks_of(figure):
+    """Return the appearance of all curves of a figure as plain values."""
+    return {
+        place: {curve: look.model_dump(mode="json") for curve, look in looks.items()}
+        for place, looks in appearances(figure, CONDITIONS).items()
+    }
 
 
 def picture_files(wildcards):

@@ -4,7 +4,7 @@
 rule figure:
     input:
         pictures=picture_files,
-        collected=lambda wildcards: f"{RESULTS}/{TABLES[wildcards.figure]}",
+        collected=lambda wildcards: table_of(wildcards.figure),
     output:
         pdf=report(
             "figures/{figure}.pdf",
@@ -23,6 +23,7 @@ rule figure:
     params:
         scale=SCALE,
         what=lambda wildcards: FIGURES[wildcards.figure].model_dump_json(),
+        looks=lambda wildcards: looks_of(FIGURES[wildcards.figure]),
         code=lambda wildcards: sources.digest(
             "lop.figures.draw",
             *(picture.module for picture in FIGURES[wildcards.figure].pictures),

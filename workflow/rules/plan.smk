@@ -1,9 +1,11 @@
+# Repeat the beginning of published runs and compare: `snakemake verify --cores 2 --config scale=day`.
 # List missing runs and estimate their core hours: `snakemake plan`, or `snakemake plan --config scale=paper`. No run is
 # started.
 
 
 localrules:
     plan,
+    verify,
 
 
 rule plan:
@@ -17,3 +19,17 @@ rule plan:
         f"plan at {SCALE} scale"
     shell:
         "{resources.command} 2>&1 | tee {log:q}"
+
+
+rule verify:
+    log:
+        f"{RESULTS}/logs/verify.log",
+    conda:
+        "../../envs/lop.yaml"
+    threads: workflow.cores
+    resources:
+        command=shlex.join([sys.executable, "-m", "lop.report.verify", *SELECTION]),
+    message:
+        f"verify published runs at {SCALE} scale"
+    shell:
+        "{resources.command} --jobs {threads} 2>&1 | tee {log:q}"

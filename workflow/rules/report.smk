@@ -22,8 +22,10 @@ rule report:
 
 rule crate:
     input:
-        lambda wildcards: [f"{RESULTS}/{path}" for path in RUNS[wildcards.figure]],
-        collected=lambda wildcards: f"{RESULTS}/{TABLES[wildcards.figure]}",
+        lambda wildcards: run_files(wildcards.figure),
+        collected=lambda wildcards: table_of(
+            wildcards.figure, "train" if SETTINGS.published == "train" else "ask"
+        ),
         pdf="figures/{figure}.pdf",
         png="figures/{figure}.png",
         csv="figures/{figure}.csv",

@@ -6,7 +6,8 @@ from lop.data.sets import DATA
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.figures.runs import is_published
+from lop.figures.runs import is_published, shown_runs, table_key
+from lop.runs.published import table_at
 from lop.runs.script import logged, selected
 
 with logged(snakemake.log[0]):
@@ -16,5 +17,12 @@ with logged(snakemake.log[0]):
     if snakemake.input.pictures:
         shown = next(picture.data for picture in figure.pictures if picture.data)
         data = images.data_above(Path(snakemake.input.pictures[0]), shown)
+    key, remark = table.stem, ""
+    if shipped := table_at(table, scale):
+        print(f"{figure.name}: published results of {shipped.made_by}")
+        key = shipped.key
+        if key != table_key(figure, shown_runs(figure, conditions)):
+            remark = f"results of {shipped.version}"
     published = all(is_published(figure, place, images) for place in figure.curve_panels)
-    draw(read_collected(table), figure, Path(snakemake.output.pdf).parent, images, data, table.stem, published)
+    folder = Path(snakemake.output.pdf).parent
+    draw(read_collected(table), figure, folder, images, data, key, published, remark)

@@ -1,0 +1,159 @@
+"""Copy results into `published`, the folder of results that are shipped with the project (`lop.runs.published`).
+
+    python -m lop.report.publish fig4a fig4b --scale day          # tables, drawn figures, metrics of all runs
+    python -m lop.report.publish ed4a --scale laptop --tables     # only tables, for the documentation
+
+The figures must have been built from the current runs. Verdicts on the claims of all published figures of the scale are
+written to claims.csv and claims.md. Files of earlier publications that are no longer used are deleted.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lop.claims.registry import claimed_figures
+from lop.claims.table import joined, judged, write
+from lop.common.errors import InputError, told_in_one_line
+from lop.common.files import atomic_file
+from lop.common.paths import PROJECT, shown
+from lop.figures.collect import read_collected
+from lop.figures.registry import figure_names, load_figure
+from lop.figures.runs import by_path, shown_runs, table_path
+from lop.report.gather import commit
+from lop.runs.configured import add_options, conditions_of
+from lop.runs.metrics import check_belongs, read_table
+from lop.runs.provenance import versions
+from lop.runs.published import PUBLISHED, stored
+from lop.runs.spec import IDENTITY, RunSpec
+
+DRAWN = (".png", ".pdf", ".csv")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Publish the figures on the command line; on an error, print one line and exit with status 2."""
+    with told_in_one_line():
+        options = _parser().parse_args(argv)
+        for name in options.figures:
+            if name not in figure_names():
+                raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
+            publish(name, options)
+        remove_unused(options.published)
+        write_claims(options)
+        size = sum(path.stat().st_size for path in options.published.rglob("*") if path.is_file())
+        print(f"{shown(options.published)}: {size / 1e6:.1f} MB")
+
+
+def publish(name: str, options: argparse.Namespace) -> None:
+    """Copy the table of a figure and, unless only tables are wanted, the drawn figure and the metrics of its runs.
+
+    Raises:
+        InputError: the table, the drawn figure or a run does not exist.
+    """
+    figure = load_figure(name, options.scale)
+    runs = shown_runs(figure, conditions_of(options))
+    table, folder = options.results / table_path(figure, runs), options.published / options.scale
+    files = [] if options.tables else [options.drawn / f"{name}{suffix}" for suffix in DRAWN]
+    for path in (table, *files):
+        if not path.is_file():
+            raise InputError(f"{shown(path)}: no such file; `make figures/{name}.pdf SCALE={options.scale}` builds it")
+    specs = by_path(runs)
+    abouts = [check_belongs(stored(path, options.results), spec) for path, spec in specs.items()]
+    if not options.tables:
+        for path, spec in specs.items():
+            copy_run(stored(path, options.results), options.published / "runs" / path, spec)
+    for source in (table, *files):
+        with atomic_file(folder / (f"{name}.parquet" if source is table else source.name)) as temporary:
+            shutil.copyfile(source, temporary)
+    entry = {
+        "key": table.stem,
+        "runs": [] if options.tables else [str(path) for path in specs],
+        "version": f"lop {versions()['lop']}, {commit() or 'unknown commit'}",
+        "made_by": history(abouts),
+    }
+    _write_json(folder / "index.json", {**_index(folder), name: entry})
+
+
+def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
+    """Copy the metrics of a run, without the name of the machine, and the identity of its group."""
+    if target.is_file():
+        return
+    table = read_table(source)
+    about: dict[str, Any] = json.loads(table.schema.metadata[b"lop"])
+    for part in (about, *about["earlier"]):
+        part["machine"]["node"] = "another machine"
+    table = table.replace_schema_metadata({b"lop": json.dumps(about, sort_keys=True).encode()})
+    with atomic_file(target) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=19)
+    _write_json(target.parents[1] / IDENTITY, spec.identity)
+
+
+def history(abouts: Iterable[Mapping[str, Any]]) -> str:
+    """Describe how runs were made, from the metadata of their metrics."""
+    abouts = list(abouts)
+    if not abouts:
+        return "no runs"
+    parts = [part for about in abouts for part in (about, *about["earlier"])]
+    machines = sorted({part["machine"]["processor"] for part in parts})
+    names = sorted({f"{name} {version}" for part in parts for name, version in part["versions"].items()})
+    hours = sum(about["seconds"] for about in abouts) / 3600
+    ended = max(str(about["ended"]) for about in abouts)[:10]
+    return f"{len(abouts)} runs, {hours:.2g} core hours until {ended} on {', '.join(machines)}; {', '.join(names)}"
+
+
+def write_claims(options: argparse.Namespace) -> None:
+    """Write the verdicts on the claims about all published figures of a scale."""
+    folder, images = options.published / options.scale, conditions_of(options).images
+    names = [name for name in claimed_figures() if name in _index(folder)]
+    tables = [
+        judged(load_figure(name, options.scale), read_collected(folder / f"{name}.parquet"), images) for name in names
+    ]
+    if tables:
+        write(joined(tables), folder / "claims.csv", folder / "claims.md")
+
+
+def remove_unused(published: Path) -> None:
+    """Delete published runs that no published table uses."""
+    indices = [_index(path.parent) for path in published.glob("*/index.json")]
+    used = {path for index in indices for entry in index.values() for path in entry["runs"]}
+    runs = published / "runs"
+    for path in runs.glob("*/*/*/*/metrics-*.parquet"):
+        if str(path.relative_to(runs)) not in used:
+            path.unlink()
+    for folder in sorted(runs.rglob("*"), reverse=True):
+        if folder.is_dir() and not any(one.suffix == ".parquet" for one in folder.rglob("*")):
+            shutil.rmtree(folder)
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    path = folder / "index.json"
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lop.report.publish",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help="figures to publish (default: only test the claims)"
+    )
+    parser.add_argument("--tables", action="store_true", help="publish only the collected tables")
+    parser.add_argument("--drawn", type=Path, default=PROJECT / "figures", help="folder of the drawn figures")
+    parser.add_argument("--published", type=Path, default=PUBLISHED, help="folder to write (default: %(default)s)")
+    add_options(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Results that are shipped with the project in `published`.
+
+    published/<scale>/index.json        figures with published tables: the keys of the tables, and how they were made
+    published/<scale>/<figure>.parquet  collected table
+    published/<scale>/<figure>.png      the figure, also as PDF and CSV
+    published/<scale>/claims.csv        verdicts on the paper's claims
+    published/runs                      metrics of their runs, in the layout of a results folder
+
+`lop.report.publish` writes them.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from lop.common.errors import InputError
+from lop.common.paths import ROOT, shown
+
+PUBLISHED = ROOT / "published"
+RUNS = PUBLISHED / "runs"
+
+
+class Table(NamedTuple):
+    """Published table of a figure."""
+
+    path: Path
+    key: str  # of the collected table: a digest of the runs and of how they are collected
+    runs: list[str]  # metrics files below `RUNS`; empty if only the table is published
+    version: str  # version and commit of the code
+    made_by: str  # number of runs, core hours, machines, versions and date, as text
+
+
+def stored(path: Path, results: Path) -> Path:
+    """Return the file with the metrics of a run: in the results folder, or the published one if only that exists.
+
+    Args:
+        path: path of the metrics, relative to a results folder.
+        results: folder of all results.
+    """
+    own, shipped = results / path, RUNS / path
+    return shipped if shipped.is_file() and not own.is_file() else own
+
+
+@cache
+def published_tables(scale: str) -> dict[str, Table]:
+    """Return {figure: published table} at a scale.
+
+    Raises:
+        InputError: the index is not valid.
+    """
+    index = PUBLISHED / scale / "index.json"
+    if not index.is_file():
+        return {}
+    try:
+        entries = json.loads(index.read_text("utf-8"))
+        return {name: Table(PUBLISHED / scale / f"{name}.parquet", **entry) for name, entry in entries.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{shown(index)}: not an index of published tables: {error}") from None
+
+
+def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:
+    """Return the collected table from which a figure is drawn.
+
+    Args:
+        figure: name of the figure.
+        scale: scale of its runs.
+        own: path of the table in the results folder, which may not exist yet; its stem is the key.
+        choice: what to do if the published runs are not the current ones: `train` new ones, `draw` the published ones,
+            or `ask`.
+
+    Raises:
+        InputError: the published runs are not the current ones, and `choice` is `ask`.
+    """
+    table = published_tables(scale).get(figure)
+    if own.is_file() or table is None or not table.runs:
+        return own
+    if choice == "draw" or table.key == own.stem:
+        return table.path
+    if choice == "train":
+        return own
+    raise InputError(
+        f"published: found {choice}, allowed: train, draw: parameters or code of {figure} at {scale} scale changed "
+        f"after it was published (see `python -m lop.plan {figure} --scale {scale}`); add PUBLISHED=train to repeat "
+        "the changed runs, or PUBLISHED=draw to draw the published ones"
+    )
+
+
+def table_at(path: Path, scale: str) -> Table | None:
+    """Return the published table with a path, or None if the path is that of another table."""
+    return next((table for table in published_tables(scale).values() if table.path == path.resolve()), None)
