@@ -53,11 +53,13 @@ import json, os, signal, socket, sys
 
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
+signal.pthread_sigmask(signal.SIG_BLOCK, {signals})  # until the handlers are set: the program may print before that
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(4)], [0, 1, 2])
 server.sendall(request)
 for number in {signals}:
     signal.signal(number, lambda received, frame: server.send(bytes([received])))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signals})
 for stream in (0, 1, 2):  # so that a stream closes when the program closes its own
     os.close(stream)
 answer = server.recv(4)

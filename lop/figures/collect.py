@@ -9,15 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lop.common.errors import InputError
-from lop.common.files import atomic_file
 from lop.common.paths import shown
 from lop.figures.registry import Figure, Panel
 from lop.figures.runs import Shown
-from lop.runs.metrics import check_belongs, read_schema, read_table
+from lop.runs.metrics import check_belongs
 from lop.runs.published import stored
+from lop.runs.tables import read_schema, read_table, write_table
 
 COLLECTED = pa.schema(
     [
@@ -82,15 +81,16 @@ def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
     Raises:
         InputError: the run has no such metric.
     """
-    rows = pc.field("metric") == panel.metric
+    table = read_table(path)
+    names = pc.unique(table["metric"].cast(pa.string())).to_pylist()
+    if panel.metric not in names:
+        raise InputError(f"{shown(path)}: metric: found {', '.join(sorted(names)) or 'none'}, allowed: {panel.metric}")
+    rows = pc.equal(table["metric"].cast(pa.string()), panel.metric)
     if to is not None:
-        rows &= pc.field("step") <= to
+        rows = pc.and_(rows, pc.less_equal(table["step"], to))
     if panel.layers is not None:
-        rows &= pc.field("layer").isin(list(panel.layers))
-    table = read_table(path, columns=["step", "layer", "value"], filters=rows)
-    if not len(table):
-        _check_metric(path, panel)
-    return table
+        rows = pc.and_(rows, pc.is_in(table["layer"], pa.array(panel.layers, pa.int16())))
+    return table.filter(rows).select(["step", "layer", "value"])
 
 
 def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
@@ -117,8 +117,7 @@ def binned(rows: pa.Table, width: int, within: str = "mean") -> pa.Table:
 
 def write_collected(table: pd.DataFrame, path: Path) -> None:
     """Write a collected table as Parquet, atomically."""
-    with atomic_file(path) as temporary:
-        pq.write_table(pa.Table.from_pandas(table, COLLECTED, preserve_index=False), temporary, compression="zstd")
+    write_table(pa.Table.from_pandas(table, COLLECTED, preserve_index=False), path)
 
 
 def read_collected(path: Path) -> pd.DataFrame:
@@ -143,10 +142,3 @@ def _labelled(means: pa.Table, run: Shown) -> pa.Table:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(types_mapper={pa.int16(): pd.Int16Dtype()}.get)
-
-
-def _check_metric(path: Path, panel: Panel) -> None:
-    metrics = read_table(path, columns=["metric"])["metric"].cast(pa.string())
-    names = sorted(pc.unique(metrics).to_pylist())
-    if panel.metric not in names:
-        raise InputError(f"{shown(path)}: metric: found {', '.join(names) or 'none'}, allowed: {panel.metric}")

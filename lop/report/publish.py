@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from lop.claims.registry import claimed_figures
 from lop.claims.table import joined, judged, write
 from lop.common.errors import InputError, told_in_one_line
@@ -26,10 +24,11 @@ from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs, table_path
 from lop.report.gather import commit
 from lop.runs.configured import add_options, conditions_of
-from lop.runs.metrics import check_belongs, read_table
+from lop.runs.metrics import check_belongs
 from lop.runs.provenance import versions
 from lop.runs.published import PUBLISHED, stored
 from lop.runs.spec import IDENTITY, RunSpec
+from lop.runs.tables import ABOUT, read_table, write_table
 
 DRAWN = (".png", ".pdf", ".csv")
 
@@ -83,12 +82,10 @@ def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
     if target.is_file():
         return
     table = read_table(source)
-    about: dict[str, Any] = json.loads(table.schema.metadata[b"lop"])
+    about: dict[str, Any] = json.loads(table.schema.metadata[ABOUT])
     for part in (about, *about["earlier"]):
         part["machine"]["node"] = "another machine"
-    table = table.replace_schema_metadata({b"lop": json.dumps(about, sort_keys=True).encode()})
-    with atomic_file(target) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=19)
+    write_table(table, target, json.dumps(about, sort_keys=True), level=19)
     _write_json(target.parents[1] / IDENTITY, spec.identity)
 
 

@@ -30,10 +30,11 @@ from lop.common.errors import InputError, told_in_one_line
 from lop.figures.registry import load_figure
 from lop.figures.runs import by_path, shown_runs
 from lop.runs.configured import add_options, conditions_of
-from lop.runs.metrics import check_belongs, read_about, read_table
+from lop.runs.metrics import check_belongs, read_about
 from lop.runs.parameters import checked
 from lop.runs.published import RUNS, published_tables
 from lop.runs.spec import RunSpec
+from lop.runs.tables import read_table
 
 CONFIDENCE = 0.999
 

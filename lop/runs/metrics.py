@@ -2,7 +2,8 @@
 
 Columns: `metric` (dictionary<string>), `step` (int64, in the unit of the problem: environment steps, examples, tasks or
 classes), `layer` (int16, null if the metric has none), `value` (float64). The schema's metadata contains, under b"lop",
-a JSON document about the run: its identity, seed and length, versions, machine and times.
+a JSON document about the run: its identity, seed and length, versions, machine and times. `lop.runs.tables` reads and
+verifies the file.
 """
 
 import json
@@ -14,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lop.common.errors import InputError
-from lop.common.files import atomic_file
 from lop.common.paths import shown
 from lop.runs.identity import differences
 from lop.runs.spec import RunSpec
+from lop.runs.tables import ABOUT, read_schema, write_table
 
 SCHEMA = pa.schema(
     [
@@ -126,10 +126,7 @@ def _strings(texts: list[str]) -> pa.Array:
 
 def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
     """Write a metrics file atomically, with `about` as the JSON document in its metadata."""
-    document = json.dumps({"format": FORMAT, **about}, sort_keys=True)
-    table = log.table().replace_schema_metadata({b"lop": document.encode()})
-    with atomic_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_table(log.table(), path, json.dumps({"format": FORMAT, **about}, sort_keys=True))
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -144,7 +141,7 @@ def read_about(path: Path) -> dict[str, Any]:
         if found != field.type:
             raise InputError(f"{shown(path)}: column `{field.name}`: found {found}, allowed: {field.type}")
     try:
-        about = dict(json.loads((schema.metadata or {})[b"lop"]))
+        about = dict(json.loads((schema.metadata or {})[ABOUT]))
     except (KeyError, ValueError, TypeError):
         raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
     if about.get("format") != FORMAT:
@@ -165,35 +162,3 @@ def check_belongs(path: Path, spec: RunSpec) -> dict[str, Any]:
     if differing:
         raise InputError(f"{shown(path)}: metrics of another run: {differing}; move them away and run again")
     return about
-
-
-def read_schema(path: Path) -> pa.Schema:
-    """Return the schema of a Parquet file.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    try:
-        return pq.read_schema(path)
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, error) from None
-
-
-def read_table(path: Path, **what: Any) -> pa.Table:
-    """Call `pyarrow.parquet.read_table` on one thread, with the keyword arguments `what`.
-
-    Raises:
-        InputError: the file cannot be read or is damaged.
-    """
-    try:
-        return pq.read_table(path, use_threads=False, **what)
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, error) from None
-
-
-def damaged(path: Path, error: Exception) -> InputError:
-    """Return the error for a file that cannot be read."""
-    reason = " ".join(str(error).split())[:120]
-    return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and run again")

@@ -61,12 +61,12 @@ def test_renewing_draws_pictures_and_rewrites_tables(folder):
     text = page.read_text()
     figure = load_figure("fig4a", "smoke")
     for place, curve in enumerate(figure.curve_panels[0].curves):
-        (row,) = (line for line in text.splitlines() if line.startswith(f"| {figure.methods[curve].label} "))
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| {figure.methods[curve].label} | 2 |"))
         assert f": {place} [{place}, {place}]" in row
         assert f": {place + 2} [{place + 2}, {place + 2}]" in row
     assert "| fig4a |" in text
     for _, claim in load_claims("fig4a"):
-        assert f"| {claim.claim} |" in text
+        assert f"| {claim.says} |" in text
     assert "old" not in text
     assert [text.index(word) for word in ("Before", "Between", "After")] == sorted(
         text.index(word) for word in ("Before", "Between", "After")

@@ -58,11 +58,14 @@ def test_forked_programs_receive_signals(python, number):
 
 def status_after(python, number, prepare="pass"):
     """Return the exit status of a program that receives a signal."""
-    program = f"import signal, sys; {prepare}; print(flush=True); signal.pause()"
+    program = f"import signal, sys, time\n{prepare}\nprint(flush=True)\nwhile True: time.sleep(0.1)"
     with subprocess.Popen([python, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdout.readline()
         process.send_signal(number)
-        return process.wait(timeout=60)
+        try:
+            return process.wait(timeout=60)
+        finally:
+            process.kill()
 
 
 @forks

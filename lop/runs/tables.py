@@ -1,0 +1,96 @@
+"""Parquet files with digests of their contents, which are verified whenever they are read.
+
+Parquet's own checksums do not cover the metadata in its footer, where a flipped bit can change a value or hide rows.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lop.common.errors import InputError
+from lop.common.files import atomic_file
+from lop.common.paths import shown
+
+ABOUT = b"lop"  # keys of the schema's metadata: a JSON document about the table,
+ABOUT_DIGEST, ROWS_DIGEST = b"lop.about.sha256", b"lop.rows.sha256"  # its digest, and that of the rows
+
+
+def write_table(table: pa.Table, path: Path, about: str = "", level: int | None = None) -> None:
+    """Write a table as Parquet, atomically.
+
+    Args:
+        table: columns of strings, integers and floats.
+        path: file to write.
+        about: JSON document for the metadata.
+        level: compression level of zstd; by default the library's.
+    """
+    metadata = {ABOUT: about.encode(), ABOUT_DIGEST: _sha256(about.encode()), ROWS_DIGEST: rows_digest(table)}
+    with atomic_file(path) as temporary:
+        sealed = table.replace_schema_metadata(metadata)
+        pq.write_table(sealed, temporary, compression="zstd", compression_level=level)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a table on one thread, and compare its rows with their digest, if the file contains one.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged.
+    """
+    read_schema(path)
+    try:
+        table = pq.read_table(path, use_threads=False)
+        digest = (table.schema.metadata or {}).get(ROWS_DIGEST)
+        if digest is not None and digest != rows_digest(table):
+            raise ValueError("the rows differ from their digest")
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:  # of a damaged column, any of them
+        raise damaged(path, error) from None
+    return table
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Read the schema of a table, and compare the document in its metadata with its digest, if there is one.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)}: no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from None
+    metadata = schema.metadata or {}
+    if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
+        raise damaged(path, ValueError("the metadata differ from their digest"))
+    return schema
+
+
+def rows_digest(table: pa.Table) -> bytes:
+    """Return the SHA-256 of the names, types and values of all columns, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.combine_chunks()
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(pa.string())
+        digest.update(f"{name} {values.type} {len(values)}\n".encode())
+        digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_string(values.type):
+            encoded = values.dictionary_encode()
+            digest.update("\n".join(map(str, encoded.dictionary.to_pylist())).encode())
+            values = encoded.indices
+        digest.update(pc.fill_null(values, 0).to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest().encode()
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """Return the error for a file that cannot be read."""
+    reason = " ".join(str(error).split())[:120]
+    return InputError(f"{shown(path)}: truncated or damaged ({reason}); move it away and run again")
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
