@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
 EXIT_NOT_READ = 141  # exit status of a program killed by SIGPIPE
+TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # in the messages of PyTorch's RuntimeError
 
 
 class InputError(Exception):
@@ -19,14 +20,37 @@ def tell(error: InputError) -> None:
 
 
 @contextmanager
+def failures_as_input_errors() -> Iterator[None]:
+    """Convert failures of the machine: files that cannot be read or written, and lack of memory.
+
+    Raises:
+        InputError: such a failure occurred in the block.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        raise InputError(where + (error.strerror or " ".join(str(error).split()))) from error
+    except MemoryError as error:
+        raise InputError("not enough memory") from error
+    except RuntimeError as error:
+        if not any(words in str(error) for words in TORCH_OUT_OF_MEMORY):
+            raise
+        raise InputError(f"not enough memory: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Report an InputError in the block as one line on standard error, and exit with status 2.
+    """Report bad input and failures of the machine as one line on standard error, and exit with status 2.
 
     If standard output is closed, as by `| head`, exit silently with status 141.
     """
     try:
-        yield
-        sys.stdout.flush()
+        with failures_as_input_errors():
+            yield
+            sys.stdout.flush()
     except InputError as error:
         tell(error)
         raise SystemExit(EXIT_BAD_INPUT) from None

@@ -21,10 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         images = ImageSource(given.source, given.seed)
         if given.output:
             given.data = images.data_above(given.output, given.set)
-        try:
-            made = prepare(given.set, images, classes_of(given.classes), supplied, given.data)
-        except OSError as error:
-            raise InputError(f"{error.filename or given.data}: {error.strerror or error}") from None
+        made = prepare(given.set, images, classes_of(given.classes), supplied, given.data)
         print(f"{given.set}: {len(made)} files in {shown(made[0].parent)}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""SHA-256 checksums of files: known ones, ones pinned on first use, and digests recorded with runs.
+"""SHA-256 checksums of files: known ones, ones pinned on first use, and ones stored beside files when they are created.
 
 All of them are of contents: those of a gzip file are decompressed first, so that it does not matter who compressed it.
 """
@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 from lop.common import sources
@@ -23,7 +23,6 @@ KNOWN = {
     "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     "Imagenet32_train_npz.zip": "94226337ecc1b0309d9fcd0167127aaadc931587035fbcb53925235edbaec4fc",
 }
-CACHE = ".digests.json"
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -112,40 +111,30 @@ class Checksums:
             print(f"{name}: sha256 {digest}{more}, pinned as the only one allowed in {shown(self.pins)}", flush=True)
 
 
+def record(files: Iterable[Path]) -> None:
+    """Store the checksum of each file beside it; `content_digest` compares them."""
+    for path in files:
+        with atomic_file(_recorded(path)) as temporary:
+            temporary.write_text(sha256(path) + "\n")
+
+
 def content_digest(files: Iterable[Path]) -> str:
     """Return one digest of the names and the decompressed contents of files.
 
-    The digests of single files are cached in .digests.json in their folder, if it is writable, and computed again only
-    when the size or a timestamp of the file changes.
-
     Raises:
-        InputError: a file is missing or cannot be decompressed.
+        InputError: a file is missing or damaged, or differs from its checksum stored by `record`, if there is one.
     """
-    parts: dict[str, str] = {}
-    paths = sorted(files)
-    for folder in sorted({path.parent for path in paths}):
-        cached = _read_cache(folder)
-        fresh = {path.name: _cached(path, cached) for path in paths if path.parent == folder}
-        if any(cached.get(name) != entry for name, entry in fresh.items()):
-            with suppress(OSError):
-                write_json(folder / CACHE, {**cached, **fresh})
-        parts |= {name: entry[-1] for name, entry in fresh.items()}
+    parts = {}
+    for path in sorted(files):
+        found, recorded = sha256(path), _recorded(path)
+        if recorded.is_file() and (expected := recorded.read_text().strip()) != found:
+            raise InputError(
+                f"{shown(path)}: found sha256 {found}, allowed: {expected:.64}, as in {shown(recorded)} since it was "
+                "created; delete both to create it again"
+            )
+        parts[path.name] = found
     return sources.combined(parts)
 
 
-def _read_cache(folder: Path) -> dict:
-    try:
-        return read_json(folder / CACHE)
-    except (InputError, OSError):
-        return {}
-
-
-def _cached(path: Path, cached: dict) -> list:
-    with suppress(OSError):
-        status = path.stat()
-        key = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        entry = cached.get(path.name)
-        if isinstance(entry, list) and entry[:-1] == key and isinstance(entry[-1], str):
-            return entry
-        return [*key, sha256(path)]
-    raise InputError(f"{shown(path)}: no such file")
+def _recorded(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")

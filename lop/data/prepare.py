@@ -7,7 +7,7 @@ from lop.common.errors import InputError
 from lop.common.files import remove_leftovers
 from lop.common.locks import locked
 from lop.data import built_in, originals
-from lop.data.checksums import Checksums
+from lop.data.checksums import Checksums, record
 from lop.data.formats import IMAGENET_CLASSES
 from lop.data.sets import DATA, ImageSource
 
@@ -54,6 +54,7 @@ def prepare(
                 _bring(
                     name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), images.seed
                 )
+    record(wanted)
     return wanted
 
 

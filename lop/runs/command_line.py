@@ -15,7 +15,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lop.common.errors import EXIT_BAD_INPUT, InputError, tell, told_in_one_line
+from lop.common.errors import EXIT_BAD_INPUT, InputError, failures_as_input_errors, tell, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
 from lop.runs.configured import add_image_options, conditions_of, configured
@@ -54,7 +54,8 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
                 data=options.data,
             )
             try:
-                _execute(run, train)
+                with failures_as_input_errors():
+                    run.execute(train)
             except InputError as error:
                 tell(InputError(f"{spec.name}: {error}") if len(specs) > 1 else error)
                 failed = True
@@ -62,15 +63,6 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
                 raise Interrupted
         if failed:
             raise SystemExit(EXIT_BAD_INPUT)
-
-
-def _execute(run: Runner, train: Callable[[Any], None]) -> None:
-    try:
-        run.execute(train)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise InputError(f"{error.filename}: {error.strerror}") from None
 
 
 def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:

@@ -12,7 +12,7 @@ from lop.common.errors import InputError
 from lop.common.files import atomic_file, remove_leftovers
 from lop.common.locks import locked
 from lop.data.checksums import content_digest
-from lop.data.sets import DATA, FIXED_FILES
+from lop.data.sets import DATA
 from lop.runs import checkpoint
 from lop.runs.metrics import MetricsLog, check_belongs, write_metrics
 from lop.runs.process import (
@@ -61,6 +61,7 @@ class Runner:
         self.step = 0
         self._checkpoint_every, self._progress_every = checkpoint_every, progress_every
         self._tracked: dict[str, Stateful] = {}
+        self._images: dict[str, str] = {}  # their digest, for the metadata of the metrics
         self._history = History()
         self._stop = StopRequest()
 
@@ -68,7 +69,7 @@ class Runner:
         """Complete this run while holding the lock of its folder.
 
         Raises:
-            InputError: images are missing, or a file in the run's folder is damaged or of another run.
+            InputError: images are missing or damaged, or a file in the run's folder is damaged or of another run.
             Interrupted: a signal or the scheduler's time limit stopped the run, which has saved its state.
         """
         with locked(self.folder):
@@ -81,6 +82,7 @@ class Runner:
             problem = self.spec.problem
             if problem.data:
                 self.spec.conditions.images.must_exist(problem.data, self.parameters.classes(self.seed), self.data)
+                self._images = {"images": content_digest(self.spec.data_files(self.data))}
             with reproducible_arithmetic(), self._stop:
                 try:
                     train(self)
@@ -181,8 +183,7 @@ class Runner:
 
     def about(self) -> dict[str, Any]:
         """Return the run's identity and provenance: the JSON document in the metadata of its metrics."""
-        spec, name = self.spec, self.spec.problem.data
-        images = {"images": content_digest(spec.data_files(self.data))} if name in FIXED_FILES else {}
+        spec = self.spec
         return {
             "name": spec.name,
             "config": spec.config,
@@ -192,7 +193,7 @@ class Runner:
             "origin": spec.origin,
             "horizon": spec.horizon,
             "device": self.device,
-            **images,
+            **self._images,
             **self._history.about(self.step),
         }
 

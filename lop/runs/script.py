@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lop.common.errors import InputError, told_in_one_line
+from lop.common.errors import InputError, failures_as_input_errors, told_in_one_line
 from lop.runs.configured import add_options, conditions_of
 from lop.runs.spec import Conditions
 
@@ -27,7 +27,8 @@ def logged(log: str) -> Iterator[None]:
     path.write_text("")
     with told_in_one_line():
         try:
-            yield
+            with failures_as_input_errors():
+                yield
         except InputError as error:
             path.write_text(f"error: {error}\n")
             raise

@@ -18,6 +18,8 @@ from lop.common.paths import shown
 ABOUT = b"lop"  # keys of the schema's metadata: a JSON document about the table,
 ABOUT_DIGEST, ROWS_DIGEST = b"lop.about.sha256", b"lop.rows.sha256"  # its digest, and that of the rows
 
+DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError)  # what damaged files make pyarrow raise
+
 
 def write_table(table: pa.Table, path: Path, about: str = "", level: int | None = None) -> None:
     """Write a table as Parquet, atomically.
@@ -46,7 +48,7 @@ def read_table(path: Path) -> pa.Table:
         digest = (table.schema.metadata or {}).get(ROWS_DIGEST)
         if digest is not None and digest != rows_digest(table):
             raise ValueError("the rows differ from their digest")
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:  # of a damaged column, any of them
+    except DAMAGE as error:
         raise damaged(path, error) from None
     return table
 
@@ -59,13 +61,13 @@ def read_schema(path: Path) -> pa.Schema:
     """
     try:
         schema = pq.read_schema(path)
+        metadata = schema.metadata or {}
+        if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
+            raise ValueError("the metadata differ from their digest")
     except FileNotFoundError:
         raise InputError(f"{shown(path)}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise damaged(path, error) from None
-    metadata = schema.metadata or {}
-    if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
-        raise damaged(path, ValueError("the metadata differ from their digest"))
     return schema
 
 

@@ -82,9 +82,11 @@ def test_supplied_files_are_not_modified(tmp_path, monkeypatch):
 
 def test_seed_determines_the_images_of_the_official_archive(tmp_path, monkeypatch):
     """Each seed has its own folder."""
-    monkeypatch.setattr(
-        "lop.data.originals.imagenet", lambda folder, origin, seed: put(seed, folder / "classes" / "0.npy")
-    )
+
+    def build(folder, origin, seed):
+        put(seed, *(folder / f"classes/{number}.npy" for number in range(1000)))
+
+    monkeypatch.setattr("lop.data.originals.imagenet", build)
     first, *_ = prepare("imagenet", ImageSource("original", 1), supplied=tmp_path / "mine", data=tmp_path)
     assert first.read_text() == "1"
     ImageSource("original", 1).must_exist("imagenet", [0], tmp_path)

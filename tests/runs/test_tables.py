@@ -1,6 +1,7 @@
 """Tables whose contents are verified when they are read."""
 
 import random
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,12 +24,11 @@ ABOUT = '{"format": 1, "seed": 3, "origin": {"parameters": {"lr": 0.0001}}}'
 
 def read(path):
     """Everything that a reader takes from a file, or None if it is refused."""
-    try:
+    with suppress(InputError):
         metadata, digest = read_schema(path).metadata or {}, rows_digest(read_table(path))
-    except InputError as error:
-        assert len(str(error).splitlines()) == 1
-        return None
-    return (metadata[b"lop"], digest) if b"lop" in metadata else None  # `read_about` refuses files without this key
+        if b"lop" in metadata:  # `read_about` refuses files without this key
+            return metadata[b"lop"], digest
+    return None
 
 
 def test_a_table_is_restored(tmp_path):
