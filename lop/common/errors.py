@@ -1,11 +1,13 @@
 """User-facing errors."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
+LONGEST = 2_000  # characters of a message
 EXIT_NOT_READ = 141  # exit status of a program killed by SIGPIPE
 TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # in the messages of PyTorch's RuntimeError
 
@@ -15,8 +17,20 @@ class InputError(Exception):
 
 
 def tell(error: InputError) -> None:
-    """Print an error as one line on standard error."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    """Print an error as one line on standard error; the middle of a very long one is left out."""
+    text = str(error)
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    print(f"error: {text}", file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+    """Open standard streams that are closed, so that nothing fails to write and no other file takes their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may contain what its encoding lacks
 
 
 @contextmanager
@@ -47,6 +61,7 @@ def told_in_one_line() -> Iterator[None]:
 
     If standard output is closed, as by `| head`, exit silently with status 141.
     """
+    _open_streams()
     try:
         with failures_as_input_errors():
             yield

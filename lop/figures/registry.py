@@ -34,6 +34,8 @@ def _colour(value: Any) -> str:
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
+    if isinstance(value, int) and value > FIRST_TUNING_SEED:
+        raise ValueError(f"up to {FIRST_TUNING_SEED} seeds")
     seeds = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(seeds, range | list | tuple) and all(type(seed) is int and seed >= 0 for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):

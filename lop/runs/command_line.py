@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from lop.common.errors import EXIT_BAD_INPUT, InputError, failures_as_input_errors, tell, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
+from lop.common.ranges import MOST_NUMBERS, numbers_of
 from lop.runs.configured import add_image_options, conditions_of, configured
 from lop.runs.problem import Problem
 from lop.runs.process import Interrupted
@@ -167,12 +168,13 @@ def _help(field: FieldInfo) -> str:
 
 
 def _seeds(text: str) -> list[int]:
-    matched = re.fullmatch(r"(\d+)-(\d+)|(-?\d+)", text)
-    first, last, single = matched.groups() if matched else ("1", "0", None)
-    seeds = [int(single)] if single else list(range(int(first), int(last) + 1))
-    if not seeds:
-        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a number, or a range such as 0-9")
-    return seeds
+    if re.fullmatch(r"-\d+", text):
+        return [int(text)]  # refused later, with the allowed range
+    try:
+        return numbers_of(text)
+    except ValueError:
+        allowed = f"a number, or a range of at most {MOST_NUMBERS:,} such as 0-9"
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: {allowed}") from None
 
 
 def _positive(text: str) -> float:

@@ -22,6 +22,14 @@ from lop.data.formats import IMAGENET_CLASSES
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number")
+    try:
+        size = abs(float(value))
+    except OverflowError:  # an integer
+        size = float("inf")
+    except (TypeError, ValueError):
+        return value  # refused later
+    if size > LARGEST:
+        raise ValueError(f"a number of size up to {LARGEST:g}")
     return value
 
 
@@ -36,6 +44,9 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, int) else int(number)
 
 
+LARGEST = 1e15  # largest number in a configuration file: a double represents integers exactly up to 9e15
+MOST_VALUES = 100_000  # of a configuration file, counting a value again wherever an alias repeats it
+DEEPEST = 50  # levels of nesting in a configuration file
 LONGEST_NAME = 200  # maximum length of a folder name in bytes; file systems allow 255
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
@@ -109,7 +120,31 @@ def read_mapping(path: Path) -> dict[str, Any]:
 @cache
 def _parsed(text: str) -> Any:
     """Parse each text once, since scale and figure files are read many times. Callers must not modify the result."""
-    return yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
+    try:
+        content = yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # values such as 2020-99-99 and deep nesting make the loader raise anything
+        raise yaml.YAMLError(str(error)) from None
+    _check_size(content)
+    return content
+
+
+def _check_size(content: Any) -> None:
+    """Raise YAMLError if the content is nested too deeply, as by an alias of itself, or expands to too many values."""
+    level, count = [content], 0
+    for _ in range(DEEPEST):
+        count += len(level)
+        if count > MOST_VALUES:
+            raise yaml.YAMLError(f"more than {MOST_VALUES:,} values")
+        level = [value for one in level if isinstance(one, dict | list) for value in _values(one)]
+        if not level:
+            return
+    raise yaml.YAMLError(f"more than {DEEPEST} levels")
+
+
+def _values(one: dict | list) -> Iterable[Any]:
+    return one.values() if isinstance(one, dict) else one
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

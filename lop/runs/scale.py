@@ -6,6 +6,7 @@ cfg files and the scale.
 The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,8 +35,8 @@ class Comparison(BaseModel):
         (0.0, 1.0), description="part of the run whose bins are averaged, as fractions of `to`"
     )
     best: Literal["highest", "lowest"] = Field("highest", description="which mean is best")
-    seeds: Whole = Field(ge=1, description="number of seeds per setting")
-    budget: Whole = Field(ge=1, description="number of settings of each method")
+    seeds: Whole = Field(ge=1, le=1000, description="number of seeds per setting")
+    budget: Whole = Field(ge=1, le=10_000, description="number of settings of each method")
     grids: dict[str, dict[str, Any]] = Field(
         min_length=1,
         description="<problem>/<config> -> keys and lists of values, all combinations of which are tried",
@@ -128,7 +129,7 @@ def load_scale(name: str) -> Scale:
     """
     base, _, comparison = name.partition(".")
     path = scale_path(name)
-    if not path.is_file():
+    if not (re.fullmatch(r"[\w-]+", base) and path.is_file()):
         known = sorted(other.stem for other in path.parent.glob("*.yaml"))
         raise InputError(f"scale: found {name!r}, allowed: {', '.join(known)} (files in {shown(path.parent)})")
     file = checked(ScaleFile, read_mapping(path), shown(path))

@@ -59,13 +59,15 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         InputError: the file is missing, unreadable or damaged.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{shown(path)}: not a regular file")  # reading a FIFO would never end
     try:
         schema = pq.read_schema(path)
         metadata = schema.metadata or {}
         if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
             raise ValueError("the metadata differ from their digest")
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: no such file") from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise InputError(f"{shown(path)}: {(error.strerror or 'cannot be read').lower()}") from None
     except DAMAGE as error:
         raise damaged(path, error) from None
     return schema
