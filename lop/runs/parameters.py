@@ -23,12 +23,12 @@ def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number")
     try:
-        size = abs(float(value))
+        too_large = LARGEST < abs(float(value)) < float("inf")  # infinity itself is refused later
     except OverflowError:  # an integer
-        size = float("inf")
+        too_large = True
     except (TypeError, ValueError):
         return value  # refused later
-    if size > LARGEST:
+    if too_large:
         raise ValueError(f"a number of size up to {LARGEST:g}")
     return value
 

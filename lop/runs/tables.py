@@ -6,9 +6,7 @@ Parquet's own checksums do not cover the metadata in its footer, where a flipped
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lop.common.errors import InputError
@@ -81,13 +79,19 @@ def rows_digest(table: pa.Table) -> bytes:
         if pa.types.is_dictionary(values.type):
             values = values.cast(pa.string())
         digest.update(f"{name} {values.type} {len(values)}\n".encode())
-        digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)).tobytes())
+        digest.update(_memory(values.is_null().cast(pa.uint8())))
         if pa.types.is_string(values.type):
             encoded = values.dictionary_encode()
             digest.update("\n".join(map(str, encoded.dictionary.to_pylist())).encode())
             values = encoded.indices
-        digest.update(pc.fill_null(values, 0).to_numpy(zero_copy_only=False).tobytes())
+        digest.update(_memory(values.drop_null()))
     return digest.hexdigest().encode()
+
+
+def _memory(values: pa.Array) -> memoryview:
+    """Return the bytes of an array of numbers without nulls; `to_numpy` and `fill_null` import pandas."""
+    width = values.type.bit_width // 8
+    return memoryview(values.buffers()[1])[values.offset * width : (values.offset + len(values)) * width]
 
 
 def damaged(path: Path, error: Exception) -> InputError:

@@ -269,7 +269,8 @@ def test_command_prepares_the_given_classes(tmp_path, capsys):
         os.utime(classes / f".{number}.npy.123.tmp", (0, 0))
     command("imagenet", "--classes", "3-4,6", "--data", tmp_path)
     names(capsys.readouterr().out, "imagenet", 3, classes)
-    assert {path.name for path in classes.iterdir()} == {".7.npy.123.tmp", "3.npy", "4.npy", "6.npy"}
+    made = {f"{number}.npy" for number in (3, 4, 6)}
+    assert {path.name for path in classes.iterdir()} == {".7.npy.123.tmp", *made, *(f".{name}.sha256" for name in made)}
 
 
 @pytest.mark.parametrize(
