@@ -31,6 +31,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: {"workflow": 0, "rl": 1}.get(item.path.parent.name, 2))
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print how many faults the tests injected (`record_property("faults", n)`)."""
+    reports = (
+        report for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "user_properties")
+    )
+    survived = sum(
+        number
+        for report in reports
+        if getattr(report, "when", "") == "call" and report.passed
+        for name, number in report.user_properties
+        if name == "faults"
+    )
+    if survived:
+        terminalreporter.write_line(f"faults injected and survived: {survived:,}")
+
+
 @pytest.fixture(scope="session")
 def python():
     """Return an interpreter that has already imported the libraries."""

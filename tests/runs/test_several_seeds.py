@@ -12,51 +12,14 @@ import pytest
 from interrupted import same
 from refusals import names
 from scripts import metrics_file, run
+from short_runs import REGRESSION
 
 from lop.common.errors import EXIT_BAD_INPUT, InputError
-from lop.imagenet import run_imagenet
-from lop.incremental_cifar import run_cifar
-from lop.permuted_mnist import run_mnist
-from lop.rl import run_ppo
 from lop.runs import checkpoint
 from lop.runs.metrics import read_about
 from lop.runs.process import EXIT_INTERRUPTED
 from lop.runs.runner import Runner
 from lop.slowly_changing_regression import run_regression
-
-PPO = ["-c", "cfg/sant/cbp.yml", "--bs", 256, "--n_slices", 4, "--h_dim", "[32, 32]", "--n_steps", 700]
-PPO += ["--change_time", 200, "--mt", 5, "--rr", 0.05]
-REGRESSION = ["-c", "cfg/sgd/cbp/relu.yml", "--setting", "replacement_rate=0.01", "--flip_after", 1000]
-REGRESSION += ["--num_data_points", 4000]
-MNIST = ["--num_features", 30, "--num_examples", 4000, "--change_after", 1000]
-IMAGENET = ["-c", "cfg/cbp.yml", "--num_tasks", 2, "--num_showings", 2, "--mini_batch_size", 16, "--total_classes", 4]
-IMAGENET += ["--train_images_per_class", 20, "--test_images_per_class", 10, "--channels", 3]
-IMAGENET += ["--replacement_rate", 0.02, "--maturity_threshold", 2]
-CIFAR = ["-c", "cfg/shrink_and_perturb.yml", "--total_classes", 4, "--class_increase", 2, "--mini_batch_size", 10]
-CIFAR += ["--class_increase_frequency", 2, "--train_images_per_class", 12, "--validation_images_per_class", 5]
-CIFAR += ["--test_images_per_class", 5, "--measured_images", 16, "--width", 2, "--noise_std", 0.01]
-RUNS = {  # script, arguments
-    "PPO": (run_ppo, PPO),
-    "PPO, reference": (run_ppo, [*PPO, "--engine", "reference"]),
-    "regression": (run_regression, REGRESSION),
-    "MNIST": (run_mnist, ["-c", "cfg/cbp.yml", "--setting", "replacement_rate=0.0001", *MNIST, "--mt", 10]),
-    "MNIST, dropout": (run_mnist, ["-c", "cfg/dropout.yml", "--setting", "dropout=0.1", *MNIST]),
-    "ImageNet": (run_imagenet, IMAGENET),
-    "CIFAR": (run_cifar, CIFAR),
-}
-
-
-@pytest.fixture(params=RUNS)
-def arguments(request):
-    """Return the script of a problem, and arguments that select a short run of it."""
-    script, arguments = RUNS[request.param]
-    match script.PROBLEM.data:
-        case "mnist":
-            return script, [*arguments, "--data", request.getfixturevalue("data")]
-        case "imagenet" | "cifar-100" as name:
-            images = request.getfixturevalue(f"{name.removesuffix('-100')}_images")
-            return script, [*arguments, "--data", images.parents[1], "--data-source", "original"]
-    return script, arguments
 
 
 def stopping(seed, is_time):
@@ -87,9 +50,9 @@ def tracked(path):
     return checkpoint.read(path.with_name("checkpoint.pt"))["state"]["tracked"]
 
 
-def test_seeds_of_one_process_match_those_of_separate_processes(arguments, tmp_path, python, monkeypatch):
+def test_seeds_of_one_process_match_those_of_separate_processes(short_run, tmp_path, python, monkeypatch):
     """The process of all seeds is stopped in the middle of the second one and started again."""
-    script, selection = arguments
+    script, selection = short_run
     together, separate = tmp_path / "together", tmp_path / "separate"
     monkeypatch.setattr("lop.runs.command_line.Runner", stopping(1, lambda step, n, stride: step >= n // 2))
     assert exit_status(script, *selection, "-s", "0-2", "--results", together) == EXIT_INTERRUPTED
@@ -109,9 +72,9 @@ def test_seeds_of_one_process_match_those_of_separate_processes(arguments, tmp_p
         assert [about["resumed"] for about in abouts] == [int(seed == 1), 0]
 
 
-def test_nothing_of_a_seed_stays_in_memory_during_the_next(arguments, tmp_path, monkeypatch):
+def test_nothing_of_a_seed_stays_in_memory_during_the_next(short_run, tmp_path, monkeypatch):
     """The first seed fails."""
-    script, selection = arguments
+    script, selection = short_run
     seen, alive = [], []
 
     class Watched(Runner):
