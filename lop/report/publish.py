@@ -105,7 +105,7 @@ def history(abouts: Iterable[Mapping[str, Any]]) -> str:
 def write_claims(options: argparse.Namespace) -> None:
     """Write the verdicts on the claims about all published figures of a scale."""
     folder, images = options.published / options.scale, conditions_of(options).images
-    names = [name for name in claimed_figures() if name in _index(folder)]
+    names = [name for name in claimed_figures() if (folder / f"{name}.parquet").is_file()]
     tables = [
         judged(load_figure(name, options.scale), read_collected(folder / f"{name}.parquet"), images) for name in names
     ]
