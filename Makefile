@@ -15,7 +15,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all lint benchmark clean
+.PHONY: help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -109,6 +109,10 @@ test-cluster: $(READY)
 	$(BIN)/python -m pytest -m cluster
 
 test-all: test test-slow
+
+# Injects every fault into every operation on files, which takes hours.
+torture: $(READY)
+	TORTURE=1 $(BIN)/python -m pytest -n $(CORES) tests/runs/test_faults.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,18 +2,30 @@
 
 import builtins
 import errno
+import importlib
 import io
 import itertools
+import json
 import os
+import resource
 import signal
+import subprocess
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+import scripts
+
+from lop.common.errors import told_in_one_line
+from lop.figures.collect import collect, read_collected, write_collected
+from lop.figures.draw import draw
+from lop.figures.registry import load_figure
+from lop.figures.runs import shown_runs, table_path
 from lop.runs import tables
+from lop.runs.spec import Conditions
 
 ERRORS = {name: getattr(errno, name) for name in ("EIO", "ENOSPC", "EACCES")}
 KILLS = ("killed before", "killed after")
@@ -75,35 +87,21 @@ class Injected:
         return path.removeprefix(self.folder) if f"{path}/".startswith(self.folder) else None
 
 
-def in_a_fork(program: Callable[[], object], output: Path) -> int:
-    """Call a function in a forked process.
+def execute(python: Path, program: str, given: Mapping[str, Any], output: Path) -> int:
+    """Execute a program of `PROGRAMS` in a process of its own.
 
     Args:
-        program: function to call.
-        output: file for the process's standard output and error.
+        python: interpreter.
+        program: name of the program.
+        given: its keyword arguments, as plain JSON values.
+        output: file for standard output and error.
 
     Returns:
-        Its exit status, or minus the signal that killed it.
+        The exit status, or minus the signal that killed the process.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            with open(output, "w", buffering=1) as stream:
-                sys.stdout = sys.stderr = sys.__stderr__ = stream
-                program()
-                status = 0
-        except SystemExit as error:
-            status = error.code if isinstance(error.code, int) else 1
-        except BaseException:
-            with open(output, "a") as stream:
-                traceback.print_exc(file=stream)
-        finally:
-            os._exit(status)
-    _, code = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(code)
+    with open(output, "w") as stream:
+        command = [python, __file__, program, json.dumps(given, default=str)]
+        return subprocess.run(command, stdout=stream, stderr=stream).returncode
 
 
 def spread(count: int, most: int | None) -> list[int]:
@@ -116,3 +114,35 @@ def cases(count: int, most: int | None) -> list[tuple[int, str]]:
     if most is None:
         return list(itertools.product(range(count), FAULTS))
     return list(zip(spread(count, most), itertools.cycle(FAULTS), strict=False))
+
+
+def run(
+    folder: str, script: str, arguments: list, number: int | None = None, fault: str = "", limit: int | None = None
+) -> list[str]:
+    """Run a script with results in a folder; files cannot grow beyond `limit` bytes."""
+    if limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    with Injected(Path(folder), number, fault) as injected:
+        scripts.run(importlib.import_module(script), *arguments, "--results", folder)
+    return injected.operations
+
+
+def build_figure(folder: str, number: int | None = None, fault: str = "") -> list[str]:
+    """Collect and draw figure 4a at smoke scale from runs in a folder."""
+    figure = load_figure("fig4a", "smoke")
+    runs, results = shown_runs(figure, Conditions()), Path(folder)
+    table = results / table_path(figure, runs)
+    with Injected(results, number, fault) as injected, told_in_one_line():
+        write_collected(collect(figure, runs, results), table)
+        draw(read_collected(table), figure, results / "figures")
+    return injected.operations
+
+
+PROGRAMS = {"run": run, "build_figure": build_figure}
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[2])
+    operations = PROGRAMS[sys.argv[1]](**given)
+    if given.get("number") is given.get("limit") is None:
+        Path(given["folder"]).with_suffix(".operations").write_text("\n".join(operations))

@@ -1,44 +1,33 @@
-"""Whichever operation on files fails, a run ends in one clear line, and the next call completes it exactly."""
+"""Whichever operation on files fails, a command ends in one clear line, and the next call completes it exactly."""
 
-import resource
+import os
 import signal
 
 import pyarrow.parquet as pq
 import pytest
-from faults import ERRORS, Injected, cases, in_a_fork
-from scripts import metrics_file, run
+from faults import ERRORS, cases, execute
+from scripts import metrics_file
+from short_runs import RUNS
 from written import write_run
 
-from lop.common.errors import EXIT_BAD_INPUT, told_in_one_line
-from lop.figures.collect import collect, read_collected, write_collected
-from lop.figures.draw import draw
+from lop.common.errors import EXIT_BAD_INPUT
 from lop.figures.registry import load_figure
-from lop.figures.runs import shown_runs, table_path
+from lop.figures.runs import shown_runs
 from lop.runs.spec import IDENTITY, Conditions
 
-SOME, ALL = 5, None  # operations per problem in the fast tests and in the slow ones
+TORTURE = "TORTURE" in os.environ  # every operation with every fault, for hours: `make torture`
 QUICK = ("--checkpoint-every", 0.001)  # several checkpoints even in a run of a fraction of a second
+
+
+def each(some, many):
+    """Parametrise a test with a problem and the number of faults: some for two problems, many for all if it is slow."""
+    fast = [pytest.param(name, some, id=f"{name}-some") for name in ("PPO", "regression")]
+    slow = [pytest.param(name, many, id=f"{name}-many", marks=pytest.mark.slow) for name in RUNS]
+    return pytest.mark.parametrize(("short_run", "most"), [*fast, *slow], indirect=["short_run"])
 
 
 def table_of(results):
     return pq.read_table(metrics_file(results)).replace_schema_metadata(None)
-
-
-def once(script, arguments, results, *, number=None, fault="", limit=None):
-    """Execute a run with a fault in a fork; return its exit status and its output."""
-    output = results.with_suffix(".txt")
-
-    def program():
-        if limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        with Injected(results, number, fault) as injected:
-            run(script, *arguments, *QUICK, "--results", results)
-        if number is limit is None:
-            results.with_suffix(".count").write_text("\n".join(injected.operations))
-
-    status = in_a_fork(program, output)
-    return status, output.read_text()
 
 
 def leftovers(results):
@@ -47,82 +36,90 @@ def leftovers(results):
 
 
 def check_outcome(status, output, case):
-    """A failed operation is reported in one line, unless the run can do without it."""
+    """A failed operation is reported in one line, unless the command can do without it."""
     assert "Traceback" not in output, f"{case}: {output}"
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert (status, len(errors)) in ((0, 0), (EXIT_BAD_INPUT, 1)), f"{case}: {status} {output}"
 
 
-@pytest.mark.parametrize("most", [SOME, pytest.param(ALL, marks=pytest.mark.slow)], ids=["some", "all"])
-def test_a_run_survives_the_failure_of_any_operation(short_run, most, tmp_path, record_property):
+@pytest.fixture
+def once(short_run, python, tmp_path):
+    """Return a function that executes a short run with results in a folder, and returns its exit status and output."""
     script, arguments = short_run
-    status, output = once(script, arguments, tmp_path / "whole")
+
+    def call(results, **fault):
+        given = {"folder": results, "script": script.__name__, "arguments": [*arguments, *QUICK], **fault}
+        status = execute(python, "run", given, tmp_path / "output")
+        return status, (tmp_path / "output").read_text()
+
+    return call
+
+
+@each(5, None if TORTURE else 25)
+def test_a_run_survives_the_failure_of_any_operation(once, most, tmp_path, record_property):
+    status, output = once(tmp_path / "whole")
     assert status == 0, output
-    operations, expected = (tmp_path / "whole.count").read_text().splitlines(), table_of(tmp_path / "whole")
+    operations, expected = (tmp_path / "whole.operations").read_text().splitlines(), table_of(tmp_path / "whole")
     chosen = cases(len(operations), most)
     for number, fault in chosen:
         case, results = f"{fault}: operation {number}, {operations[number]}", tmp_path / f"{number}-{fault}"
-        status, output = once(script, arguments, results, number=number, fault=fault)
+        status, output = once(results, number=number, fault=fault)
         if fault in ERRORS:
             check_outcome(status, output, case)
         else:
             assert status in (-signal.SIGKILL, 0), f"{case}: {output}"  # 0: fewer operations than in the first run
-        status, output = once(script, arguments, results)
+        status, output = once(results)
         assert status == 0, f"after {case}: {output}"
         assert table_of(results).equals(expected), case
         assert not leftovers(results), case
     record_property("faults", len(chosen))
 
 
-@pytest.mark.parametrize("most", [2, pytest.param(30, marks=pytest.mark.slow)], ids=["some", "many"])
-def test_a_run_survives_a_disk_that_fills_up(short_run, most, tmp_path, record_property):
+@each(2, 100 if TORTURE else 10)
+def test_a_run_survives_a_disk_that_fills_up(once, most, tmp_path, record_property):
     """Writing beyond a certain size fails, in the middle of a checkpoint or of the metrics."""
-    script, arguments = short_run
-    status, output = once(script, arguments, tmp_path / "whole")
+    status, output = once(tmp_path / "whole")
     assert status == 0, output
     expected, size = table_of(tmp_path / "whole"), max(p.stat().st_size for p in (tmp_path / "whole").rglob("*.*"))
     for limit in (size * part // (most + 1) for part in range(1, most + 1)):
         results = tmp_path / f"limit-{limit}"
-        check_outcome(*once(script, arguments, results, limit=limit), f"files of {limit} of {size} bytes")
-        status, output = once(script, arguments, results)
+        check_outcome(*once(results, limit=limit), f"files of {limit} of {size} bytes")
+        status, output = once(results)
         assert status == 0, output
         assert table_of(results).equals(expected), limit
         assert not leftovers(results), limit
     record_property("faults", most)
 
 
-@pytest.mark.parametrize("most", [4, pytest.param(10_000, marks=pytest.mark.slow)], ids=["some", "all"])
-def test_a_figure_survives_the_failure_of_any_operation(most, tmp_path, record_property):
-    figure = load_figure("fig4a", "smoke")
-    runs = shown_runs(figure, Conditions())
-    for spec in (shown.spec for shown in runs):
+@pytest.mark.parametrize(
+    "most", [4, pytest.param(None if TORTURE else 25, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_a_figure_survives_the_failure_of_any_operation(most, python, tmp_path, record_property):
+    results, output = tmp_path / "results", tmp_path / "output"
+    for spec in (shown.spec for shown in shown_runs(load_figure("fig4a", "smoke"), Conditions())):
         rows = [("return", step, None, step / 100 + spec.seed) for step in range(1_024, 4_097, 1_024)]
-        write_run(tmp_path / "results", spec, rows)
-    table, drawn = tmp_path / "results" / table_path(figure, runs), tmp_path / "figures"
+        write_run(results, spec, rows)
 
-    def build(number=None, fault="", count=None):
-        with Injected(tmp_path, number, fault) as injected, told_in_one_line():
-            write_collected(collect(figure, runs, tmp_path / "results"), table)
-            draw(read_collected(table), figure, drawn)
-        if count:
-            count.write_text("\n".join(injected.operations))
+    def build(**fault):
+        return execute(python, "build_figure", {"folder": results, **fault}, output)
 
-    def files():
-        return {path.name: path.read_bytes() for path in (table, *drawn.iterdir()) if path.suffix != ".tmp"}
+    def made():
+        return [path for pattern in ("tables/*/*.parquet", "figures/*.*") for path in results.glob(pattern)]
 
-    count, output = tmp_path / "count", tmp_path / "output"
-    assert in_a_fork(lambda: build(count=count), output) == 0, output.read_text()
-    operations, expected = count.read_text().splitlines(), files()
+    def contents():
+        return {path.name: path.read_bytes() for path in made() if path.suffix != ".tmp"}
+
+    assert build() == 0, output.read_text()
+    operations, expected = (tmp_path / "results.operations").read_text().splitlines(), contents()
     chosen = cases(len(operations), most)
     for number, fault in chosen:
         case = f"{fault}: operation {number}, {operations[number]}"
-        for path in (table, *drawn.iterdir()):
-            path.unlink(missing_ok=True)
-        status = in_a_fork(lambda number=number, fault=fault: build(number, fault), output)
+        for path in made():
+            path.unlink()
+        status = build(number=number, fault=fault)
         if fault in ERRORS:
             check_outcome(status, output.read_text(), case)
-        found = files() if table.exists() else {}
-        assert found.items() <= expected.items(), f"{case}: a file with other contents exists"
-        assert in_a_fork(build, output) == 0, f"after {case}: {output.read_text()}"
-        assert files() == expected, case
+        assert contents().items() <= expected.items(), f"{case}: a file with other contents exists"
+        assert build() == 0, f"after {case}: {output.read_text()}"
+        assert contents() == expected, case
     record_property("faults", len(chosen))
