@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,9 @@ def download(
     Raises:
         InputError: no address provides the file, with the reason for each of them; or a local file cannot be written.
     """
-    if target.is_file() and checksums.of(name) == sha256(target):
-        return
+    with suppress(InputError):  # a damaged file is downloaded again
+        if target.is_file() and checksums.of(name) == sha256(target):
+            return
     part = Partial(target)
     failures = []
     for url in urls:

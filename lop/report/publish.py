@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from lop.claims.registry import claimed_figures
 from lop.claims.table import joined, judged, write
 from lop.common.errors import InputError, told_in_one_line
@@ -60,6 +62,11 @@ def publish(name: str, options: argparse.Namespace) -> None:
     for path in (table, *files):
         if not path.is_file():
             raise InputError(f"{shown(path)}: no such file; `make figures/{name}.pdf SCALE={options.scale}` builds it")
+    if not options.tables and _drawn_from(options.drawn / f"{name}.png") != table.stem:
+        raise InputError(
+            f"{shown(options.drawn / name)}.png: found a figure of other runs, allowed: one drawn from {shown(table)}; "
+            f"`make figures/{name}.pdf SCALE={options.scale}` draws it"
+        )
     specs = by_path(runs)
     abouts = [check_belongs(stored(path, options.results), spec) for path, spec in specs.items()]
     if not options.tables:
@@ -79,7 +86,7 @@ def publish(name: str, options: argparse.Namespace) -> None:
 
 def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
     """Copy the metrics of a run, without the name of the machine, and the identity of its group."""
-    if target.is_file():
+    if source == target:
         return
     table = read_table(source)
     about: dict[str, Any] = json.loads(table.schema.metadata[ABOUT])
@@ -126,6 +133,12 @@ def remove_unused(published: Path) -> None:
             shutil.rmtree(folder)
 
 
+def _drawn_from(picture: Path) -> str:
+    """Return the key of the table from which a figure was drawn."""
+    with Image.open(picture) as image:
+        return str(image.info.get("Table", ""))
+
+
 def _index(folder: Path) -> dict[str, Any]:
     path = folder / "index.json"
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
@@ -142,9 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "figures", nargs="*", metavar="FIGURE", help="figures to publish (default: only test the claims)"
-    )
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures (default: none; test the claims again)")
     parser.add_argument("--tables", action="store_true", help="publish only the collected tables")
     parser.add_argument("--drawn", type=Path, default=PROJECT / "figures", help="folder of the drawn figures")
     parser.add_argument("--published", type=Path, default=PUBLISHED, help="folder to write (default: %(default)s)")

@@ -27,9 +27,11 @@ import pyarrow as pa
 from scipy import stats
 
 from lop.common.errors import InputError, told_in_one_line
+from lop.common.paths import PROJECT
+from lop.data.prepare import prepare
 from lop.figures.registry import load_figure
 from lop.figures.runs import by_path, shown_runs
-from lop.runs.configured import add_options, conditions_of
+from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.metrics import check_belongs, read_about
 from lop.runs.parameters import checked
 from lop.runs.published import RUNS, published_tables
@@ -88,10 +90,15 @@ def verify(spec: RunSpec, others: Sequence[RunSpec], seconds: float, folder: Pat
         Whether the run is verified, and how, as text.
     """
     about = check_belongs(RUNS / spec.path, spec)
-    short = shortened(spec, seconds / about["seconds"] if about["seconds"] else 1.0)
+    short = shortened(spec, max(seconds, 0.001) / max(about["seconds"], 0.001))
     command = [sys.executable, "-m", spec.problem.entry, "--config", str(spec.problem.cfg_path(spec.config))]
     command += ["--setting", spec.setting, "--scale", spec.scale, "--seed", str(spec.seed), "--results", str(folder)]
     command += [f"--{spec.parameters.horizon}", str(short.horizon), "--device", spec.conditions.device]
+    if name := spec.problem.data:
+        images, data = spec.conditions.images, PROJECT / configured().data.sets
+        if not all(path.is_file() for path in short.data_files(data)):
+            prepare(name, images, short.parameters.classes(spec.seed), data=data)
+        command += ["--data", str(data), "--data-source", images.source_of(name), "--data-seed", str(images.seed)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return False, (done.stderr.strip().splitlines() or ["failed without a message"])[-1]
@@ -145,6 +152,7 @@ def outliers(ours: pa.Table, published: Sequence[pa.Table]) -> Iterator[str]:
     for metric, value in mine.items():
         known = np.array([one[metric] for one in theirs if metric in one])
         if len(known) < 2:
+            yield f"{metric} (too few seeds to compare)"
             continue
         width = stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * known.std(ddof=1) * np.sqrt(1 + 1 / len(known))
         if not abs(value - known.mean()) <= width:
@@ -158,15 +166,21 @@ def means(table: pa.Table) -> dict[str, float]:
     return dict(zip(rows["metric"], rows["value_mean"], strict=True))
 
 
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a whole number above 0")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lop.report.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--runs", type=int, default=4, help="number of runs to repeat (default: %(default)s)")
+    add("--runs", type=_positive, default=4, help="number of runs to repeat (default: %(default)s)")
     add("--choice", type=int, default=0, help="seed of the random choice of runs (default: %(default)s)")
     add("--seconds", type=float, default=60.0, help="approximate length of each repeated part (default: %(default)s)")
-    add("--jobs", type=int, default=1, help="number of runs at the same time (default: %(default)s)")
+    add("--jobs", type=_positive, default=1, help="number of runs at the same time (default: %(default)s)")
     add_options(parser)
     return parser
 

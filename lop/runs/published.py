@@ -80,7 +80,7 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:
     if choice == "train":
         return own
     raise InputError(
-        f"published: found {choice}, allowed: train, draw: parameters or code of {figure} at {scale} scale changed "
+        f"published: found {choice}, allowed: train, draw: code or parameters of {figure} at {scale} scale changed "
         f"after it was published (see `python -m lop.plan {figure} --scale {scale}`); add PUBLISHED=train to repeat "
         "the changed runs, or PUBLISHED=draw to draw the published ones"
     )
@@ -88,4 +88,4 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:
 
 def table_at(path: Path, scale: str) -> Table | None:
     """Return the published table with a path, or None if the path is that of another table."""
-    return next((table for table in published_tables(scale).values() if table.path == path.resolve()), None)
+    return next((table for table in published_tables(scale).values() if table.path.resolve() == path.resolve()), None)

@@ -23,6 +23,6 @@ with logged(snakemake.log[0]):
         key = shipped.key
         if key != table_key(figure, shown_runs(figure, conditions)):
             remark = f"results of {shipped.version}"
-    published = all(is_published(figure, place, images) for place in figure.curve_panels)
+    published = not remark and all(is_published(figure, place, images) for place in figure.curve_panels)
     folder = Path(snakemake.output.pdf).parent
     draw(read_collected(table), figure, folder, images, data, key, published, remark)
