@@ -55,7 +55,7 @@ def once(short_run, python, tmp_path):
     return call
 
 
-@each(5, None if TORTURE else 25)
+@each(5, None if TORTURE else 10)
 def test_a_run_survives_the_failure_of_any_operation(once, most, tmp_path, record_property):
     status, output = once(tmp_path / "whole")
     assert status == 0, output
@@ -75,7 +75,7 @@ def test_a_run_survives_the_failure_of_any_operation(once, most, tmp_path, recor
     record_property("faults", len(chosen))
 
 
-@each(2, 100 if TORTURE else 10)
+@each(2, 100 if TORTURE else 4)
 def test_a_run_survives_a_disk_that_fills_up(once, most, tmp_path, record_property):
     """Writing beyond a certain size fails, in the middle of a checkpoint or of the metrics."""
     status, output = once(tmp_path / "whole")
@@ -92,7 +92,7 @@ def test_a_run_survives_a_disk_that_fills_up(once, most, tmp_path, record_proper
 
 
 @pytest.mark.parametrize(
-    "most", [4, pytest.param(None if TORTURE else 25, marks=pytest.mark.slow)], ids=["some", "many"]
+    "most", [4, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_figure_survives_the_failure_of_any_operation(most, python, tmp_path, record_property):
     results, output = tmp_path / "results", tmp_path / "output"
