@@ -112,10 +112,10 @@ class Checksums:
 
 
 def record(files: Iterable[Path]) -> None:
-    """Store the checksum of each file beside it; `content_digest` compares them."""
+    """Store two checksums of each file beside it: of the file as it is, and of its decompressed contents."""
     for path in files:
         with atomic_file(_recorded(path)) as temporary:
-            temporary.write_text(sha256(path) + "\n")
+            temporary.write_text(f"{_of_bytes(path)} {sha256(path)}\n")
 
 
 def content_digest(files: Iterable[Path]) -> str:
@@ -124,16 +124,29 @@ def content_digest(files: Iterable[Path]) -> str:
     Raises:
         InputError: a file is missing or damaged, or differs from its checksum stored by `record`, if there is one.
     """
-    parts = {}
-    for path in sorted(files):
-        found, recorded = sha256(path), _recorded(path)
-        if recorded.is_file() and (expected := recorded.read_text().strip()) != found:
-            raise InputError(
-                f"{shown(path)}: found sha256 {found}, allowed: {expected:.64}, as in {shown(recorded)} since it was "
-                "created; delete both to create it again"
-            )
-        parts[path.name] = found
-    return sources.combined(parts)
+    return sources.combined({path.name: _verified(path) for path in sorted(files)})
+
+
+def _verified(path: Path) -> str:
+    """Return the checksum of a file's contents; with stored checksums, this needs no decompression."""
+    recorded = _recorded(path)
+    if not recorded.is_file():
+        return sha256(path)
+    expected, _, contents = recorded.read_bytes().decode("ascii", "replace").strip().partition(" ")
+    if (found := _of_bytes(path)) != expected:
+        raise InputError(
+            f"{shown(path)}: found sha256 {found}, allowed: {expected:.64}, as in {shown(recorded)} since it was "
+            "created; delete both to create it again"
+        )
+    return contents
+
+
+def _of_bytes(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{shown(path)}: {(error.strerror or 'cannot be read').lower()}") from None
 
 
 def _recorded(path: Path) -> Path:

@@ -285,7 +285,10 @@ class _Resolver:
             self._known(changed, self.registry.figures, f"{self.scale_path}: figures")
         entry = self._known(name, self.registry.figures, f"{self.path}: figures")
         panels = self._panels(name, entry)
-        used = dict.fromkeys(curve for panel in panels if isinstance(panel, Panel) for curve in panel.curves)
+        with_curves = [panel for panel in panels if isinstance(panel, Panel)]
+        for other in (panel.colours_of for panel in with_curves if panel.colours_of):
+            self._known(other, self.registry.figures, f"{self.path}: figures.{name}: key `colours_of`")
+        used = dict.fromkeys(curve for panel in with_curves for curve in panel.curves)
         where = f"{self.path}: methods, for a curve of {name}"
         methods = {curve: self._known(curve, self.registry.methods, where) for curve in used}
         caption = str(entry.get("caption", ""))

@@ -219,3 +219,8 @@ def test_error_for_an_unknown_figure_lists_the_known_ones():
 def test_error_for_an_unknown_scale_lists_the_known_ones():
     with refusal("scale", "lap", "laptop", "paper", "smoke"):
         load_figure("fig4a", "lap")
+
+
+def test_colours_of_an_unknown_figure_are_rejected(config):
+    with refusal("colours_of", "fig9z", "fig4a"):
+        config(figures=changed(colours_of="fig9z"))

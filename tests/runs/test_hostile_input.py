@@ -127,7 +127,6 @@ def test_very_long_message_is_shortened(capsys):
     assert len(line) < 2_500
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="closes a file descriptor with a shell")
 def test_closed_standard_output_is_no_error():
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} -m lop.plan fig4a --scale smoke >&-"],

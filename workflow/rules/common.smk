@@ -199,6 +199,13 @@ def table_of(figure, choice=SETTINGS.published):
         return stored_locally(table_to_draw(figure, SCALE, own, choice))
 
 
+def table_of_current_runs(figure):
+    """Return the collected table of a figure for its crate, which contains the current runs."""
+    if SETTINGS.published == "draw":
+        raise WorkflowError("published: found draw, allowed with a crate: ask, train")
+    return table_of(figure)
+
+
 def stored_locally(path):
     """Return a path, marked as local if it is published with the project, in case results are kept in a storage."""
     return local(str(path)) if path.is_relative_to(PUBLISHED) else str(path)

@@ -23,9 +23,7 @@ rule report:
 rule crate:
     input:
         lambda wildcards: run_files(wildcards.figure),
-        collected=lambda wildcards: table_of(
-            wildcards.figure, "train" if SETTINGS.published == "train" else "ask"
-        ),
+        collected=lambda wildcards: table_of_current_runs(wildcards.figure),
         pdf="figures/{figure}.pdf",
         png="figures/{figure}.png",
         csv="figures/{figure}.csv",
