@@ -26,7 +26,7 @@ rule verify:
         f"{RESULTS}/logs/verify.log",
     conda:
         "../../envs/lop.yaml"
-    threads: workflow.cores
+    threads: 8  # or as many as there are cores
     resources:
         command=shlex.join([sys.executable, "-m", "lop.report.verify", *SELECTION]),
     message:
