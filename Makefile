@@ -115,7 +115,7 @@ torture: $(READY)
 	TORTURE=1 $(BIN)/python -m pytest -n $(CORES) tests/runs/test_faults.py
 
 lint: $(READY)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .  # the cache does not notice a new folder named like a module
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint

@@ -5,7 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from published import golden, images
+from recordings import golden, images
 from refusals import refusal
 from torch import nn
 from torch.nn import functional as F

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from published import golden
+from recordings import golden
 from refusals import refusal
 from torch import nn
 

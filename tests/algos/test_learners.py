@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from published import golden
+from recordings import golden
 from refusals import refusal
 from torch import nn
 from torch.nn import functional as F

@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
-from published import golden
+from recordings import golden
 from refusals import refusal
 
 from lop.algos import eager

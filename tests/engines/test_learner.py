@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from published import golden
+from recordings import golden
 from refusals import refusal
 
 from lop.algos.bp import Backprop
