@@ -1,5 +1,7 @@
 """Layout of the page, rendered from the template page.html as one self-contained file."""
 
+import base64
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +15,10 @@ BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # dimensions of the workflow diagram, i
 
 
 def page(contents: Contents) -> str:
-    """Return the page as HTML, with all contents escaped."""
+    """Return the page as HTML, with all contents escaped and a policy that allows no other script and no request."""
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["sha256"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     dag = workflow(contents.jobs)
     places = {run.name: f"run-{place}" for place, run in enumerate(contents.runs)}
     return environment.get_template("page.html").render(c=contents, made=places, hours=hours_text, dag=dag)

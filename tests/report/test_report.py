@@ -6,7 +6,10 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -140,6 +143,42 @@ def test_unknown_figure_is_rejected(tmp_path, capsys):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def seen_by_browser(path: Path, fragment: str = "") -> tuple[str, str]:
+    """Return the document that Chromium shows, and its messages."""
+    done = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+         f"--user-data-dir={path.parent / 'profile'}", "--dump-dom", "--virtual-time-budget=2000",
+         f"file://{path}#{fragment}"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium")
+def test_browser_runs_no_other_script_and_requests_nothing(contents, tmp_path):
+    """The page's policy holds even for tags that someone has added to it."""
+    requests = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+
+    with HTTPServer(("127.0.0.1", 0), Listening) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        added = "<script>document.title = 'changed'</script><img src=x onerror=\"document.title = 'changed'\">"
+        added += f"<script src='{address}/script.js'></script><img src='{address}/image.png'>"
+        added += f"<iframe src='{address}/frame'></iframe><link rel='stylesheet' href='{address}/style.css'>"
+        (tmp_path / "report.html").write_text(page(contents).replace("</body>", f"{added}</body>"))
+        document, messages = seen_by_browser(tmp_path / "report.html")
+        server.shutdown()
+    assert "<title>changed" not in document
+    assert "Content Security Policy" in messages
+    assert not requests
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium")
 def test_browser_shows_enlarged_figures_and_filtered_claims(contents, tmp_path):
@@ -147,15 +186,9 @@ def test_browser_shows_enlarged_figures_and_filtered_claims(contents, tmp_path):
     path.write_text(page(contents))
 
     def seen(fragment: str) -> str:
-        done = subprocess.run(
-            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
-             f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", "--virtual-time-budget=2000",
-             f"file://{path}#{fragment}"],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "CONSOLE" not in done.stderr, done.stderr
-        return done.stdout
+        document, messages = seen_by_browser(path, fragment)
+        assert "CONSOLE" not in messages, messages
+        return document
 
     large = seen("show=fig4a")
     assert re.search(r'<dialog id="large" open', large)
