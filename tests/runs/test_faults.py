@@ -91,35 +91,86 @@ def test_a_run_survives_a_disk_that_fills_up(once, most, tmp_path, record_proper
     record_property("faults", most)
 
 
+@each(3, None if TORTURE else 20)
+def test_a_run_survives_a_power_cut(once, most, tmp_path, record_property):
+    """Whatever a power cut leaves of the files, the next call completes the run."""
+    status, output = once(tmp_path / "whole", states=tmp_path / "states", most=most)
+    assert status == 0, output
+    expected, left = table_of(tmp_path / "whole"), [path for path in (tmp_path / "states").iterdir() if path.is_dir()]
+    for results in left:
+        status, output = once(results)
+        assert status == 0, f"{results}: {output}"
+        assert table_of(results).equals(expected), results
+        assert not leftovers(results), results
+    record_property("faults", len(left))
+
+
+class Building:
+    """Runs of figure 4a, and what is built from them.
+
+    Args:
+        results: folder in which to write metrics, a value per step and seed.
+        python: interpreter that builds the figure.
+    """
+
+    def __init__(self, results, python):
+        self.results, self.python, self.log = results, python, results.with_suffix(".log")
+        self.figure = load_figure("fig4a", "smoke")
+        for spec in (shown.spec for shown in shown_runs(self.figure, Conditions())):
+            rows = [("return", step, None, step / 100 + spec.seed) for step in range(1_024, 4_097, 1_024)]
+            write_run(results, spec, rows)
+
+    def build(self, **fault):
+        """Return the exit status and the output."""
+        status = execute(self.python, "build_figure", {"folder": self.results, **fault}, self.log)
+        return status, self.log.read_text()
+
+    def files(self):
+        return [path for pattern in ("tables/*/*.parquet", "figures/*.*") for path in self.results.glob(pattern)]
+
+    def contents(self):
+        return {path.name: path.read_bytes() for path in self.files() if path.suffix != ".tmp"}
+
+
+@pytest.fixture
+def building(python, tmp_path):
+    return Building(tmp_path / "results", python)
+
+
 @pytest.mark.parametrize(
     "most", [4, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
 )
-def test_a_figure_survives_the_failure_of_any_operation(most, python, tmp_path, record_property):
-    results, output = tmp_path / "results", tmp_path / "output"
-    for spec in (shown.spec for shown in shown_runs(load_figure("fig4a", "smoke"), Conditions())):
-        rows = [("return", step, None, step / 100 + spec.seed) for step in range(1_024, 4_097, 1_024)]
-        write_run(results, spec, rows)
-
-    def build(**fault):
-        return execute(python, "build_figure", {"folder": results, **fault}, output)
-
-    def made():
-        return [path for pattern in ("tables/*/*.parquet", "figures/*.*") for path in results.glob(pattern)]
-
-    def contents():
-        return {path.name: path.read_bytes() for path in made() if path.suffix != ".tmp"}
-
-    assert build() == 0, output.read_text()
-    operations, expected = (tmp_path / "results.operations").read_text().splitlines(), contents()
+def test_a_figure_survives_the_failure_of_any_operation(most, building, record_property):
+    status, output = building.build()
+    assert status == 0, output
+    expected = building.contents()
+    operations = building.results.with_suffix(".operations").read_text().splitlines()
     chosen = cases(len(operations), most)
     for number, fault in chosen:
         case = f"{fault}: operation {number}, {operations[number]}"
-        for path in made():
+        for path in building.files():
             path.unlink()
-        status = build(number=number, fault=fault)
+        status, output = building.build(number=number, fault=fault)
         if fault in ERRORS:
-            check_outcome(status, output.read_text(), case)
-        assert contents().items() <= expected.items(), f"{case}: a file with other contents exists"
-        assert build() == 0, f"after {case}: {output.read_text()}"
-        assert contents() == expected, case
+            check_outcome(status, output, case)
+        assert building.contents().items() <= expected.items(), f"{case}: a file with other contents exists"
+        status, output = building.build()
+        assert status == 0, f"after {case}: {output}"
+        assert building.contents() == expected, case
     record_property("faults", len(chosen))
+
+
+@pytest.mark.parametrize(
+    "most", [2, pytest.param(None if TORTURE else 20, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_a_power_cut_leaves_complete_tables_and_figures_or_none(most, building, tmp_path, record_property):
+    status, output = building.build(states=tmp_path / "states", most=most)
+    assert status == 0, output
+    expected, left = building.contents(), [path for path in (tmp_path / "states").iterdir() if path.is_dir()]
+    for state in left:
+        building.results = state
+        assert building.contents().items() <= expected.items(), f"{state}: a file with other contents exists"
+        status, output = building.build()
+        assert status == 0, f"{state}: {output}"
+        assert building.contents() == expected, state
+    record_property("faults", len(left))
