@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
+import faults
 import pyarrow.parquet as pq
+import pytest
 from scripts import command, metrics_file, run, started
+from short_runs import RUNS
 
 from lop.common.locks import NAME as LOCK
 from lop.rl import run_ppo
@@ -66,6 +70,39 @@ def test_a_run_saves_and_stops_when_its_parent_is_killed(tmp_path):
         parent.stderr.read()  # returns when the run has closed its end of the pipe
     assert last_save(tmp_path)
     assert not list(tmp_path.glob("**/metrics-*.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("short_run", [name for name in RUNS if "," not in name], indirect=True)
+def test_a_run_killed_at_any_time_20_times(short_run, python, tmp_path, record_property):
+    script, arguments = short_run
+
+    def start(name):
+        given = {"folder": tmp_path / name, "script": script.__name__}
+        given["arguments"] = [*arguments, "--checkpoint-every", 0.001]
+        return subprocess.Popen(
+            faults.command(python, "run", given), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    assert start("uninterrupted").wait() == 0
+    began = time.monotonic()
+    assert start("timed").wait() == 0
+    duration, rng, kills, finished = time.monotonic() - began, random.Random(0), 0, 0
+    while kills < 20:
+        with start(f"killed {finished}") as process:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(0, duration))
+            process.kill()
+        if process.returncode == 0:
+            finished += 1
+        else:
+            assert process.returncode == -signal.SIGKILL
+            kills += 1
+    assert start(f"killed {finished}").wait() == 0
+    expected = pq.read_table(metrics_file(tmp_path / "uninterrupted")).replace_schema_metadata(None)
+    for folder in tmp_path.glob("killed *[0-9]"):
+        assert pq.read_table(metrics_file(folder)).replace_schema_metadata(None).equals(expected), folder
+    record_property("faults", kills)
 
 
 def ends_like_an_uninterrupted_run(results):
