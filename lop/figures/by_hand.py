@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import PROJECT, shown
 from lop.common.ranges import ranges
@@ -60,6 +61,6 @@ def _command(figure: Figure, results: Path) -> str:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     files = f"{name}.pdf, {name}.png and {name}.csv"
-    parser = argparse.ArgumentParser(description=f"Draw {files} into the current folder, from the existing runs.")
+    parser = Parser(description=f"Draw {files} into the current folder, from the existing runs.")
     add_options(parser)
     return parser

@@ -79,9 +79,10 @@ def read_metric(path: Path, panel: Panel, to: int | None = None) -> pa.Table:
         Columns step, layer, value.
 
     Raises:
-        InputError: the run has no such metric.
+        InputError: the run has no such metric, or the file has nulls.
     """
     table = read_table(path)
+    _refuse_nulls(path, table)
     names = pc.unique(table["metric"].cast(pa.string())).to_pylist()
     if panel.metric not in names:
         raise InputError(f"{shown(path)}: metric: found {', '.join(sorted(names)) or 'none'}, allowed: {panel.metric}")
@@ -124,13 +125,22 @@ def read_collected(path: Path) -> pd.DataFrame:
     """Read a collected table.
 
     Raises:
-        InputError: the file is missing or damaged, or has other columns.
+        InputError: the file is missing or damaged, or has other columns or nulls.
     """
     schema = read_schema(path)
     if not schema.remove_metadata().equals(COLLECTED):
         found, allowed = ", ".join(schema.names), ", ".join(COLLECTED.names)
         raise InputError(f"{shown(path)}: columns: found {found}, allowed: {allowed}, as lop writes them")
-    return _frame(read_table(path))
+    table = read_table(path)
+    _refuse_nulls(path, table)
+    return _frame(table)
+
+
+def _refuse_nulls(path: Path, table: pa.Table) -> None:
+    """Refuse nulls except for the layer of the whole network and, in collected tables, for NaN."""
+    for name in table.column_names:
+        if name not in ("layer", "value") and table[name].null_count:
+            raise InputError(f"{shown(path)}: column `{name}`: found {table[name].null_count} nulls, allowed: none")
 
 
 def _labelled(means: pa.Table, run: Shown) -> pa.Table:

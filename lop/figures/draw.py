@@ -1,7 +1,7 @@
 """Drawing of a figure from its collected table: PDF, PNG and the plotted numbers."""
 
+import math
 from collections.abc import Mapping
-from math import ceil, sqrt
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -20,6 +20,7 @@ from lop.figures.statistics import FEW, relative, seed_curves, summarise
 from lop.runs.spec import Conditions
 
 LEGEND_COLUMNS = 2
+DIVERGED = 1e100  # matplotlib cannot draw axes up to the largest numbers, and their squares overflow
 
 
 def draw(
@@ -54,10 +55,7 @@ def draw(
         InputError: the table has a curve that the figure lacks, or no values for one of the panels.
     """
     numbers = plotted_numbers(collected, figure)
-    seeds = {
-        index: seed_curves(rows.assign(value=rows["value"] * panel.factor))
-        for index, rows, panel in _by_panel(collected, figure)
-    }
+    seeds = {index: seed_curves(rows) for index, rows, _ in _by_panel(collected, figure)}
     notes = {index: conditions(rows, panel) for index, rows, panel in _by_panel(collected, figure)}
     scale = "the paper's parameters" if published else f"{figure.scale} scale"
     scale += f" ({remark})" if remark else ""
@@ -87,10 +85,7 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     Raises:
         InputError: the table has a curve that the figure lacks, or no values for one of the panels.
     """
-    tables = [
-        summarise(rows.assign(value=rows["value"] * panel.factor)).assign(panel=index)
-        for index, rows, panel in _by_panel(collected, figure)
-    ]
+    tables = [summarise(rows).assign(panel=index) for index, rows, _ in _by_panel(collected, figure)]
     columns = ["panel", "curve", "label", "step", "mean", "low", "high", "n"]
     if not tables:
         return pd.DataFrame(columns=columns)
@@ -108,7 +103,8 @@ def conditions(rows: pd.DataFrame, panel: Panel) -> str:
         panel: definition of the panel, with the requested seeds and the unit of a step.
     """
     seeds = rows.groupby("curve")["seed"].nunique()
-    last = int(rows.loc[~rows["curve"].isin(panel.levels), "bin"].max())
+    bins = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
+    last = int(bins.max()) if len(bins) else panel.to
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
     thin = "thin lines: seeds, " if 1 < seeds.min() < FEW else ""
@@ -126,11 +122,19 @@ def _seeds(fewest: int, most: int, wanted: int) -> str:
 
 
 def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.DataFrame, Panel]]:
-    """Return (position, rows in the order of the curves, definition) of each panel with curves."""
+    """Return (position, rows in the order of the curves, definition) of each panel with curves.
+
+    Values are multiplied by the panel's factor. Those of runs that diverged beyond all axes are infinite.
+    """
     return [
-        (index, _ordered(collected[collected["panel"] == index], panel, figure.name), panel)
+        (index, _scaled(_ordered(collected[collected["panel"] == index], panel, figure.name), panel), panel)
         for index, panel in figure.curve_panels.items()
     ]
+
+
+def _scaled(rows: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    values = rows["value"] * panel.factor
+    return rows.assign(value=values.where(values.abs() < DIVERGED, math.inf))
 
 
 def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
@@ -160,8 +164,8 @@ def _page(
     data: Path = DATA,
 ) -> matplotlib.figure.Figure:
     """Lay out all panels on a near-square grid; text and legends that all panels share are above them."""
-    columns = ceil(sqrt(len(figure.panels)))
-    rows = ceil(len(figure.panels) / columns)
+    columns = math.ceil(math.sqrt(len(figure.panels)))
+    rows = math.ceil(len(figure.panels) / columns)
     page = matplotlib.figure.Figure()
     width, height = page.get_size_inches()
     page.set_size_inches(width * columns, height * rows)

@@ -110,23 +110,21 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, ste
         steps: whether to draw steps that end at each point.
     """
     finite = np.isfinite(rows["mean"])
-    seaborn.lineplot(
-        rows[finite].assign(stretch=(~finite).cumsum()),  # a run that diverged leaves a gap in the line
-        x="step",
-        y="mean",
-        units="stretch",
-        estimator=None,
-        ax=ax,
-        legend=False,
-        label=method.label,
-        color=method.colour,
-        linestyle=(0, LINES[method.line]) if LINES[method.line] else "solid",
-        drawstyle="steps-pre" if steps else "default",
-        marker=MARKERS[method.marker] if method.marker else None,
-        markevery=_marked(len(rows), place),
-        markeredgecolor="white",
-        zorder=3,
-    )
+    style = {
+        "label": method.label,
+        "color": method.colour,
+        "linestyle": (0, LINES[method.line]) if LINES[method.line] else "solid",
+        "drawstyle": "steps-pre" if steps else "default",
+        "marker": MARKERS[method.marker] if method.marker else None,
+        "markevery": _marked(len(rows), place),
+        "markeredgecolor": "white",
+        "zorder": 3,
+    }
+    if finite.any():
+        stretches = rows[finite].assign(stretch=(~finite).cumsum())  # a run that diverged leaves a gap in the line
+        seaborn.lineplot(stretches, x="step", y="mean", units="stretch", estimator=None, ax=ax, legend=False, **style)
+    else:
+        ax.plot([], [], **style)  # only for the legend
     band = ax.fill_between(
         rows["step"],
         rows["low"],
@@ -145,10 +143,10 @@ def step_unit(last: int) -> tuple[int, str, str]:
     return (1_000, "thousands", "k") if last >= 10_000 else (1, "", "")
 
 
-def _marked(n: int, place: int) -> list[int]:
-    """Return the indices of the points with a marker: all of a few, otherwise about eight, shifted by the curve."""
-    every = -(-n // MARKERS_A_CURVE)
-    return list(range(place % 4 * every // 4, n, every)) if n else []
+def _marked(n: int, place: int) -> tuple[int, int]:
+    """Return the first point with a marker and the distance to the next: about eight of n, shifted by the curve."""
+    every = max(-(-n // MARKERS_A_CURVE), 1)
+    return place % 4 * every // 4, every
 
 
 def _count_steps(ax: Axes, panel: Panel) -> None:

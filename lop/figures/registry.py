@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from lop.common.errors import InputError
 from lop.common.paths import CONFIG, shown
 from lop.common.sources import definitions
+from lop.data.formats import IMAGENET_CLASSES
 from lop.problems import PROBLEMS
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import FIRST_TUNING_SEED, load_scale, scale_path
@@ -109,7 +110,7 @@ class Picture(_Model):
     """
 
     data: Literal["mnist", "cifar-100", "imagenet"] | None = None
-    classes: tuple[Whole, ...] = ()  # for imagenet: the classes whose files it needs
+    classes: tuple[Annotated[Whole, Field(ge=0, lt=IMAGENET_CLASSES)], ...] = ()  # for imagenet: those that it needs
     picture: Annotated[str, BeforeValidator(_function)]
     title: str = ""
     caption: str = ""
@@ -147,7 +148,7 @@ class Panel(_Model):
     curves: dict[str, Annotated[Source, BeforeValidator(_source)]] = Field(min_length=1)
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
     metric: str
-    layers: tuple[Whole, ...] | None = None
+    layers: Annotated[tuple[Annotated[Whole, Field(ge=0, lt=2**15)], ...], Field(min_length=1)] | None = None
     to: Whole = Field(ge=1)
     bin: Whole = Field(1, ge=1)
     within: Literal["mean", "max"] = "mean"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lop.common.errors import InputError
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, Method, Source, load_figure
@@ -31,9 +32,16 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
         Shown(place, curve, first.with_seed(seed))
         for place, panel in figure.curve_panels.items()
         for curve, source in panel.curves.items()
-        for first in [first_run(source.problem, source.config, figure.scale, source.setting, conditions)]
+        for first in [_first_run(figure, curve, source, conditions)]
         for seed in sorted(panel.seeds)
     ]
+
+
+def _first_run(figure: Figure, curve: str, source: Source, conditions: Conditions) -> RunSpec:
+    try:
+        return first_run(source.problem, source.config, figure.scale, source.setting, conditions)
+    except InputError as error:
+        raise InputError(f"{figure.name}: curve {curve}: {error}") from None
 
 
 def appearances(figure: Figure, conditions: Conditions) -> dict[int, dict[str, Method]]:

@@ -248,3 +248,15 @@ def test_collecting_a_long_run_takes_little_memory(tmp_path):
         tracemalloc.stop()
         pa.set_memory_pool(before)
     assert peak < 2 * 22 * n
+
+
+def test_nulls_in_a_table_are_rejected_except_for_layers_and_nan(tmp_path):
+    write_runs(tmp_path, figure())
+    path, table = tmp_path / "fig4a.parquet", collected(figure(), tmp_path)
+    write_collected(table.assign(value=np.nan), path)
+    assert read_collected(path)["value"].isna().all()
+    bins = pq.read_table(path)
+    bins = bins.replace_schema_metadata(None).set_column(4, "bin", pa.nulls(len(bins), pa.int64()))
+    pq.write_table(bins, path)
+    with refusal(path, "bin", len(bins)):
+        read_collected(path)

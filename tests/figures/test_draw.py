@@ -258,3 +258,22 @@ def test_picture_needs_no_runs_and_can_accompany_curves(table, tmp_path, monkeyp
     assert not picture.axison
     assert curves.axison
     assert [ax.get_title("left") for ax in sheet.axes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "values", [[np.nan] * 4, [np.nan, 1, 2, 3], [1, np.inf, 2, 3], [1, 1e308, -1e308, 2], [1e308] * 4]
+)
+@pytest.mark.parametrize("changes", [{}, {"y_scale": "log"}, {"y_limits": [0, 5]}])
+def test_runs_that_diverged_are_drawn(table, values, changes, tmp_path):
+    """The curve of `std` has markers, and some or all of its points are missing."""
+    diverged = table.copy()
+    diverged.loc[diverged["curve"] == "std", "value"] = 3 * values
+    assert all(path.stat().st_size for path in draw(diverged, figure(changes), tmp_path))
+    numbers = plotted_numbers(diverged, figure(changes)).set_index("curve")
+    assert np.isfinite(numbers.loc["std", "mean"]).tolist() == [abs(value) < 1e300 for value in values]
+    assert np.isfinite(numbers.loc["cbp", "mean"]).all()
+
+
+def test_figure_of_levels_only_is_drawn(table, tmp_path):
+    levels = figure({"curves": {"std": {"runs": "rl/ant/std", "level": True}}})
+    assert draw(table[(table["curve"] == "std") & (table["bin"] == 40)], levels, tmp_path)

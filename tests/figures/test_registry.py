@@ -168,6 +168,8 @@ BAD_ENTRIES = {
     "negative seed": ({"seeds": [-1]}, ("seeds", [-1])),
     "reversed limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
     "invalid runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),
+    "no layers": ({"layers": []}, ("layers", [])),
+    "layer out of range": ({"layers": [40_000]}, ("layers.0", 40_000)),
     "no curves": ({"curves": {}}, ("curves", {})),
     "unknown method": ({"curves": {"stb": "rl/ant/std"}}, ("stb", "std", "cbp")),
     "picture and curves": (PICTURE, ("picture", "curves")),
@@ -196,6 +198,18 @@ def test_unknown_picture_is_rejected_before_drawing(config, picture, facts):
 def test_invalid_entry_is_rejected(config, values, facts):
     with refusal("figures.yaml", "fig4a", *facts):
         config(figures=changed(**values))
+
+
+def test_invalid_class_of_a_picture_is_rejected(config):
+    picture = {"picture": "lop.imagenet.pictures:pairs", "data": "imagenet", "classes": [3, 1000]}
+    with refusal("figures.yaml", "fig3a", "classes.1", 1000):
+        config("fig3a", {"fig3a": picture})
+
+
+def test_error_about_a_run_names_the_curve(config):
+    curves = {"std": {"runs": "rl/ant/std", "setting": "lr=3"}}
+    with refusal("fig4a", "curve std", "lop/rl/cfg/ant/std.yml", "setting", "lr=3"):
+        runs_of(config(figures=changed(curves=curves)))
 
 
 def test_error_in_a_change_names_the_file_of_the_scale(config):
