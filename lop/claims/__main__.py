@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import as_markdown, joined, judged_by_runs
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import shown
 from lop.figures.registry import load_figure
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m lop.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures whose claims are tested (default: all)")

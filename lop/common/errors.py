@@ -15,10 +15,14 @@ TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # in the messa
 class InputError(Exception):
     """Bad input, described in one line; command-line entry points print it and exit with status 2."""
 
+    def __str__(self) -> str:
+        """Return the message in one line, although it may contain names and other messages with several lines."""
+        return " ".join(line.strip() for line in super().__str__().splitlines())
+
 
 def tell(error: InputError) -> None:
     """Print an error as one line on standard error; the middle of a very long one is left out."""
-    text = str(error)
+    text = str(error).encode("utf-8", "backslashreplace").decode()  # a path may contain any bytes
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     print(f"error: {text}", file=sys.stderr, flush=True)
@@ -46,13 +50,13 @@ def failures_as_input_errors() -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        raise InputError(where + (error.strerror or " ".join(str(error).split()))) from error
+        raise InputError(f"{where}{error.strerror or error}") from error
     except MemoryError as error:
         raise InputError("not enough memory") from error
     except RuntimeError as error:
         if not any(words in str(error) for words in TORCH_OUT_OF_MEMORY):
             raise
-        raise InputError(f"not enough memory: {str(error).splitlines()[0]}") from error
+        raise InputError(f"not enough memory: {error}") from error
 
 
 @contextmanager

@@ -1,11 +1,17 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and JSON files."""
 
+import errno
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+from lop.common.errors import InputError
+from lop.common.paths import shown
 
 ABANDONED = 86_400.0  # seconds after which a temporary file is assumed to be abandoned
 
@@ -19,6 +25,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     `path` are removed after a day.
     """
     path = Path(path)
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent, path.name, ABANDONED)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
@@ -48,3 +56,38 @@ def remove_leftovers(folder: Path, name: str = "*", older_than: float = 0.0) -> 
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime >= older_than:
                 leftover.unlink()
+
+
+def mapping_of(text: str | bytes) -> dict[str, Any]:
+    """Return the mapping in a JSON document.
+
+    Raises:
+        ValueError: the document is not valid JSON, or not a mapping.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("too many levels") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"found {type(content).__name__}, allowed: a mapping")
+    return content
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file; an empty one if the file does not exist.
+
+    Raises:
+        InputError: the file cannot be read, or is not a JSON mapping.
+    """
+    try:
+        return mapping_of(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(path)}: not a JSON mapping: {getattr(error, 'strerror', None) or error}") from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping to a JSON file atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import PROJECT, shown
 from lop.common.ranges import numbers_of
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lop.data", description="create the files of an image set")
+    parser = Parser(prog="python -m lop.data", description="create the files of an image set")
     parser.add_argument("set", choices=SETS)
     parser.add_argument("--source", choices=SOURCES, default="glyphs", help="source (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images (default: %(default)s)")

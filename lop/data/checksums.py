@@ -5,7 +5,7 @@ All of them are of contents: those of a gzip file are decompressed first, so tha
 
 import gzip
 import hashlib
-import json
+import re
 import zlib
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lop.common import sources
 from lop.common.errors import InputError
-from lop.common.files import atomic_file
+from lop.common.files import atomic_file, read_json, write_json
 from lop.common.paths import shown
 
 KNOWN = {
@@ -46,29 +46,6 @@ def sha256(path: Path) -> str:
         raise InputError(f"{shown(path)}: damaged gzip file: {error}") from None
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
-
-
-def read_json(path: Path) -> dict:
-    """Return the mapping in a JSON file; an empty one if the file does not exist.
-
-    Raises:
-        InputError: the file is not valid JSON or not a mapping.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{shown(path)}: not valid JSON: {error}; delete it to start again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{shown(path)}: found {type(content).__name__}, allowed: a mapping of names to checksums")
-    return content
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a mapping to a JSON file atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 class Checksums:
@@ -132,13 +109,16 @@ def _verified(path: Path) -> str:
     recorded = _recorded(path)
     if not recorded.is_file():
         return sha256(path)
-    expected, _, contents = recorded.read_bytes().decode("ascii", "replace").strip().partition(" ")
-    if (found := _of_bytes(path)) != expected:
+    stored = re.fullmatch("([0-9a-f]{64})(?: ([0-9a-f]{64}))?\n", recorded.read_text("ascii", "replace"))
+    if not stored:
+        raise InputError(f"{shown(recorded)}: damaged; delete it and {path.name} to create them again")
+    expected, contents = stored.groups()  # older versions of lop stored only the checksum of the contents
+    if (found := _of_bytes(path) if contents else sha256(path)) != expected:
         raise InputError(
-            f"{shown(path)}: found sha256 {found}, allowed: {expected:.64}, as in {shown(recorded)} since it was "
+            f"{shown(path)}: found sha256 {found}, allowed: {expected}, as in {shown(recorded)} since it was "
             "created; delete both to create it again"
         )
-    return contents
+    return contents or found
 
 
 def _of_bytes(path: Path) -> str:

@@ -73,8 +73,7 @@ def _array(archive: Path, batch: Path, key: str) -> np.ndarray:
         with np.load(batch, allow_pickle=False) as arrays:
             array = arrays[key]
     except Exception as error:  # damaged headers and members can make NumPy and zipfile raise anything
-        why = " ".join(str(error).split())
-        raise InputError(f"{shown(archive)}: cannot read `{key}` of an .npz file: {why}") from None
+        raise InputError(f"{shown(archive)}: cannot read `{key}` of an .npz file: {error}") from None
     kind, shape = (np.uint8, (*array.shape[:1], IMAGE_BYTES)) if key == "data" else (np.integer, (array.size,))
     if not np.issubdtype(array.dtype, kind) or array.shape != shape:
         raise refused(archive, f"`{key}` of {array.dtype} {array.shape}", f"{kind.__name__} {shape}")
@@ -95,8 +94,9 @@ def _copy_chosen(archive: Path, batch: Path, places: np.ndarray, chosen: BinaryI
 
 def _choose(archive: Path, labels: np.ndarray, seed: int, classes: int) -> np.ndarray:
     """Return each image's place among the selected ones, which are sorted by class, or -1."""
-    if labels.min() < 1 or labels.max() > classes:
-        raise refused(archive, f"labels {labels.min()} to {labels.max()}", f"1 to {classes}")
+    if not labels.size or labels.min() < 1 or labels.max() > classes:
+        found = f"labels {labels.min()} to {labels.max()}" if labels.size else "no labels"
+        raise refused(archive, found, f"labels 1 to {classes}")
     rng = np.random.Generator(np.random.PCG64(seed))
     places = np.full(len(labels), -1)
     for number in range(classes):

@@ -1,11 +1,12 @@
 """Picture of the built-in sets in docs/data.md: `python -m lop.data.picture docs/glyphs.png`."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from lop.common.arguments import Parser
+from lop.common.errors import told_in_one_line
 from lop.common.files import atomic_file
 from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, Look, images, stream
 
@@ -36,4 +37,7 @@ def draw(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    with told_in_one_line():
+        parser = Parser(prog="python -m lop.data.picture", description="draw samples of the built-in sets")
+        parser.add_argument("output", type=Path, help="PNG file to write")
+        draw(parser.parse_args().output)

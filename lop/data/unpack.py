@@ -60,7 +60,7 @@ def readable(archive: Path) -> Iterator[None]:
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno not in OF_THE_ARCHIVE:
             raise
-        raise InputError(f"{shown(archive)}: damaged archive: {' '.join(str(error).split())}") from None
+        raise InputError(f"{shown(archive)}: damaged archive: {error}") from None
 
 
 def unpack(archive: Path, folder: Path, targets: Sequence[Path], most: int, check: Callable[[Path], object]) -> None:

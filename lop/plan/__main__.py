@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from lop.common.arguments import Parser
 from lop.common.errors import told_in_one_line
 from lop.common.paths import shown
 from lop.figures.registry import figure_names
@@ -53,7 +54,7 @@ def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argp
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures and sweeps (default: all)")

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from lop.common import sources
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
-from lop.common.files import remove_leftovers
+from lop.common.files import read_json, remove_leftovers
 from lop.common.locks import is_locked, try_lock
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.ranges import ranges
@@ -64,10 +65,7 @@ class Group:
             InputError: the file of the identity is missing, damaged or belongs to another key.
         """
         path = self.folder / IDENTITY
-        try:
-            identity = dict(json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{shown(path)}: cannot be read: {error}") from None
+        identity = read_json(path)
         if (key := fingerprint(identity)[:KEY_LENGTH]) != self.key:
             raise InputError(f"{shown(path)}: found the identity of {key}, allowed: that of {self.key}")
         return identity
@@ -308,7 +306,7 @@ def _remove(paths: Sequence[Path], delete: bool) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m lop.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     results = PROJECT / configured().results

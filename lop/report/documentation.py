@@ -30,6 +30,7 @@ from PIL import Image
 from lop.claims.registry import claimed_figures
 from lop.claims.table import HEAD, cells, joined, judged, number, summary
 from lop.claims.verdict import CONTRADICTED, REPRODUCED, UNDECIDED
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
@@ -232,7 +233,7 @@ def _source_of(picture: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m lop.report.documentation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

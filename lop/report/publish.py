@@ -18,8 +18,9 @@ from PIL import Image
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import joined, judged, write
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
-from lop.common.files import atomic_file
+from lop.common.files import atomic_file, read_json, write_json
 from lop.common.paths import PROJECT, shown
 from lop.figures.collect import read_collected
 from lop.figures.registry import figure_names, load_figure
@@ -28,7 +29,7 @@ from lop.report.gather import commit
 from lop.runs.configured import add_options, conditions_of
 from lop.runs.metrics import check_belongs
 from lop.runs.provenance import versions
-from lop.runs.published import PUBLISHED, stored
+from lop.runs.published import PUBLISHED, read_index, stored
 from lop.runs.spec import IDENTITY, RunSpec
 from lop.runs.tables import ABOUT, read_table, write_table
 
@@ -81,7 +82,7 @@ def publish(name: str, options: argparse.Namespace) -> None:
         "version": f"lop {versions()['lop']}, {commit() or 'unknown commit'}",
         "made_by": history(abouts),
     }
-    _write_json(folder / "index.json", {**_index(folder), name: entry})
+    write_json(folder / "index.json", {**read_json(folder / "index.json"), name: entry})
 
 
 def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
@@ -93,7 +94,7 @@ def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
     for part in (about, *about["earlier"]):
         part["machine"]["node"] = "another machine"
     write_table(table, target, json.dumps(about, sort_keys=True), level=19)
-    _write_json(target.parents[1] / IDENTITY, spec.identity)
+    write_json(target.parents[1] / IDENTITY, spec.identity)
 
 
 def history(abouts: Iterable[Mapping[str, Any]]) -> str:
@@ -122,8 +123,8 @@ def write_claims(options: argparse.Namespace) -> None:
 
 def remove_unused(published: Path) -> None:
     """Delete published runs that no published table uses."""
-    indices = [_index(path.parent) for path in published.glob("*/index.json")]
-    used = {path for index in indices for entry in index.values() for path in entry["runs"]}
+    indices = [read_index(path) for path in published.glob("*/index.json")]
+    used = {path for index in indices for entry in index.values() for path in entry.runs}
     runs = published / "runs"
     for path in runs.glob("*/*/*/*/metrics-*.parquet"):
         if str(path.relative_to(runs)) not in used:
@@ -139,18 +140,8 @@ def _drawn_from(picture: Path) -> str:
         return str(image.info.get("Table", ""))
 
 
-def _index(folder: Path) -> dict[str, Any]:
-    path = folder / "index.json"
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m lop.report.publish",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

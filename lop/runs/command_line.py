@@ -2,24 +2,25 @@
 
 import argparse
 import atexit
-import difflib
 import gc
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from lop.common.arguments import Parser, positive
 from lop.common.errors import EXIT_BAD_INPUT, InputError, failures_as_input_errors, tell, told_in_one_line
 from lop.common.locks import die_with_parent
 from lop.common.paths import PROJECT, above
 from lop.common.ranges import MOST_NUMBERS, numbers_of
 from lop.runs.configured import add_image_options, conditions_of, configured
+from lop.runs.parameters import parsed
 from lop.runs.problem import Problem
 from lop.runs.process import Interrupted
 from lop.runs.runner import Runner
@@ -86,7 +87,7 @@ def config_name(problem: Problem, path: Path) -> str:
 
 
 def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         usage="%(prog)s -c CONFIG [-s SEED] [-d DEVICE] [options] [--<parameter> VALUE ...]",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -106,12 +107,10 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     add("--setting", default="default", help="point of a cfg file's sweep, e.g. step_size=0.01")
     config = configured()
     add("--results", type=Path, default=PROJECT / config.results, help="folder of all results (default: %(default)s)")
-    add(
-        "--checkpoint-every", type=_positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)"
-    )
+    add("--checkpoint-every", type=positive, default=60.0, metavar="S", help="seconds between checkpoints (default 60)")
     add(
         "--progress-every",
-        type=_positive,
+        type=positive,
         default=60.0,
         metavar="S",
         help="seconds between progress lines in a log (default 60)",
@@ -144,19 +143,9 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-class _Parser(argparse.ArgumentParser):
-    """Parser that reports errors in one line, without the usage text."""
-
-    def error(self, message: str) -> NoReturn:
-        words = [option for action in self._actions for option in action.option_strings]
-        wrong = next((word for word in message.split() if word.startswith("-")), "")
-        near = difflib.get_close_matches(wrong, words, n=1) if "unrecognized" in message else []
-        raise InputError(f"command line: {message}; " + (f"did you mean {near[0]}? " if near else "") + "see --help")
-
-
 def _value(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return parsed(text)
     except yaml.YAMLError:
         raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a value as in a cfg file") from None
 
@@ -175,13 +164,6 @@ def _seeds(text: str) -> list[int]:
     except ValueError:
         allowed = f"a number, or a range of at most {MOST_NUMBERS:,} such as 0-9"
         raise argparse.ArgumentTypeError(f"found {text!r}, allowed: {allowed}") from None
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"found {text}, allowed: a number of seconds above 0")
-    return value
 
 
 def _check_device(name: str) -> None:
@@ -217,4 +199,4 @@ class _Tee:
 
 def _log_to(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr = _Tee(sys.__stderr__, open(os.fspath(path), "a"))  # noqa: SIM115 (open until the process ends)
+    sys.stderr = _Tee(sys.__stderr__, open(os.fspath(path), "a", errors="backslashreplace"))  # noqa: SIM115 (open until the process ends)

@@ -1,6 +1,7 @@
 """Validated settings of config/config.yaml; in the workflow, Snakemake reads the file."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lop.common.errors import InputError
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.data.sets import SOURCES, ImageSource
 from lop.runs.parameters import Number, Whole, checked, read_mapping
@@ -15,6 +17,7 @@ from lop.runs.scale import load_scale
 from lop.runs.spec import Conditions
 
 Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # Snakemake would read braces as wildcards
+DEVICE = "[a-z]+(:[0-9]+)?"
 
 
 class _Model(BaseModel):
@@ -42,7 +45,7 @@ class Config(_Model):
     scale: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
         "laptop", description="file in config/scales, without its suffix"
     )
-    device: Annotated[str, Field(pattern=r"^[a-z]+(:[0-9]+)?$")] = Field(
+    device: Annotated[str, Field(pattern=f"^{DEVICE}$")] = Field(
         "cpu", description="device on which networks are trained, such as cpu or cuda"
     )
     results: Folder = Field("results", description="folder of all results, relative to the project")
@@ -69,8 +72,10 @@ def conditions(scale: str, device: str, source: str | None, seed: int) -> Condit
         seed: seed of the images.
 
     Raises:
-        InputError: there is no such scale or source, or the seed is negative.
+        InputError: there is no such scale or source, the seed is negative, or the device has no valid name.
     """
+    if not re.fullmatch(DEVICE, device):
+        raise InputError(f"device: found {device!r}, allowed: a device such as cpu, cuda or cuda:1")
     if source is not None:
         return Conditions(ImageSource(source, seed), device)
     return Conditions(ImageSource(seed=seed, original=load_scale(scale).file.original_images), device)

@@ -11,14 +11,17 @@ from array import array
 from bisect import bisect_left
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, Field
 
 from lop.common.errors import InputError
+from lop.common.files import mapping_of
 from lop.common.paths import shown
 from lop.runs.identity import differences
+from lop.runs.parameters import checked
 from lop.runs.spec import RunSpec
 from lop.runs.tables import ABOUT, read_schema, write_table
 
@@ -129,6 +132,43 @@ def write_metrics(path: Path, log: MetricsLog, about: dict[str, Any]) -> None:
     write_table(log.table(), path, json.dumps({"format": FORMAT, **about}, sort_keys=True))
 
 
+class _Machine(BaseModel):
+    node: str
+    processor: str
+    system: str
+    cores: int | None
+
+
+class _Part(BaseModel):
+    machine: _Machine
+    versions: dict[str, str]
+
+
+class _Origin(BaseModel):
+    problem: str
+    parameters: dict[str, Any]
+    images: dict[str, Any] | None
+    device: str
+    code: dict[str, str]
+    seed: int
+    inputs: dict[str, Any]
+
+
+class _About(_Part):
+    """What readers expect in the metadata about a run."""
+
+    config: str
+    setting: str
+    origin: _Origin
+    horizon: int
+    device: str
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    resumed: int
+    started: str
+    ended: str
+    earlier: list[_Part]
+
+
 def read_about(path: Path) -> dict[str, Any]:
     """Return the metadata about the run in a metrics file.
 
@@ -141,11 +181,12 @@ def read_about(path: Path) -> dict[str, Any]:
         if found != field.type:
             raise InputError(f"{shown(path)}: column `{field.name}`: found {found}, allowed: {field.type}")
     try:
-        about = dict(json.loads((schema.metadata or {})[ABOUT]))
-    except (KeyError, ValueError, TypeError):
+        about = mapping_of((schema.metadata or {})[ABOUT])
+    except (KeyError, ValueError):
         raise InputError(f"{shown(path)}: metadata `lop`: no JSON mapping, not written by lop") from None
     if about.get("format") != FORMAT:
-        raise InputError(f"{shown(path)}: metrics format: found {about.get('format')}, allowed: {FORMAT}")
+        raise InputError(f"{shown(path)}: metrics format: found {about.get('format')!r}, allowed: {FORMAT}")
+    checked(_About, about, f"{shown(path)}: metadata `lop`")
     return about
 
 
@@ -156,9 +197,9 @@ def check_belongs(path: Path, spec: RunSpec) -> dict[str, Any]:
         InputError: the file is missing or damaged, or belongs to a run other than `spec`.
     """
     about = read_about(path)
-    differing = differences(about.get("origin") or {}, spec.origin)
-    if about.get("horizon") != spec.horizon:
-        differing.facts[spec.parameters.horizon] = (about.get("horizon"), spec.horizon)
+    differing = differences(about["origin"], spec.origin)
+    if about["horizon"] != spec.horizon:
+        differing.facts[spec.parameters.horizon] = (about["horizon"], spec.horizon)
     if differing:
         raise InputError(f"{shown(path)}: metrics of another run: {differing}; move them away and run again")
     return about

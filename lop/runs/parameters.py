@@ -102,14 +102,14 @@ def read_mapping(path: Path) -> dict[str, Any]:
         InputError: the file is missing, unreadable or not a YAML mapping.
     """
     try:
-        content = _parsed(path.read_text())
+        content = parsed(path.read_text("utf-8"))
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
         raise InputError(f"{shown(path)}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{shown(path)}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{shown(path)}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{shown(path)}: not valid YAML: {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -118,25 +118,35 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 @cache
-def _parsed(text: str) -> Any:
-    """Parse each text once, since scale and figure files are read many times. Callers must not modify the result."""
+def parsed(text: str) -> Any:
+    """Parse YAML; each text once, since scale and figure files are read many times. Do not modify the result.
+
+    Raises:
+        YAMLError: the text is not valid YAML, or its contents are too large, too deep or contain control characters.
+    """
     try:
         content = yaml.load(text, _UniqueKeyLoader)  # a SafeLoader
     except yaml.YAMLError:
         raise
     except Exception as error:  # values such as 2020-99-99 and deep nesting make the loader raise anything
         raise yaml.YAMLError(str(error)) from None
-    _check_size(content)
+    _check_contents(content)
     return content
 
 
-def _check_size(content: Any) -> None:
-    """Raise YAMLError if the content is nested too deeply, as by an alias of itself, or expands to too many values."""
+def _check_contents(content: Any) -> None:
+    """Raise YAMLError if the content is nested too deeply, as by an alias of itself, or expands to too many values.
+
+    Also refuse control characters and surrogates. YAML allows them only as escapes, and few files may contain them.
+    """
     level, count = [content], 0
     for _ in range(DEEPEST):
         count += len(level)
         if count > MOST_VALUES:
             raise yaml.YAMLError(f"more than {MOST_VALUES:,} values")
+        for one in level:
+            if isinstance(one, str) and (found := yaml.reader.Reader.NON_PRINTABLE.search(one)):
+                raise yaml.YAMLError(f"found {found[0]!a}, allowed: printable characters")
         level = [value for one in level if isinstance(one, dict | list) for value in _values(one)]
         if not level:
             return
@@ -144,7 +154,7 @@ def _check_size(content: Any) -> None:
 
 
 def _values(one: dict | list) -> Iterable[Any]:
-    return one.values() if isinstance(one, dict) else one
+    return [*one, *one.values()] if isinstance(one, dict) else one
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -221,8 +231,8 @@ def located(model: type[Parameters], values: Mapping[str, Any], folder: Path) ->
     return {key: path(value) if key in paths else value for key, value in values.items()}
 
 
-def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the points of a cfg's sweep: the product over all keys with a list as value whose field is not a list.
+def swept(model: type[Parameters], cfg: Mapping[str, Any]) -> dict[str, list]:
+    """Return the keys of a cfg with a list as value whose field is not a list.
 
     A key inside a mapping is named `<key of the mapping>.<key>`.
     """
@@ -233,8 +243,13 @@ def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[st
         if isinstance(mapping, dict)
         for name, value in mapping.items()
     }
-    swept = {key: value for key, value in (values | inside).items() if isinstance(value, list)}
-    return [dict(zip(swept, point, strict=True)) for point in itertools.product(*swept.values())]
+    return {key: value for key, value in (values | inside).items() if isinstance(value, list)}
+
+
+def settings_of(model: type[Parameters], cfg: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the points of a cfg's sweep: the product over all keys that are `swept`."""
+    keys = swept(model, cfg)
+    return [dict(zip(keys, point, strict=True)) for point in itertools.product(*keys.values())]
 
 
 def at(cfg: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:

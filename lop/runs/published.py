@@ -9,26 +9,39 @@
 `lop.report.publish` writes them.
 """
 
-import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
 
 from lop.common.errors import InputError
+from lop.common.files import read_json
 from lop.common.paths import ROOT, shown
+from lop.runs.parameters import checked
 
 PUBLISHED = ROOT / "published"
 RUNS = PUBLISHED / "runs"
 
 
-class Table(NamedTuple):
-    """Published table of a figure."""
+class Entry(BaseModel):
+    """Entry of a figure in an index."""
 
-    path: Path
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     key: str  # of the collected table: a digest of the runs and of how they are collected
     runs: list[str]  # metrics files below `RUNS`; empty if only the table is published
     version: str  # version and commit of the code
     made_by: str  # number of runs, core hours, machines, versions and date, as text
+
+
+class Table(Entry):
+    """Published table of a figure."""
+
+    path: Path
+
+
+class _Index(BaseModel):
+    tables: dict[str, Entry]
 
 
 def stored(path: Path, results: Path) -> Path:
@@ -42,6 +55,15 @@ def stored(path: Path, results: Path) -> Path:
     return shipped if shipped.is_file() and not own.is_file() else own
 
 
+def read_index(path: Path) -> dict[str, Entry]:
+    """Return {figure: entry} of an index; an empty one if the file does not exist.
+
+    Raises:
+        InputError: the index is not valid.
+    """
+    return checked(_Index, {"tables": read_json(path)}, shown(path)).tables
+
+
 @cache
 def published_tables(scale: str) -> dict[str, Table]:
     """Return {figure: published table} at a scale.
@@ -49,14 +71,9 @@ def published_tables(scale: str) -> dict[str, Table]:
     Raises:
         InputError: the index is not valid.
     """
-    index = PUBLISHED / scale / "index.json"
-    if not index.is_file():
-        return {}
-    try:
-        entries = json.loads(index.read_text("utf-8"))
-        return {name: Table(PUBLISHED / scale / f"{name}.parquet", **entry) for name, entry in entries.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{shown(index)}: not an index of published tables: {error}") from None
+    folder = PUBLISHED / scale
+    entries = read_index(folder / "index.json")
+    return {name: Table(path=folder / f"{name}.parquet", **dict(entry)) for name, entry in entries.items()}
 
 
 def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:

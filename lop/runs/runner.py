@@ -1,7 +1,6 @@
 """Execution of one run: resume from the checkpoint, loop, save, report progress, write the metrics."""
 
 import gc
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lop.common.errors import InputError
-from lop.common.files import atomic_file, remove_leftovers
+from lop.common.files import remove_leftovers, write_json
 from lop.common.locks import locked
 from lop.data.checksums import content_digest
 from lop.data.sets import DATA
@@ -200,5 +199,4 @@ class Runner:
     def _write_identity(self) -> None:
         path = self.folder.parent / IDENTITY
         if not path.exists():
-            with atomic_file(path) as temporary:
-                temporary.write_text(json.dumps(self.spec.identity, indent=1, sort_keys=True) + "\n")
+            write_json(path, self.spec.identity)

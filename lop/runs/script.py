@@ -1,11 +1,11 @@
 """Helpers for the scripts of the workflow: selection of runs, and one-line errors on standard error and in the log."""
 
-import argparse
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lop.common.arguments import Parser
 from lop.common.errors import InputError, failures_as_input_errors, told_in_one_line
 from lop.runs.configured import add_options, conditions_of
 from lop.runs.spec import Conditions
@@ -13,7 +13,7 @@ from lop.runs.spec import Conditions
 
 def selected(options: str) -> tuple[str, Conditions]:
     """Parse the options of `lop.runs.configured.add_options` and return the scale and the conditions."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_options(parser)
     parsed = parser.parse_args(shlex.split(options))
     return parsed.scale, conditions_of(parsed)

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ from lop.common.errors import InputError
 from lop.common.paths import shown
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
-from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of
+from lop.runs.parameters import Parameters, at, checked, located, read_mapping, setting_name, settings_of, swept
 from lop.runs.problem import Problem
 from lop.runs.scale import load_scale, scale_path, tuned_path
 
 HIGHEST_SEED = 2**32 - 1  # highest seed that both NumPy's RandomState and torch's generator accept
+MOST_SETTINGS = 10_000  # of a config's sweep
 KEY_LENGTH = 16  # hexadecimal digits of a key in a path
 CHECKPOINT = "checkpoint.pt"  # file in the folder of a run
 EXTENDS = "extends"  # key of a cfg file: name of the config whose parameters at the scale in use the file changes
@@ -214,14 +216,35 @@ def merged(found: Iterable[Layer]) -> dict[str, Any]:
 
 def settings(problem: Problem, config: str, scale: str) -> dict[str, dict[str, Any]]:
     """Return {setting name: point} of a config's sweep at a scale."""
-    return _points(problem, merged(layers(problem, config, scale)), shown(problem.cfg_path(config)))
+    found = layers(problem, config, scale)
+    return _points(problem, merged(found), shown(problem.cfg_path(config)), _sources(found))
 
 
-def _points(problem: Problem, values: Mapping[str, Any], source: str) -> dict[str, dict[str, Any]]:
-    points = settings_of(problem.model, values)
-    named = {setting_name(point): point for point in points}
-    if len(named) < len(points):
-        raise InputError(f"{source}: found {len(points)} settings with {len(named)} names, allowed: different names")
+def _sources(found: Iterable[Layer]) -> dict[str, str]:
+    """Return the file in which each key was set last."""
+    return {key: shown(layer.source) for layer in found for key in layer.values}
+
+
+def _where(keys: Iterable[str], source: str, sources_of: Mapping[str, str]) -> str:
+    """Return the files in which (dotted) keys were set, or `source` without keys."""
+    return " with ".join(dict.fromkeys(sources_of[key.partition(".")[0]] for key in keys)) or source
+
+
+def _points(
+    problem: Problem, values: Mapping[str, Any], source: str, sources_of: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    keys = swept(problem.model, values)
+    where = _where(keys, source, sources_of)
+    if empty := [key for key, tried in keys.items() if not tried]:
+        raise InputError(f"{where}: key `{empty[0]}`: found [], allowed: a value, or a list of values to try")
+    names, count = ", ".join(f"`{key}`" for key in keys), prod(map(len, keys.values()))
+    if count > MOST_SETTINGS:
+        raise InputError(f"{where}: values of {names}: found {count:,} settings, allowed: up to {MOST_SETTINGS:,}")
+    named = {setting_name(point): point for point in settings_of(problem.model, values)}
+    if len(named) < count:
+        raise InputError(
+            f"{where}: values of {names}: found {count} settings with {len(named)} names, allowed: different names"
+        )
     return named
 
 
@@ -257,11 +280,11 @@ def resolve(
     found = layers(problem, config, scale, cfg)
     overrides = located(problem.model, overrides or {}, Path())
     values = merged([*found, Layer(Path(), overrides)])
-    sources_of = {key: shown(layer.source) for layer in found for key in layer.values}
-    replaced = sources_of | dict.fromkeys(overrides, "command line")
-    points = _points(problem, values, source)
+    replaced = _sources(found) | dict.fromkeys(overrides, "command line")
+    points = _points(problem, values, source, replaced)
     if setting not in points:
-        raise InputError(f"{source}: setting: found {setting!r}, allowed: {', '.join(points)}")
+        where = _where(next(iter(points.values())), source, replaced)
+        raise InputError(f"{where}: setting: found {setting!r}, allowed: {', '.join(points)}")
     point = points[setting]
     parameters = checked(problem.model, at(values, point), source, replaced)
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]

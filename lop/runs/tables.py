@@ -64,8 +64,10 @@ def read_schema(path: Path) -> pa.Schema:
         metadata = schema.metadata or {}
         if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
             raise ValueError("the metadata differ from their digest")
-    except (FileNotFoundError, PermissionError) as error:
-        raise InputError(f"{shown(path)}: {(error.strerror or 'cannot be read').lower()}") from None
+    except FileNotFoundError:
+        raise InputError(f"{shown(path)}: no such file") from None
+    except PermissionError:
+        raise InputError(f"{shown(path)}: permission denied") from None
     except DAMAGE as error:
         raise damaged(path, error) from None
     return schema

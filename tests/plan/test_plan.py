@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from refusals import error_line, names
-from written import write_run
+from written import about, write_run
 
 from lop.common.paths import ROOT
 from lop.figures.registry import figure_names, load_figure
@@ -28,7 +28,7 @@ def spec(seed=0, config="ant/std", scale="smoke", conditions=Conditions(), **ove
 
 def made(results, spec, seconds=10.0, node=None, versions=None):
     """Write the metrics file and the identity of a run."""
-    machine = {"node": node or platform.node()}
+    machine = about(spec)["machine"] | {"node": node or platform.node()}
     path = write_run(results, spec, [], machine=machine, versions=versions or {}, seconds=seconds)
     (results / spec.group / IDENTITY).write_text(json.dumps(spec.identity))
     return path

@@ -19,6 +19,7 @@ from lop.runs.command_line import main
 from lop.runs.metrics import read_about
 from lop.runs.parameters import read_mapping
 from lop.runs.scale import load_scale
+from lop.runs.spec import resolve
 
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join(10 * ['*' + before])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -37,6 +38,7 @@ def start(capsys, *arguments):
         *("a: 2020-99-99", "a: !!int abc", "a: !!timestamp abc", "a: !!float x", "a: !!binary \xff"),
         *("a: " + 5_000 * "9", "a: " + 5_000 * "[" + 5_000 * "]", "a: &x [*x]", BOMB),
         *("a: !!python/object:os.system x", "<<: 3", "a: \x01", "? [1]\n: 2", "a: 1\na: 2", "a: *b", "a: %"),
+        *('a: "\\0"', 'a: "\\uD800"', '"\\x1b": 1', 'a: [{b: "\\x7f"}]'),
     ],
 )
 def test_hostile_yaml_is_refused(tmp_path, text):
@@ -44,6 +46,29 @@ def test_hostile_yaml_is_refused(tmp_path, text):
     path.write_text(text, "utf-8")
     with refusal(path, "YAML"):
         read_mapping(path)
+
+
+@pytest.mark.parametrize("value", [5_000 * "[" + 5_000 * "]", "&x [*x]", '"\\uD800"', "{a: 1, a: 2}"])
+def test_hostile_yaml_on_the_command_line_is_refused(capsys, value):
+    names(start(capsys, "--lr", value), "--lr")
+
+
+def test_too_many_settings_are_refused():
+    with refusal("command line", "lr", "wd", "1,000,000", "10,000"):
+        resolve(PROBLEM, "ant/std", 0, "paper", overrides={"lr": list(range(1000)), "wd": list(range(1000))})
+
+
+def test_empty_list_in_a_mapping_is_refused():
+    with refusal("command line", "network_settings.a", []):
+        resolve(PROBLEM, "ant/std", 0, "paper", overrides={"network": "m:n", "network_settings": {"a": []}})
+
+
+def test_error_with_several_lines_is_told_in_one(capsys):
+    def command():
+        with told_in_one_line():
+            raise InputError("a\n  b\udc80")
+
+    assert error_line(capsys, command) == "error: a b\\udc80"
 
 
 def test_repeated_values_are_allowed(tmp_path):

@@ -3,9 +3,13 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from written import about
 
 from lop.common.errors import InputError
+from lop.problems import first_run
 from lop.runs.metrics import FORMAT, SCHEMA, MetricsLog, read_about, write_metrics
+
+ABOUT = about(first_run("rl", "ant/std", "smoke", "default"))
 
 
 def filled() -> MetricsLog:
@@ -24,11 +28,11 @@ ROWS = [
 
 
 def test_logged_values_are_written(tmp_path):
-    write_metrics(tmp_path / "metrics.parquet", filled(), {"seed": 3})
+    write_metrics(tmp_path / "metrics.parquet", filled(), ABOUT)
     table = pq.read_table(tmp_path / "metrics.parquet")
     assert table.schema.remove_metadata().equals(SCHEMA)
     assert table.to_pylist() == ROWS
-    assert read_about(tmp_path / "metrics.parquet") == {"format": FORMAT, "seed": 3}
+    assert read_about(tmp_path / "metrics.parquet") == {"format": FORMAT, **ABOUT}
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.parquet"]
 
 
@@ -70,10 +74,10 @@ def test_cut_log_equals_the_log_of_a_shorter_run():
 
 def test_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "metrics.parquet"
-    write_metrics(path, filled(), {"seed": 3})
+    write_metrics(path, filled(), ABOUT)
     with pytest.raises(TypeError):
         write_metrics(path, filled(), {"seed": object()})
-    assert read_about(path) == {"format": FORMAT, "seed": 3}
+    assert read_about(path) == {"format": FORMAT, **ABOUT}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all"])

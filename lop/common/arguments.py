@@ -1,0 +1,27 @@
+"""Command lines whose errors are one line."""
+
+import argparse
+import difflib
+import math
+from typing import NoReturn
+
+from lop.common.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser that raises an InputError, in one line, instead of printing the usage and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise an InputError with the message, and with the option most similar to an unknown one."""
+        words = [option for action in self._actions for option in action.option_strings]
+        wrong = next((word for word in message.split() if word.startswith("-")), "")
+        near = difflib.get_close_matches(wrong, words, n=1) if "unrecognized" in message else []
+        raise InputError(f"command line: {message}; " + (f"did you mean {near[0]}? " if near else "") + "see --help")
+
+
+def positive(text: str) -> float:
+    """Parse a finite number above 0; the type of an argument."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a number above 0")
+    return value
