@@ -40,6 +40,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_documentation_of_this_project_is_up_to_date():
     assert list(documentation.outdated_files(ROOT)) == []
 

@@ -56,6 +56,7 @@ def test_published_files_do_not_name_the_machine(shipped):
     assert "| fig4a (smoke) |" in claims
 
 
+@pytest.mark.slow
 def test_the_user_chooses_what_happens_after_a_change(shipped):
     shipped.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
     names(shipped.refusal(FIGURE), "published", "ask", "train", "draw", "fig4a", "smoke", "lop.plan")

@@ -1,6 +1,8 @@
 """On a one-node SLURM cluster: a figure built with the profile, and runs that are cancelled, preempted or timed out."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -121,12 +123,34 @@ def test_a_cancelled_job_resumes_when_requested_again(fresh, long, cluster, unin
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
-def test_a_preempted_job_is_requeued_and_resumes(fresh, long, cluster, uninterrupted):
+def preempt(cluster):
+    cluster.run("srun", "-p", "high", "-c", "2", "-t", "1", "sleep", "1")
+
+
+def take_the_node_down(cluster):
+    cluster.run("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
+    while cluster.jobs():
+        time.sleep(0.2)
+    cluster.run("scontrol", "update", "nodename=localhost", "state=resume")
+
+
+def kill_the_run(cluster):
+    for process in cluster.processes():
+        program = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        if b"lop.rl.run_ppo" in program:
+            os.kill(process, signal.SIGKILL)
+            return
+    raise AssertionError("no run is in progress")
+
+
+@pytest.mark.parametrize(("accident", "submissions"), [(preempt, 1), (take_the_node_down, 1), (kill_the_run, 2)])
+def test_a_job_resumes_after_an_accident(accident, submissions, fresh, long, cluster, uninterrupted):
+    """SLURM requeues preempted jobs and those of a failed node; Snakemake submits a failed job again."""
     build = Build(fresh, cluster, long)
     until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
-    cluster.run("srun", "-p", "high", "-c", "2", "-t", "1", "sleep", "1")
+    accident(cluster)
     assert build.ended() == 0, build.text() + cluster.logs()
-    assert build.log.read_text().count("with SLURM jobid") == 1
+    assert build.log.read_text().count("with SLURM jobid") == submissions
     assert read_about(fresh.folder / long)["resumed"] == 1
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
