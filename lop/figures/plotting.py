@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ def plot_curve(rows: pd.DataFrame, ax: Axes, method: Method, place: int = 0, ste
         steps: whether to draw steps that end at each point.
     """
     finite = np.isfinite(rows["mean"])
-    style = {
+    style: dict[str, Any] = {
         "label": method.label,
         "color": method.colour,
         "linestyle": (0, LINES[method.line]) if LINES[method.line] else "solid",
