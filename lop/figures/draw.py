@@ -16,7 +16,7 @@ from lop.data.sets import DATA, ImageSource
 from lop.figures.plotting import STYLE, plot_panel, plot_picture, step_unit
 from lop.figures.registry import Figure, Panel, Picture
 from lop.figures.runs import appearances
-from lop.figures.statistics import FEW, relative, seed_curves, summarise
+from lop.figures.statistics import FEW, FEWEST, relative, seed_curves, summarise
 from lop.runs.spec import Conditions
 
 LEGEND_COLUMNS = 2
@@ -107,11 +107,11 @@ def conditions(rows: pd.DataFrame, panel: Panel) -> str:
     last = int(bins.max()) if len(bins) else panel.to
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
-    thin = "thin lines: seeds, " if 1 < seeds.min() < FEW else ""
-    bands = f"; {thin}bands: 95% intervals" if seeds.max() > 1 else ""
+    drawn = ["thin lines: seeds"] * bool(1 < seeds.min() < FEW) + ["bands: 95% intervals"] * bool(seeds.max() >= FEWEST)
+    shown = "; " * bool(drawn) + ", ".join(drawn)
     return (
         f"{panel.note}\n" if panel.note else ""
-    ) + f"{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{bands}"
+    ) + f"{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{shown}"
 
 
 def _seeds(fewest: int, most: int, wanted: int) -> str:

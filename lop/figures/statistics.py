@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
+FEWEST = 3  # minimum number of seeds for an interval; that of two values is 13 times as wide as their distance
 FEW = 10  # minimum number of seeds for a bootstrap interval, which is too narrow with fewer
 RESAMPLES = 9_999
 BATCH = 100  # resamples held in memory at a time
@@ -24,7 +25,7 @@ def summarise(collected: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns curve, step (right edge of the bin), mean, low, high, n (number of seeds in the bin); curves in
-        their original order, each sorted by step. `low` and `high` are NaN if n is 1. If the value of a run is
+        their original order, each sorted by step. `low` and `high` are NaN if n is 1 or 2. If the value of a run is
         not finite, as after divergence, the mean is not finite either, and `low` and `high` are NaN.
     """
     groups = collected.groupby("curve", sort=False)
@@ -114,12 +115,13 @@ def seed_curves(collected: pd.DataFrame) -> pd.DataFrame:
 
 def _summarise_curve(rows: pd.DataFrame) -> pd.DataFrame:
     bins, n, values = _run_values(rows)
-    mean, low, high = (np.empty(len(bins)) for _ in range(3))
+    mean, low, high = (np.full(len(bins), np.nan) for _ in range(3))
     for size in np.unique(n):
         chosen = n == size
         block = values[np.repeat(chosen, n)].reshape(-1, size)  # (bins, runs)
         mean[chosen] = block.mean(axis=1)
-        low[chosen], high[chosen] = (t_interval if size < FEW else bootstrap_interval)(block)
+        if size >= FEWEST:
+            low[chosen], high[chosen] = (t_interval if size < FEW else bootstrap_interval)(block)
     return pd.DataFrame({"step": bins, "mean": mean, "low": low, "high": high, "n": n})
 
 

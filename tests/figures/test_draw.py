@@ -152,7 +152,7 @@ THIN = "; thin lines: seeds, bands: 95% intervals"
     ("kept", "note"),
     [
         ("seed < 9", f"3 seeds, 40 steps{THIN}"),
-        ("seed < 2", f"2 of 3 seeds, 40 steps{THIN}"),
+        ("seed < 2", "2 of 3 seeds, 40 steps; thin lines: seeds"),
         ("seed < 1 or curve == 'cbp'", f"1-3 of 3 seeds, 40 steps{BANDS}"),
         ("seed < 1", "1 of 3 seeds, 40 steps"),
         ("bin < 40", f"3 seeds, 30 steps{THIN}"),

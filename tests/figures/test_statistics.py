@@ -63,15 +63,16 @@ def test_values_of_single_seeds_are_averaged_over_layers_and_left_out_from_ten_s
 
 def test_relative_values_are_paired_by_seed():
     table = collected(
-        ("base", 0, None, 5, 70), ("base", 1, None, 5, 90), ("base", 2, None, 5, 80), ("base", 0, None, 10, 60),
-        ("retrained", 1, None, 5, 95), ("retrained", 0, None, 5, 72), ("retrained", 0, None, 10, 66),
+        ("base", 0, None, 5, 70), ("base", 1, None, 5, 90), ("base", 2, None, 5, 80), ("base", 3, None, 5, 85),
+        ("base", 0, None, 10, 60), ("retrained", 1, None, 5, 95), ("retrained", 0, None, 5, 72),
+        ("retrained", 2, None, 5, 81), ("retrained", 0, None, 10, 66),
     )  # fmt: skip
     paired = relative(table, "retrained")
-    assert paired["curve"].tolist() == ["base"] * 3 + ["retrained"] * 3  # base's seed 2 has no partner
-    assert paired["value"].tolist() == [-2, -5, -6, 0, 0, 0]
+    assert paired["curve"].tolist() == ["base"] * 4 + ["retrained"] * 4  # base's seed 3 has no partner
+    assert paired["value"].tolist() == [-2, -5, -1, -6, 0, 0, 0, 0]
     result = summarise(paired)
-    margin = 12.7062 * 1.5  # of -2 and -5, not of 70 and 90
-    assert result.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([-3.5, -3.5 - margin, -3.5 + margin])
+    mean, margin = -8 / 3, 4.302653 * np.sqrt(13 / 3 / 3)  # of -2, -5 and -1
+    assert result.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([mean, mean - margin, mean + margin])
 
 
 def test_relative_values_are_paired_by_layer_and_preserve_nan():
