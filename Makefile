@@ -8,6 +8,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
 
+# Snakemake needs a folder for its cache, even if there is no home folder.
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>/dev/null && test -w "$$cache" && echo writable),writable)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
+
 LEGACY := .legacy
 # Run each candidate, since a pyenv shim may have no version behind it.
 LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.pyenv/versions/3.10.*/bin/python \
@@ -15,7 +20,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
+.PHONY: audit help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,10 +44,12 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "missing: Python 3.11 or newer. Debian, Ubuntu: sudo apt-get install python3.11 python3.11-venv   macOS: brew install python@3.11   or specify one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
 	  { echo "missing: Python's venv module. Debian, Ubuntu: sudo apt-get install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
-	@echo "Setting up $(VENV) with the pinned packages of requirements.lock; this takes a few minutes."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV) with the pinned packages of requirements.lock; this takes a few minutes and 2 GB."
+	@$(BIN)/pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+	  { echo "failed: cannot create $(CURDIR)/$(VENV); the folder must be writable and have 2 GB of free space"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || \
+	  { echo "failed: pip cannot install the packages, for the reason above. It needs 2 GB of free space, and PyPI or a mirror of it; check HTTPS_PROXY and PIP_INDEX_URL"; exit 1; }
 	@touch $@
 
 # The original simulator, for `backend: mujoco-py`. The first import compiles it.
@@ -122,6 +129,12 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+# Compares the pinned packages with known vulnerabilities, from PyPI.
+audit:
+	$(PYTHON) -m venv --clear .audit
+	.audit/bin/python -m pip install --quiet pip-audit
+	.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 benchmark: $(READY)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/algos.py

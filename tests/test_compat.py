@@ -10,7 +10,9 @@ import pytest
 import torch
 from gymnasium.wrappers import TimeLimit
 from snakemake.scheduling.job_scheduler import JobRateLimiter
+from snakemake.script import PythonScript
 from snakemake.settings.types import MaxJobsPerTimespan, StorageSettings
+from snakemake.utils import format
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
@@ -138,3 +140,17 @@ def test_default_storage_is_recognised():
     for provider in (None, "fs"):
         workflow = SimpleNamespace(storage_settings=StorageSettings(default_storage_provider=provider))
         assert plumbing.keeps_files_in_storage(workflow) == (provider is not None)
+
+
+def test_snakemake_quotes_the_interpreter_of_scripts(monkeypatch):
+    executed = []
+    monkeypatch.setattr(
+        PythonScript, "_execute_cmd", lambda self, cmd, **values: executed.append(format(cmd, **values))
+    )
+    monkeypatch.setattr("sys.executable", "/a folder/python")
+    script = object.__new__(PythonScript)
+    script.container_img = script.conda_env = script.env_modules = None
+    script.execute_script("a.py")
+    plumbing.quote_interpreter_of_scripts()
+    script.execute_script("a.py")
+    assert executed == ["/a folder/python a.py", "'/a folder/python' a.py"]

@@ -14,6 +14,19 @@ def lift_default_job_rate_limit(workflow: Any) -> None:
         workflow.scheduler.job_rate_limiter = None
 
 
+def quote_interpreter_of_scripts() -> None:
+    """Let rules with a script run if the path of the interpreter contains spaces.
+
+    Snakemake passes the path to the shell without quotes. Tested with version 9.27.
+    """
+    from snakemake.script import PythonScript
+
+    execute = PythonScript._execute_cmd
+    PythonScript._execute_cmd = lambda self, cmd, **values: execute(
+        self, cmd.replace("{py_exec} ", "{py_exec:q} "), **values
+    )
+
+
 def keeps_files_in_storage(workflow: Any) -> bool:
     """Return whether Snakemake was given a default storage provider, from which every input of a job is fetched.
 

@@ -3,6 +3,7 @@
 # An existing file is therefore always up to date, and a change leads to a different path.
 
 import json
+import os
 import shlex
 import sys
 from functools import cache, partial
@@ -13,8 +14,12 @@ from snakemake.exceptions import WorkflowError
 from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
 from lop.common import sources
-from lop.common._compat import keeps_files_in_storage, lift_default_job_rate_limit
-from lop.common.errors import told_in_one_line
+from lop.common._compat import (
+    keeps_files_in_storage,
+    lift_default_job_rate_limit,
+    quote_interpreter_of_scripts,
+)
+from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import ROOT
 from lop.common.ranges import ranges
 from lop.data import sets
@@ -27,7 +32,12 @@ from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
 from lop.runs.published import PUBLISHED, stored, table_to_draw
 
+quote_interpreter_of_scripts()
 with told_in_one_line():
+    if not os.access(".", os.W_OK):
+        raise InputError(
+            f"{Path.cwd()}: cannot write here, allowed: a folder in which Snakemake can keep its records; copy the project"
+        )
     SETTINGS = check_config(config)
     SCALE, RESULTS, DATA = SETTINGS.scale, SETTINGS.results, SETTINGS.data.sets
     CONDITIONS = SETTINGS.conditions
