@@ -117,9 +117,10 @@ test-cluster: $(READY)
 
 test-all: test test-slow
 
-# Injects every fault into every operation on files, which takes hours.
+# Injects every fault into every operation on files, and hundreds of sequences of accidents; takes hours.
 torture: $(READY)
-	TORTURE=1 $(BIN)/python -m pytest -n $(CORES) tests/runs/test_faults.py
+	TORTURE=1 $(BIN)/python -m pytest -n $(CORES) tests/runs/test_faults.py \
+	  tests/runs/test_any_order.py tests/runs/test_fuzzing.py tests/runs/test_fuzzed_configuration.py
 
 lint: $(READY)
 	$(BIN)/ruff check --no-cache .  # the cache does not notice a new folder named like a module

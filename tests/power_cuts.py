@@ -1,8 +1,9 @@
-"""Every state in which a power cut can leave the files of a folder.
+"""States in which a power cut can leave the files of a folder.
 
 Until they are synced, the contents of a file and the entries of a folder are only in memory. After a power cut, a file
-may have its contents at the last sync or, if it was never synced, any part of them; a folder may have any mixture of
-its entries at the last sync and those in memory. Real file systems rule out some of these states.
+has its contents at the last sync; if it was never synced, it is empty, half written or complete. A folder has its
+entries at the last sync or those in memory, also with any single entry of the other. Real file systems rule out some
+of these states.
 """
 
 import os

@@ -7,14 +7,14 @@ import os
 import resource
 import sys
 
-LEAST = {  # shell's name: (resource, least value, its unit)
-    "ulimit -n": (resource.RLIMIT_NOFILE, 64, 1),
-    "ulimit -v": (resource.RLIMIT_AS, 1_500_000, 1024),
+LEAST = {  # shell's name: (resource, least value, its unit, name of the unit)
+    "ulimit -n": (resource.RLIMIT_NOFILE, 64, 1, "files"),
+    "ulimit -v": (resource.RLIMIT_AS, 1_500_000, 1024, "KiB"),
 }
 
 
 def _open_streams() -> None:
-    """Open standard streams that are closed, so that no other file takes their place; libraries then fail on import."""
+    """Open closed standard streams on /dev/null; libraries would fail on import if other files took their place."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -22,10 +22,10 @@ def _open_streams() -> None:
 
 def _check_limits() -> None:
     """Exit with one line if a limit of the process is too low; libraries would crash on import."""
-    for name, (kind, least, unit) in LEAST.items():
+    for name, (kind, least, unit, told) in LEAST.items():
         limit = resource.getrlimit(kind)[0]
         if limit != resource.RLIM_INFINITY and limit < least * unit:
-            print(f"error: {name}: found {limit // unit:,}, allowed: {least:,} or more", file=sys.stderr)
+            print(f"error: {name}: found {limit // unit:,} {told}, allowed: {least:,} or more", file=sys.stderr)
             raise SystemExit(2)
 
 

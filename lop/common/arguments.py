@@ -21,7 +21,10 @@ class Parser(argparse.ArgumentParser):
 
 def positive(text: str) -> float:
     """Parse a finite number above 0; the type of an argument."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a number above 0")
     return value

@@ -83,8 +83,10 @@ def read_json(path: Path) -> dict[str, Any]:
         return mapping_of(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(path)}: not a JSON mapping: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{shown(path)}: not a JSON mapping: {error}") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
