@@ -205,7 +205,8 @@ def _with_verdicts(rows: str, root: Path) -> str:
 
 
 def _interval(row: pd.Series) -> str:
-    return f"{number(row['mean'])} [{number(row['low'])}, {number(row['high'])}]"
+    interval = "" if pd.isna(row["low"]) else f" [{number(row['low'])}, {number(row['high'])}]"
+    return f"{number(row['mean'])}{interval}"
 
 
 def _steps(step: int, unit: str) -> str:
