@@ -100,7 +100,9 @@ OPTIONS = (
 
 
 @pytest.mark.parametrize("stride", strides(83, 13))
-@pytest.mark.parametrize("script", {script for script, _ in RUNS.values()}, ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    "script", dict.fromkeys(script for script, _ in RUNS.values()), ids=lambda script: script.__name__
+)
 def test_any_value_of_an_option_of_a_run(script, stride, refused_or_accepted, monkeypatch, record_property):
     """Parameters may be anything as well; see `test_fuzzing.py` for what they do to a run."""
     monkeypatch.setattr(Runner, "execute", lambda run, train: None)
