@@ -121,7 +121,7 @@ def shortened(spec: RunSpec, fraction: float) -> RunSpec:
     for parts in range(max(int(1 / min(fraction, 1.0)), 1), 0, -1):
         if spec.horizon % parts == 0:
             try:
-                values = spec.parameters.model_dump() | {horizon: spec.horizon // parts}
+                values = spec.parameters.model_dump(exclude_unset=True) | {horizon: spec.horizon // parts}
                 return replace(spec, parameters=checked(type(spec.parameters), values, spec.name))
             except InputError:  # such as a length that is no multiple of a task's
                 continue
