@@ -50,7 +50,7 @@ def test_any_value_of_a_key_is_accepted_or_refused(name, key, tmp_path):
 
 EXTREMES = ("0", "1", "2.5", "1e15", "1e-320", "true", "null", '"a\\nb"', '"\\uD800"', "[]")
 PATIENCE = 10  # seconds; an accepted run of 1e15 steps never ends
-STRIDE = 1 if "TORTURE" in os.environ else 6
+STRIDE = 1 if "TORTURE" in os.environ else 12
 
 
 def accepted(problem, path):
