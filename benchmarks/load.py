@@ -11,15 +11,13 @@ Units are seconds and megabytes. All measurements use a temporary copy of the pr
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from lop.common.paths import ROOT
-from workflow import PARTS, SNAKEMAKE, took
+from workflow import SNAKEMAKE, copied, took
 
 SEEDS, OTHER_RUNS = 100, 50_000
 CURVES = {"load_small": 20, "load_large": 200}  # number of settings, each with 100 seeds
@@ -45,11 +43,7 @@ FIGURE = """
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder, "project")
-        project.mkdir()
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy(ROOT / part, project / part)
+        project = copied(Path(folder, "project"))
         add_figures(project)
         dry = took(project, *SNAKEMAKE, "-n", "figures/load_large.pdf", "--config", "scale=load")
         print(f"dry run of 20,000 runs: {dry.seconds:.0f} s, {dry.megabytes:.0f} MB")

@@ -75,11 +75,7 @@ class Took(NamedTuple):
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder, "project")
-        project.mkdir()
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy(ROOT / part, project / part)
+        project = copied(Path(folder, "project"))
         (project / "config/scales/tiny.yaml").write_text(SCALE)
         (project / "lop/random_walk/cfg").mkdir(parents=True)
         page = (ROOT / "docs/extending.md").read_text()
@@ -98,6 +94,15 @@ def main() -> None:
     for name, value in found.items():
         print(f"{name:32} {value:8.2f}   at most {CEILINGS[name]:g}" + ("   MISSED" if name in worse else ""))
     sys.exit(bool(worse))
+
+
+def copied(project: Path) -> Path:
+    """Copy this project, without results, to a new folder."""
+    project.mkdir()
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, project / part)
+    return project
 
 
 def by_hand(project: Path, problem: str, config: str, setting: str) -> float:

@@ -1,7 +1,9 @@
 """Hostile texts, variants of configuration files that contain them, and damaged files."""
 
+import io
 import json
 import random
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +67,21 @@ def files(document: dict) -> Iterator[Variant]:
     unusual += [text[: len(text) * part // 20].encode() for part in range(20)]
     unusual += [text.encode() + more for more in (b"\t", b"{", b"a: [", b"\x80", b"\n...\n", b"\n...\nrest")]
     return (Variant((), content) for content in unusual)
+
+
+def npy(shape: object, dtype: object, data: bytes = bytes(64)) -> bytes:
+    """Return a .npy file with any header."""
+    header = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def archive(*members: tuple[str, bytes]) -> bytes:
+    """Return a ZIP archive of members (name, content)."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name, content in members:
+            packed.writestr(name, content)
+    return file.getvalue()
 
 
 def damaged(content: bytes, flips: int) -> Iterator[bytes]:

@@ -155,7 +155,7 @@ class _Origin(BaseModel):
 
 
 class _About(_Part):
-    """What readers expect in the metadata about a run."""
+    """Metadata about a run that readers rely on."""
 
     config: str
     setting: str

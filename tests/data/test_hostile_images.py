@@ -5,11 +5,10 @@ import io
 import json
 import pickle
 import tarfile
-import zipfile
 
 import numpy as np
 import pytest
-from hostile import damaged, fed
+from hostile import archive, damaged, fed, npy
 from refusals import refusal
 from test_unpack import special, tar_gz, zipped
 
@@ -22,20 +21,6 @@ from lop.data.unpack import unpack
 SHAPES = ((2**40,), (2**62, 2**62), (-1,), (0,), (1, 1, 2, 2), (1,) * 100, "x", (2**63,), (1.5,), (True,), ())
 STRIDES = [pytest.param(9, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 DTYPES = ("<f4", ">f4", "|O", "|V100", "<U1000000", "junk", [("a", "<f4")], "<M8[ns]", "<f2", "<f16")
-
-
-def npy(shape, dtype, data=bytes(64)):
-    """Return a .npy file with any header."""
-    header = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
-
-
-def archive(*members):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
-        for name, content in members:
-            packed.writestr(name, content)
-    return file.getvalue()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import traceback
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hostile import damaged, fed
+from hostile import archive, damaged, fed, npy
 from refusals import refusal
 from written import about, write_run
 
@@ -133,20 +132,6 @@ TREES = (
 )
 SHAPES = ((2**40,), (2**62, 2**62), (-1,), (0,), (1,) * 100, "x", (2**63,), (1.5,), (True,), ())
 DTYPES = ("<f8", "|O", "|V100", "<U1000000", "|S0", "junk", [("a", "<f8")], "<M8[ns]", "<f2", ">f8", "<u4")
-
-
-def npy(shape, dtype, data=bytes(64)):
-    """Return a .npy file with any header."""
-    header = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
-
-
-def archive(*members):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
-        for name, content in members:
-            packed.writestr(name, content)
-    return file.getvalue()
 
 
 def other_checkpoints():
