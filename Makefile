@@ -76,7 +76,7 @@ $(LEGACY)/.ready: envs/legacy.txt
 
 # Snakemake decides what is outdated, so make always calls it.
 figures/%: $(READY) FORCE
-	@$(SNAKEMAKE) -- $@
+	@$(SNAKEMAKE) -- $@ $(if $(filter %.pdf,$@),$(@:.pdf=.png) $(@:.pdf=.csv))
 
 results/%: $(READY) FORCE
 	@$(SNAKEMAKE) -- $@

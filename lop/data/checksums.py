@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.files import atomic_file, read_json, write_json
@@ -106,6 +108,8 @@ def content_digest(files: Iterable[Path]) -> str:
 
 def _verified(path: Path) -> str:
     """Return the checksum of a file's contents; with stored checksums, this needs no decompression."""
+    if path.suffix == ".npy":
+        _check_header(path)
     recorded = _recorded(path)
     if not recorded.is_file():
         return sha256(path)
@@ -119,6 +123,19 @@ def _verified(path: Path) -> str:
             "created; delete both to create it again"
         )
     return contents or found
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a .npy file with a negative dimension, which can crash NumPy when it maps the file into memory."""
+    try:
+        with open(path, "rb") as file:
+            version, _ = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
+            shape, _, _ = read(file)
+    except Exception:  # a damaged header can make NumPy raise anything; `read_class` reports it
+        return
+    if any(size < 0 for size in shape):
+        raise InputError(f"{shown(path)}: found shape {shape}, allowed: no negative dimension")
 
 
 def _of_bytes(path: Path) -> str:

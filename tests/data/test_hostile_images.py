@@ -37,6 +37,15 @@ def test_hostile_classes(stride, tmp_path, monkeypatch, record_property):
     record_property("faults", fed(path, cases[::stride], lambda: read_class(path)))
 
 
+@pytest.mark.parametrize("dtype", ["|V0", "|S0", "<f4"])
+def test_negative_dimensions_are_refused_before_the_file_is_mapped(dtype, tmp_path):
+    """NumPy divides by zero when it maps a file with elements of no size and a negative dimension."""
+    path = tmp_path / "0.npy"
+    path.write_bytes(npy((-1,), dtype))
+    with refusal("0.npy", "(-1,)"):
+        content_digest([path])
+
+
 @pytest.mark.parametrize("stride", STRIDES)
 def test_hostile_idx(stride, tmp_path, record_property):
     path = tmp_path / "images.gz"

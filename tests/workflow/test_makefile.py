@@ -11,7 +11,8 @@ from snakemake.cli import get_argument_parser
 from lop.common.paths import ROOT
 
 TARGETS = {
-    "figures/fig4a.pdf": ["figures/fig4a.pdf"],
+    "figures/fig4a.pdf": ["figures/fig4a.csv", "figures/fig4a.pdf", "figures/fig4a.png"],
+    "figures/claims.md": ["figures/claims.md"],
     "results/tables/fig4a/0123456789abcdef.parquet": ["results/tables/fig4a/0123456789abcdef.parquet"],
     "figures": [],
     "claims": ["claims"],
