@@ -11,20 +11,29 @@ from pathlib import Path
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import shown
-from lop.data import load
+from lop.data import layouts, load
 from lop.data.checksums import Checksums
 from lop.data.download import Patience, download
-from lop.data.formats import CIFAR_RECORD, IMAGENET_CLASSES, read_cifar100, read_class
+from lop.data.formats import (
+    CIFAR_RECORD,
+    IMAGENET_CLASSES,
+    read_cifar100,
+    read_class,
+    write_idx,
+    write_records,
+)
 from lop.data.imagenet32 import build_classes
 from lop.data.sets import FIXED_FILES
-from lop.data.unpack import unpack
+from lop.data.unpack import move, scratch_folder, unpack
 
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
+MNIST_IMAGES = (60_000, 10_000)
 CIFAR100_MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 CIFAR100_ARCHIVE = "cifar-100-binary.tar.gz"
+CIFAR100_PICKLES = "cifar-100-python.tar.gz"
 CIFAR100_RECORDS = {"train.bin": 50_000, "test.bin": 10_000}
 CLASS_BYTES = 700 * 3 * 32 * 32 * 8 + 4096  # upper limit: float64 and a header
 CLASSES_ZIP = "imagenet classes"  # key of its pinned checksum; the archive may have any name
@@ -58,12 +67,13 @@ class Origin:
         """
         download(name, [base + name for base in self.mirrors or mirrors], target, self.checksums, self.patience)
 
-    def find(self, *names: str) -> list[Path] | None:
-        """Return the user's files with these names; None unless all of them exist."""
-        if self.supplied is None:
-            return None
-        found = [self.supplied / name for name in names]
-        return found if all(path.is_file() for path in found) else None
+    def find(self, *names: str, folders: tuple[str, ...] = ("",)) -> list[Path] | None:
+        """Return the user's files with these names in the first of `folders` that has all of them, or None."""
+        for folder in (self.supplied / folder for folder in folders) if self.supplied else ():
+            found = [folder / name for name in names]
+            if all(path.is_file() for path in found):
+                return found
+        return None
 
     def missing(self, *wanted: str) -> InputError:
         """Return the error for a user's folder that contains none of the wanted files."""
@@ -108,43 +118,79 @@ def mnist(folder: Path, origin: Origin) -> None:
         for name in names:
             origin.fetch(name, folder / name, MNIST_MIRRORS)
         return
-    found = origin.find(*names)
-    if not found:
-        raise origin.missing(*names)
-    load.mnist(origin.supplied)
-    for path in found:
-        origin.checksums.check(path, path.name)
-    for path in found:
-        link(path, folder / path.name)
+    if found := origin.find(*names, folders=layouts.MNIST_FOLDERS):
+        load.mnist(found[0].parent)
+        for path in found:
+            origin.checksums.check(path, path.name)
+        for path in found:
+            link(path, folder / path.name)
+        return
+    with scratch_folder(folder) as scratch:
+        if found := origin.find(*(name.removesuffix(".gz") for name in names), folders=layouts.MNIST_FOLDERS):
+            for path, name in zip(found, names, strict=True):
+                layouts.compress(path, scratch / name)
+        elif found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS):
+            parts = layouts.parquet_mnist(found, MNIST_IMAGES)
+            for name, array in zip(names, (array for part in parts for array in part), strict=True):
+                write_idx(scratch / name, array)
+        else:
+            raise origin.missing(*names, *layouts.PARQUET)
+        load.mnist(scratch)
+        for name in names:
+            origin.checksums.check(scratch / name, name)
+        for name in names:
+            move(scratch / name, folder / name)
 
 
 def cifar100(folder: Path, origin: Origin) -> None:
-    """Create train.bin and test.bin of CIFAR-100, from these files or from the archive of the binary version.
+    """Create train.bin and test.bin of CIFAR-100 from any of its versions; see `lop.data.layouts`.
 
     Raises:
         InputError: a file is missing, damaged, cannot be downloaded, or has another checksum.
     """
-    found = origin.find(*CIFAR100_RECORDS)
-    if found and origin.supplied:
-        load.cifar100(origin.supplied)
+    if found := origin.find(*CIFAR100_RECORDS):
+        load.cifar100(found[0].parent)
         for path in found:
             origin.checksums.check(path, path.name)
         for path in found:
             link(path, folder / path.name)
             origin.checksums.pin(path, path.name)
         return
+    archive = folder / CIFAR100_ARCHIVE
     if origin.supplied is None:
-        archive = folder / CIFAR100_ARCHIVE
         origin.fetch(CIFAR100_ARCHIVE, archive, CIFAR100_MIRRORS)
     elif archives := origin.find(CIFAR100_ARCHIVE):
         (archive,) = archives
         origin.checksums.check(archive, CIFAR100_ARCHIVE)
     else:
-        raise origin.missing("train.bin and test.bin", f"{CIFAR100_ARCHIVE} (the binary version)")
+        _convert_cifar100(folder, origin)
+        return
     unpack_cifar100(archive, folder)
     origin.checksums.pin(archive, CIFAR100_ARCHIVE)
     if origin.supplied is None:
         archive.unlink()
+
+
+def _convert_cifar100(folder: Path, origin: Origin) -> None:
+    """Create train.bin and test.bin from the user's pickles or Parquet files."""
+    with scratch_folder(folder) as scratch:
+        read = layouts.read_pickle
+        found = origin.find(*layouts.PICKLES, folders=layouts.PICKLE_FOLDERS)
+        if not found and (archives := origin.find(CIFAR100_PICKLES)):
+            found = [scratch / name for name in layouts.PICKLES]
+            unpack(archives[0], scratch, found, layouts.PICKLE_BYTES, lambda path: None)
+        if not found and (found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS)):
+            read = layouts.parquet_cifar100
+        if not found:
+            wanted = (" and ".join(CIFAR100_RECORDS), CIFAR100_ARCHIVE, CIFAR100_PICKLES, *layouts.PARQUET)
+            raise origin.missing(*wanted)
+        for path, (name, count) in zip(found, CIFAR100_RECORDS.items(), strict=True):
+            records = read(path, count)
+            write_records(scratch / name, [(records["coarse"], records["fine"], records["image"])])
+            origin.checksums.check(scratch / name, name)
+        for name in CIFAR100_RECORDS:
+            move(scratch / name, folder / name)
+            origin.checksums.pin(folder / name, name)
 
 
 def unpack_cifar100(archive: Path, folder: Path) -> None:

@@ -48,6 +48,12 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
+def move(source: Path, target: Path) -> None:
+    """Move a file to its target on the same disk, atomically."""
+    with atomic_file(target) as temporary:
+        os.replace(source, temporary)
+
+
 @contextmanager
 def readable(archive: Path) -> Iterator[None]:
     """Convert all errors that a damaged archive makes its reader raise.
@@ -83,8 +89,7 @@ def unpack(archive: Path, folder: Path, targets: Sequence[Path], most: int, chec
         with readable(archive):
             _unpack(archive, scratch, {target.name for target in targets}, most, check)
         for target in targets:
-            with atomic_file(target) as temporary:
-                os.replace(scratch / target.name, temporary)
+            move(scratch / target.name, target)
 
 
 def _unpack(archive: Path, scratch: Path, wanted: set[str], most: int, check: Callable[[Path], object]) -> None:
