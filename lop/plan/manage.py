@@ -1,10 +1,12 @@
-"""List the runs in the results folder, show one, compare two, and remove those that no figure uses.
+"""List the runs in the results folder, show one, compare two, remove those that no figure uses, watch those under way.
 
     python -m lop.runs                             # list all runs, one line per key
     python -m lop.runs show 9ed25fb76b05cce6       # show all information about one of them
     python -m lop.runs compare 9ed25fb7 b0a93859   # show differences in parameters, code and versions
     python -m lop.runs remove                      # list the runs that no figure uses at any scale, and their sizes
     python -m lop.runs remove --delete             # delete them
+    python -m lop.runs watch                       # show the runs under way: progress, speed, time left
+    python -m lop.runs watch fig4a --scale day     # show those of a figure, and the time left for it
 
 A key identifies the parameters and code of a run and names the folder of its seeds. Specify a run by its key, by a
 prefix of the key, or by the path of any of its files.
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lop.common import sources
-from lop.common.arguments import Parser
+from lop.common.arguments import Parser, positive
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import read_json, remove_leftovers
 from lop.common.locks import is_locked, try_lock
@@ -35,8 +37,9 @@ from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, figure_names
 from lop.figures.runs import shown_runs, table_path
 from lop.figures.sweeps import load_collected, sweep_names
+from lop.plan.watch import watch
 from lop.problems import PROBLEMS, first_run
-from lop.runs.configured import configured
+from lop.runs.configured import add_conditions, conditions_of, configured
 from lop.runs.identity import differences
 from lop.runs.metrics import read_about
 from lop.runs.progress import duration
@@ -285,11 +288,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("\n".join(describe(find(options.run, results), wanted_keys(results))))
         elif options.command == "remove":
             _remove(unwanted(results), options.delete)
+        elif options.command == "watch":
+            _watch(options)
         else:
             table = [HEAD, *rows(groups(results), wanted_keys(results))]
             widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
             for row in table:
                 print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _watch(options: argparse.Namespace) -> None:
+    with suppress(KeyboardInterrupt):
+        watch(options.figures, options.scale, conditions_of(options), options.results, options.every, once=options.once)
 
 
 def _remove(paths: Sequence[Path], delete: bool) -> None:
@@ -320,4 +330,15 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("second", metavar="RUN")
     removal = commands.add_parser("remove", help="list or delete the runs and tables that no figure uses")
     removal.add_argument("--delete", action="store_true", help="delete them")
+    watching = commands.add_parser(
+        "watch", help="show the runs under way, or those of figures, until they are finished"
+    )
+    watching.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help="figures and sweeps (default: all runs under way)"
+    )
+    watching.add_argument(
+        "--every", type=positive, default=2.0, metavar="S", help="seconds between updates (default 2)"
+    )
+    watching.add_argument("--once", action="store_true", help="print the state once")
+    add_conditions(watching)
     return parser

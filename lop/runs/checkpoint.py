@@ -24,24 +24,34 @@ TREE = "state.json"
 BFLOAT16 = "bfloat16"  # NumPy lacks this type; its bits are stored as int16
 
 
-def save(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
+def save(path: Path, origin: dict[str, Any], state: dict[str, Any], progress: dict[str, Any] | None = None) -> None:
     """Write a checkpoint atomically.
 
     Args:
         path: file to write.
         origin: identity of the run, with its seed and its inputs; `load` compares it.
         state: nested lists, tuples and dicts of NumPy arrays, tensors on any device, numbers, strings, bytes and None.
+        progress: JSON values for `progress`, which reads them without the state.
 
     Raises:
         TypeError: `state` contains a value of another type, such as a named tuple or a masked array.
     """
     arrays: list[np.ndarray] = []
-    tree = json.dumps({"format": FORMAT, "origin": origin, "state": _tree(state, arrays)})
+    tree = json.dumps({"format": FORMAT, "origin": origin, "progress": progress or {}, "state": _tree(state, arrays)})
     with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(TREE, tree)
         for number, array in enumerate(arrays):
             with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def progress(path: Path) -> dict[str, Any]:
+    """Return the progress that a checkpoint was saved with; an empty dictionary if the file is missing or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return dict(json.loads(archive.read(TREE))["progress"])
+    except Exception:  # a damaged file can make the reader raise anything
+        return {}
 
 
 def check(state: Any) -> None:

@@ -25,6 +25,7 @@ from lop.runs.problem import Problem
 from lop.runs.process import Interrupted
 from lop.runs.runner import Runner
 from lop.runs.spec import RunSpec, resolve
+from lop.runs.tracking import SERVICES
 
 
 def main(problem: Problem, description: str, train: Callable[[Any], None], argv: Sequence[str] | None = None) -> None:
@@ -54,6 +55,7 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
                 checkpoint_every=options.checkpoint_every,
                 progress_every=options.progress_every,
                 data=options.data,
+                track=options.track,
             )
             try:
                 with failures_as_input_errors():
@@ -115,6 +117,7 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
         metavar="S",
         help="seconds between progress lines in a log (default 60)",
     )
+    add("--track", choices=SERVICES, help="show live curves in this service (default: none)")
     told = None if problem.data else argparse.SUPPRESS
     add(
         "--data",

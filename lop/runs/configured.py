@@ -54,6 +54,7 @@ class Config(_Model):
     )
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
     progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")
+    track: Literal["tensorboard", "wandb"] | None = Field(None, description="service that shows live curves of runs")
     data: Data = Field(default_factory=lambda: Data.model_validate({}), description="images that problems learn from")
 
     @property
@@ -102,11 +103,16 @@ def configured() -> Config:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select runs; their defaults come from config/config.yaml."""
+    """Add the options that select runs in a results folder; their defaults come from config/config.yaml."""
+    parser.add_argument("--results", type=Path, default=PROJECT / configured().results, help="folder of all results")
+    add_conditions(parser)
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the scale, the device and the images of runs."""
     config = configured()
     add = parser.add_argument
     add("--scale", default=config.scale, help="scale of the runs (default: %(default)s)")
-    add("--results", type=Path, default=PROJECT / config.results, help="folder of all results")
     add("--device", default=config.device, help="device of the runs (default: %(default)s)")
     add_image_options(parser)
 

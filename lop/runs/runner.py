@@ -26,6 +26,7 @@ from lop.runs.protocol import Stateful
 from lop.runs.provenance import History
 from lop.runs.scheduler import TimeLimit
 from lop.runs.spec import CHECKPOINT, IDENTITY, RunSpec
+from lop.runs.tracking import Tracker, tracking
 
 LOOK_EVERY = 0.1  # approximate seconds between two looks at the clock; a step takes microseconds to minutes
 
@@ -39,6 +40,7 @@ class Runner:
         checkpoint_every: seconds between two checkpoints.
         progress_every: seconds between two lines in a log.
         data: folder of all image sets.
+        track: service that displays live curves, a key of `lop.runs.tracking.SERVICES`; None for none.
     """
 
     def __init__(
@@ -48,20 +50,23 @@ class Runner:
         checkpoint_every: float = 60.0,
         progress_every: float = 60.0,
         data: Path = DATA,
+        track: str | None = None,
     ):
         self.spec, self.device, self.data = spec, spec.conditions.device, data
         self.parameters, self.seed, self.inputs = spec.parameters, spec.seed, spec.inputs
-        self.folder = results / spec.folder
+        self.results, self.folder = results, results / spec.folder
         self.output = results / spec.path
         self.checkpoint = self.folder / CHECKPOINT
         self.metrics = MetricsLog()
         self.log, self.recent = self.metrics.log, self.metrics.recent
         self.facts: Callable[[], str] = str
-        self.step = 0
+        self.step, self._steps, self._unit = 0, 0, "steps"
         self._checkpoint_every, self._progress_every = checkpoint_every, progress_every
         self._tracked: dict[str, Stateful] = {}
         self._images: dict[str, str] = {}  # their digest, for the metadata of the metrics
         self._history = History()
+        self._service = track
+        self._tracker: Tracker | None = None
         self._stop = StopRequest()
 
     def execute(self, train: Callable[["Runner"], None]) -> None:
@@ -82,7 +87,11 @@ class Runner:
             if problem.data:
                 self.spec.conditions.images.must_exist(problem.data, self.parameters.classes(self.seed), self.data)
                 self._images = {"images": content_digest(self.spec.data_files(self.data))}
-            with reproducible_arithmetic(), self._stop:
+            with (
+                reproducible_arithmetic(),
+                self._stop,
+                tracking(self._service, self.spec, self.results) as self._tracker,
+            ):
                 try:
                     train(self)
                 finally:
@@ -107,6 +116,7 @@ class Runner:
         is_cut = self._resume(n)
         if not self.step:
             self._check_states()
+        self._steps, self._unit = n, unit
         progress = Progress(self.spec.name, n, unit, self._progress_every)
         progress.begin(0 if is_cut else self.step)
         gc.freeze()  # spares the garbage collector from scanning all of torch repeatedly
@@ -150,8 +160,15 @@ class Runner:
                 raise InputError(f"{self.spec.name}: state of the {name}: {error}") from error
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, and send the metrics up to it to the tracker."""
         self._history.mark(self.step)
+        progress = {
+            "name": self.spec.name,
+            "step": self.step,
+            "of": self._steps,
+            "unit": self._unit,
+            "seconds": self._history.seconds,
+        }
         own = {
             "step": self.step,
             "history": self._history.state_dict(),
@@ -159,7 +176,9 @@ class Runner:
             "generators": generator_states(self.device),
         }
         tracked = {name: thing.state_dict() for name, thing in self._tracked.items()}
-        checkpoint.save(self.checkpoint, self.spec.origin, {"run": own, "tracked": tracked})
+        checkpoint.save(self.checkpoint, self.spec.origin, {"run": own, "tracked": tracked}, progress)
+        if self._tracker:
+            self._tracker.send(self.metrics)
 
     def _resume(self, n: int) -> bool:
         """Restore the checkpoint, if any; return whether it covers all n steps, so that the run is cut from it."""

@@ -31,7 +31,7 @@ from lop.runs.process import EXIT_INTERRUPTED
 
 CONTENTS = ("yaml", "mermaid", "text")  # languages of blocks that show files and output
 PROGRAM = re.compile(
-    r"(\w+=\S+ )*(\.venv/bin/)?(apt-get|brew|cd|conda|docker|git|make|pip|python(3\.11)?|rsync|snakemake|source|sudo) "
+    r"(\w+=\S+ )*(\.venv/bin/)?(apt-get|brew|cd|conda|docker|git|make|pip|python(3\.11)?|rsync|snakemake|source|sudo|tensorboard) "
 )
 INSTALLS, TESTS, MEASURES = "installs packages", "runs these tests or linters", "measures speed for minutes"
 NOT_RUN = {
@@ -48,6 +48,7 @@ NOT_RUN = {
     "pip install snakemake-storage-plugin-s3": INSTALLS,
     "source .venv/bin/activate": "changes the shell; the commands run in such an environment",
     "make audit": "compares with PyPI",
+    "tensorboard --logdir results/tensorboard": "serves until it is stopped",
     "make test": TESTS,
     "make test-slow": TESTS,
     "make test-cluster": TESTS,

@@ -152,6 +152,7 @@ def train_command(wildcards, seeds):
             "--progress-every",
             str(SETTINGS.progress_every),
         ),
+        *(("--track", SETTINGS.track) if SETTINGS.track else ()),
     ]
     return shlex.join(command)
 
