@@ -1,7 +1,8 @@
 """Digests of the source code that an entry module imports from lop.
 
 Imports are read from the syntax tree; nothing is executed. Text for human readers is ignored: comments, docstrings,
-blank lines, and the strings in `raise` statements and `description=` arguments.
+blank lines, and the strings in `raise` statements and `description=` arguments. So are checks for optional packages
+(`lop.common.extras`).
 """
 
 import ast
@@ -146,16 +147,25 @@ def _code_only(text: str, nodes: list[ast.AST]) -> str:
 
 
 def _prose(nodes: list[ast.AST]) -> Iterator[tuple[Position, Position]]:
-    """Yield the spans of docstrings and of strings in `raise` statements and `description=` arguments."""
+    """Yield the spans of docstrings, of strings in `raise` statements and `description=` arguments, and of checks."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    strings: list[ast.expr] = []
+    strings: list[ast.expr | ast.stmt] = []
     for node in nodes:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             strings.append(node.body[0].value)  # type: ignore[attr-defined]
         elif isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg == "description"):
             strings += _outermost_strings(node)
+        elif isinstance(node, ast.stmt) and _checks_packages(node):
+            strings.append(node)
     for string in strings:
         yield (string.lineno - 1, string.col_offset), (string.end_lineno - 1, string.end_col_offset)  # type: ignore[operator, misc]
+
+
+def _checks_packages(node: ast.stmt) -> bool:
+    """Return whether a statement imports or calls `lop.common.extras.require`."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return isinstance(node.value.func, ast.Name) and node.value.func.id == "require"
+    return isinstance(node, ast.ImportFrom) and node.module == "lop.common.extras"
 
 
 def _outermost_strings(node: ast.AST) -> Iterator[ast.expr]:

@@ -7,6 +7,10 @@
 They replace Gymnasium's entries of the same names, which only raise an error that refers to another package.
 """
 
+from lop.common.extras import require
+
+require("rl")
+
 import importlib
 import warnings
 from collections.abc import Iterator

@@ -31,7 +31,8 @@ from lop.runs.process import EXIT_INTERRUPTED
 
 CONTENTS = ("yaml", "mermaid", "text")  # languages of blocks that show files and output
 PROGRAM = re.compile(
-    r"(\w+=\S+ )*(\.venv/bin/)?(apt-get|brew|cd|conda|docker|git|make|pip|python(3\.11)?|rsync|snakemake|source|sudo|tensorboard) "
+    r"(\w+=\S+ )*(\.venv/bin/)?"
+    r"(apt-get|brew|cd|conda|docker|git|make|pip|python(3\.11)?|rsync|snakemake|source|sudo|tensorboard) "
 )
 INSTALLS, TESTS, MEASURES = "installs packages", "runs these tests or linters", "measures speed for minutes"
 NOT_RUN = {
