@@ -36,11 +36,31 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _are_steps(steps: tuple[int, int]) -> tuple[int, int]:
+    if not 0 <= steps[0] < steps[1]:
+        raise ValueError("[from, to], ascending numbers of steps")
+    return steps
+
+
 class Side(_Model):
-    """Side of a comparison: the mean of a curve in a window."""
+    """Side of a comparison: the mean of a curve in a window of the x axis, given as fractions or in steps."""
 
     curve: str | Whole
-    window: Annotated[tuple[Number, Number], AfterValidator(_is_part)]
+    window: Annotated[tuple[Number, Number], AfterValidator(_is_part)] | None = None
+    steps: Annotated[tuple[Whole, Whole], AfterValidator(_are_steps)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_window(self) -> "Side":
+        if (self.window is None) == (self.steps is None):
+            raise ValueError(f"`window` or `steps` (found {'none' if self.steps is None else 'both'})")
+        return self
+
+    def span(self, to: int) -> tuple[float, float]:
+        """Return the window in steps on an axis that ends at `to`."""
+        if self.steps:
+            return self.steps
+        assert self.window is not None
+        return self.window[0] * to, self.window[1] * to
 
 
 class Claim(_Model):

@@ -104,8 +104,9 @@ def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarra
     """Return why a claim cannot be tested, or an empty string."""
     steps = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
     shown = int(steps.max()) if len(steps) else 0
-    if shown < claim.needs:
-        return f"needs {claim.needs:,} {panel.unit}, has {shown:,}"
+    needed = max(claim.needs, *(side.steps[1] for side in claim.sides if isinstance(side, Side) and side.steps), 0)
+    if shown < needed:
+        return f"needs {needed:,} {panel.unit}, has {shown:,}"
     missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
     if missing:
         return f"has no curve {missing[0]}"
@@ -153,7 +154,7 @@ def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series 
     """
     if not isinstance(side, Side):
         return side
-    start, end = (share * panel.to for share in side.window)
+    start, end = side.span(panel.to)
     curve = list(panel.curves)[side.curve] if isinstance(side.curve, int) else side.curve
     touched = (rows["bin"] > start) & (rows["bin"] - panel.bin < end) | (curve in panel.levels)
     touched &= rows["curve"] == curve

@@ -133,6 +133,15 @@ def test_values_are_averaged_over_their_windows():
     assert found.verdict == REPRODUCED
 
 
+def test_a_window_in_steps_is_the_same_at_all_scales():
+    early = claim(higher={"curve": "cbp", "steps": [5_000_000, 10_000_000]}, lower=3)  # bins of 5 million
+    runs = np.add.outer([0.0, 0.5], np.arange(10.0))
+    assert verdict(early, cbp=runs).first == 1.25  # the second bin
+    short = collected(cbp=runs)
+    found = judge(early, short[short["bin"] <= 5_000_000], FIGURE, 0, LAPTOP)
+    assert (found.verdict, found.why) == (UNDECIDED, "needs 10,000,000 steps, has 5,000,000")
+
+
 def test_claim_is_undecided_before_its_required_steps():
     short = collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3))
     short = short[short["bin"] <= PANEL.to // 2]
@@ -291,7 +300,7 @@ def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):
     files["ant/std", 0].unlink()
     assert judged_by_runs(figure, tmp_path, Conditions(device="cuda")).empty
     rows = judged_by_runs(figure, tmp_path, conditions)
-    assert rows[rows["claim"].str.contains("Standard PPO loses")]["n"].tolist() == [1]
+    assert rows[rows["claim"].str.contains("L2 regularisation ends above standard")]["n"].tolist() == [1]
 
     arguments = ("fig4a", "--scale", "smoke", "--results", tmp_path)
     command(*arguments, "--data-source", "original")

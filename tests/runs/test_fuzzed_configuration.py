@@ -59,7 +59,7 @@ SIDE = {"curve": "cbp", "window": [0.9, 1]}
 CLAIMS = {
     "fig4a": [
         {"says": "s", "panel": 0, "higher": SIDE, "lower": {**SIDE, "curve": 0}, "paper": [2, 1], "needs": 3},
-        {"says": "s", "near": SIDE, "to": 3.0, "within": 1.0},
+        {"says": "s", "near": {"curve": "cbp", "steps": [1, 9]}, "to": 3.0, "within": 1.0},
     ]
 }
 CONFIG = {
