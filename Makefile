@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEVELOP := $(VENV)/.develop
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
@@ -20,7 +21,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: audit help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
+.PHONY: audit coverage develop help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +51,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || \
 	  { echo "failed: pip cannot install the packages, for the reason above. It needs 2 GB of free space, and PyPI or a mirror of it; check HTTPS_PROXY and PIP_INDEX_URL"; exit 1; }
+	@touch $@
+
+develop: $(DEVELOP)
+
+$(DEVELOP): $(READY) requirements-dev.lock
+	@echo "Adding the pinned packages of requirements-dev.lock to $(VENV), for tests, linters and live curves."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements-dev.lock || \
+	  { echo "failed: pip cannot install the packages, for the reason above"; exit 1; }
 	@touch $@
 
 # The original simulator, for `backend: mujoco-py`. The first import compiles it.
@@ -105,24 +114,31 @@ docs-numbers: $(READY)
 
 FORCE:
 
-test: $(READY)
+test: $(DEVELOP)
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow"
 
 # Includes tests that start a one-node SLURM cluster, which requires root and SLURM installed but not configured.
-test-slow: $(READY)
+test-slow: $(DEVELOP)
 	$(BIN)/python -m pytest -n $(CORES) -m slow
 
-test-cluster: $(READY)
+test-cluster: $(DEVELOP)
 	$(BIN)/python -m pytest -m cluster
 
 test-all: test test-slow
 
 # Injects every fault into every operation on files, and hundreds of sequences of accidents; takes hours.
-torture: $(READY)
+torture: $(DEVELOP)
 	TORTURE=1 $(BIN)/python -m pytest -n $(CORES) tests/runs/test_faults.py \
 	  tests/runs/test_any_order.py tests/runs/test_fuzzing.py tests/runs/test_fuzzed_configuration.py
 
-lint: $(READY)
+# Measures which lines of lop/ and workflow/ the fast tests execute, in all of their processes.
+coverage: $(DEVELOP)
+	rm -rf .coverage_data
+	$(BIN)/coverage run -m pytest -n $(CORES) -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(DEVELOP)
 	$(BIN)/ruff check --no-cache .  # the cache does not notice a new folder named like a module
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
@@ -135,7 +151,7 @@ lint: $(READY)
 audit:
 	$(PYTHON) -m venv --clear .audit
 	.audit/bin/python -m pip install --quiet pip-audit
-	.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+	.audit/bin/pip-audit --requirement requirements.lock --requirement requirements-dev.lock --no-deps --disable-pip
 
 benchmark: $(READY)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/algos.py
