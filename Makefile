@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEVELOP := $(VENV)/.develop
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu_percent=100 $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
 
 # Snakemake needs a folder for its cache, even if there is no home folder.
 ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>/dev/null && test -w "$$cache" && echo writable),writable)

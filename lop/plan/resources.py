@@ -1,7 +1,8 @@
 """Resources that jobs request from a scheduler, from config/resources.yaml and the models of `lop.plan.costs`."""
 
+from collections.abc import Mapping
 from functools import cache
-from math import isnan
+from math import ceil, isnan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ class Resources(NamedTuple):
     mem_mb: int  # megabytes
     runtime: int  # minutes
     gpu: int  # number of GPUs
+    gpu_percent: int  # percentage of a GPU
 
 
 class _Model(BaseModel):
@@ -61,7 +63,9 @@ def read_resources(path: Path = RESOURCES) -> Table:
     return checked(Table, read_mapping(path), shown(path))
 
 
-def resources(spec: RunSpec, device: str = "cpu", seeds: int = 1, path: Path = RESOURCES) -> Resources:
+def resources(
+    spec: RunSpec, runs_per_gpu: Mapping[str, int] | None = None, seeds: int = 1, path: Path = RESOURCES
+) -> Resources:
     """Return the resources of a job that executes one or more seeds of a run in turn.
 
     A run that takes longer than the limit saves its state before the limit, requeues its job and continues; see
@@ -69,7 +73,7 @@ def resources(spec: RunSpec, device: str = "cpu", seeds: int = 1, path: Path = R
 
     Args:
         spec: the run.
-        device: device of its networks.
+        runs_per_gpu: {problem: number of runs that share a GPU}, 1 by default.
         seeds: number of seeds.
         path: file with the table of resources.
 
@@ -81,4 +85,7 @@ def resources(spec: RunSpec, device: str = "cpu", seeds: int = 1, path: Path = R
     minutes = seeds * needs.slack * model_seconds(spec.problem.name, spec.parameters) / 60
     known = not isnan(minutes)  # only if the problem has a model
     runtime = min(table.longest, max(table.shortest, round(minutes))) if known else table.longest
-    return Resources(needs.mem_mb, runtime, 1 if device.startswith("cuda") else 0)
+    if spec.conditions.device_kind != "cuda":
+        return Resources(needs.mem_mb, runtime, 0, 0)
+    share = ceil(100 / (runs_per_gpu or {}).get(spec.problem.name, 1))
+    return Resources(needs.mem_mb, runtime, 1, share)

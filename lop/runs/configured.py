@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lop.common.errors import InputError
-from lop.common.paths import CONFIG, PROJECT, shown
+from lop.common.paths import CONFIG, PROJECT, ROOT, shown
 from lop.data.sets import SOURCES, ImageSource
 from lop.runs.parameters import Number, Whole, checked, read_mapping
 from lop.runs.scale import load_scale
@@ -48,6 +48,10 @@ class Config(_Model):
     device: Annotated[str, Field(pattern=f"^{DEVICE}$")] = Field(
         "cpu", description="device on which networks are trained, such as cpu or cuda"
     )
+    runs_per_gpu: dict[str, Annotated[Whole, Field(ge=1, le=100)]] = Field(
+        default_factory=lambda: {"imagenet": 4, "incremental_cifar": 2},
+        description="problems that use a GPU if `device` is one, and the number of their runs that share it",
+    )
     results: Folder = Field("results", description="folder of all results, relative to the project")
     published: Literal["ask", "train", "draw"] = Field(
         "ask", description="what to do if published results are outdated: train again, draw them, or stop and ask"
@@ -57,13 +61,27 @@ class Config(_Model):
     track: Literal["tensorboard", "wandb"] | None = Field(None, description="service that shows live curves of runs")
     data: Data = Field(default_factory=lambda: Data.model_validate({}), description="images that problems learn from")
 
+    @field_validator("runs_per_gpu")
+    @classmethod
+    def _are_problems(cls, runs: dict[str, int]) -> dict[str, int]:
+        if unknown := runs.keys() - set(problem_names()):
+            raise ValueError(f"{', '.join(problem_names())} (found {', '.join(sorted(unknown))})")
+        return runs
+
     @property
     def conditions(self) -> Conditions:
         """Images and device that the settings select."""
-        return conditions(self.scale, self.device, self.data.source, self.data.seed)
+        return conditions(self.scale, self.device, self.data.source, self.data.seed, tuple(self.runs_per_gpu))
 
 
-def conditions(scale: str, device: str, source: str | None, seed: int) -> Conditions:
+def problem_names() -> list[str]:
+    """Return the names of all problems: the packages of the library with a cfg folder."""
+    return sorted(folder.parent.name for folder in ROOT.glob("lop/*/cfg"))
+
+
+def conditions(
+    scale: str, device: str, source: str | None, seed: int, gpu_problems: tuple[str, ...] | None = None
+) -> Conditions:
     """Return the device and the images of runs.
 
     Args:
@@ -71,6 +89,7 @@ def conditions(scale: str, device: str, source: str | None, seed: int) -> Condit
         device: device of the runs.
         source: source of all sets of images, or None.
         seed: seed of the images.
+        gpu_problems: problems that use the device if it is not the CPU; None for all.
 
     Raises:
         InputError: there is no such scale or source, the seed is negative, or the device has no valid name.
@@ -78,8 +97,10 @@ def conditions(scale: str, device: str, source: str | None, seed: int) -> Condit
     if not re.fullmatch(DEVICE, device):
         raise InputError(f"device: found {device!r}, allowed: a device such as cpu, cuda or cuda:1")
     if source is not None:
-        return Conditions(ImageSource(source, seed), device)
-    return Conditions(ImageSource(seed=seed, original=load_scale(scale).file.original_images), device)
+        images = ImageSource(source, seed)
+    else:
+        images = ImageSource(seed=seed, original=load_scale(scale).file.original_images)
+    return Conditions(images, device, None if device == "cpu" else gpu_problems)
 
 
 def check_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -114,6 +135,8 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--scale", default=config.scale, help="scale of the runs (default: %(default)s)")
     add("--device", default=config.device, help="device of the runs (default: %(default)s)")
+    told = "problems that use the device; others use the CPU (default: those of `runs_per_gpu` in the configuration)"
+    add("--gpu-problems", type=_names, default=tuple(config.runs_per_gpu), metavar="A,B", help=told)
     add_image_options(parser)
 
 
@@ -129,4 +152,9 @@ def add_image_options(parser: argparse.ArgumentParser, *, hidden: bool = False) 
 
 def conditions_of(options: argparse.Namespace) -> Conditions:
     """Return the conditions given by the options of `add_options`."""
-    return conditions(options.scale, options.device, options.data_source, options.data_seed)
+    gpu_problems = getattr(options, "gpu_problems", None)  # a training script uses the device that it is given
+    return conditions(options.scale, options.device, options.data_source, options.data_seed, gpu_problems)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()

@@ -36,6 +36,12 @@ class Conditions:
 
     images: ImageSource = ImageSource()
     device: str = "cpu"
+    gpu_problems: tuple[str, ...] | None = None  # problems that use `device`, the others use the CPU; None for all
+
+    def of(self, problem: str) -> "Conditions":
+        """Return the conditions of a problem's runs."""
+        uses_it = self.gpu_problems is None or problem in self.gpu_problems
+        return Conditions(self.images, self.device if uses_it else "cpu")
 
     @property
     def device_kind(self) -> str:

@@ -1,12 +1,14 @@
 """Resources requested from a scheduler: config/resources.yaml and the cost models."""
 
+from functools import partial
+
 import pytest
 from refusals import refusal
 
 from lop.plan.costs import MODELS, model_seconds
 from lop.plan.resources import read_resources, resources
-from lop.problems import PROBLEMS
-from lop.runs.spec import resolve
+from lop.problems import PROBLEMS, first_run
+from lop.runs.spec import Conditions, resolve
 
 TABLE = """
 shortest: 10
@@ -33,7 +35,7 @@ def table(tmp_path):
 
 def test_memory_and_slack_are_set_per_problem(table):
     spec = spec_of(n_steps=1_000_000)
-    assert resources(spec, path=table) == (700, round(5 * model_seconds("rl", spec.parameters) / 60), 0)
+    assert resources(spec, path=table) == (700, round(5 * model_seconds("rl", spec.parameters) / 60), 0, 0)
     cifar = spec_of("base_deep_learning_system", "laptop", "incremental_cifar")
     assert resources(cifar, path=table).mem_mb == 1100
 
@@ -55,8 +57,15 @@ def test_several_seeds_in_a_job_take_several_times_as_long(table):
     assert seven.mem_mb == one.mem_mb
 
 
-def test_gpu_is_requested_for_runs_on_cuda(table):
-    assert resources(spec_of(), "cuda:1", path=table).gpu == 1
+def test_runs_on_a_gpu_ask_for_their_share_of_it(table):
+    conditions = Conditions(device="cuda:1", gpu_problems=("imagenet",))
+    of = partial(first_run, scale="smoke", setting="default", conditions=conditions)
+    imagenet, ant = of("imagenet", "cbp"), of("rl", "ant/cbp")
+    assert resources(imagenet, {"imagenet": 3}, path=table)[2:] == (1, 34)
+    assert resources(imagenet, path=table)[2:] == (1, 100)
+    assert (ant.conditions.device, resources(ant, {"imagenet": 3}, path=table)[2:]) == ("cpu", (0, 0))
+    alone = first_run("rl", "ant/cbp", "smoke", "default", Conditions(device="cuda"))
+    assert alone.conditions.device == "cuda"
 
 
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])

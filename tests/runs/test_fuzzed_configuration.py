@@ -64,7 +64,8 @@ CLAIMS = {
 }
 CONFIG = {
     "scale": "smoke", "device": "cpu", "results": "a", "published": "ask", "checkpoint_every": 60, "progress_every": 15,
-    "track": "wandb", "data": {"source": "glyphs", "folder": "a", "sets": "data", "seed": 0},
+    "track": "wandb", "runs_per_gpu": {"imagenet": 2},
+    "data": {"source": "glyphs", "folder": "a", "sets": "data", "seed": 0},
 }  # fmt: skip
 RESOURCES = read_mapping(ROOT / "config/resources.yaml")
 RESOURCES["runs"]["rl"]["slack"] = 3

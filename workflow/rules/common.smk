@@ -61,11 +61,15 @@ WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     WANTED.setdefault((str(spec.group), spec.folder.name, str(spec.horizon)), spec)
 IN_STORAGE = keeps_files_in_storage(workflow)
-# Command-line options that select the runs, for modules of lop that rules execute as commands.
-SELECTION = [
-    *("--scale", SCALE, "--results", RESULTS, "--device", SETTINGS.device),
-    *("--data-seed", str(IMAGES.seed)),
+# Command-line options that select the runs, for modules of lop that rules execute as commands: those of training
+# scripts, and those of all others.
+OF_RUNS = [
+    *("--results", RESULTS, "--data-seed", str(IMAGES.seed)),
     *(("--data-source", SETTINGS.data.source) if SETTINGS.data.source else ()),
+]
+SELECTION = [
+    *("--scale", SCALE, "--device", SETTINGS.device),
+    *("--gpu-problems", ",".join(SETTINGS.runs_per_gpu), *OF_RUNS),
 ]
 
 
@@ -145,7 +149,7 @@ def train_command(wildcards, seeds):
             str(spec.problem.cfg_path(spec.config)),
         ),
         *("--setting", spec.setting, "--seed", numbers),
-        *(*SELECTION, "--scale", spec.scale),  # for tuning, <scale>.<comparison>
+        *("--scale", spec.scale, *OF_RUNS, "--device", spec.conditions.device),
         *(
             "--checkpoint-every",
             str(SETTINGS.checkpoint_every),
@@ -165,7 +169,7 @@ def name_of(wildcards, seeds):
 
 def asked_for(wildcards, seeds):
     """Return the resources that a job requests from a scheduler."""
-    return resources(spec_of(wildcards, seeds), SETTINGS.device, len(seeds))
+    return resources(spec_of(wildcards, seeds), SETTINGS.runs_per_gpu, len(seeds))
 
 
 def data_command(name, classes="0-999"):

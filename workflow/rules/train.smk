@@ -37,6 +37,9 @@ for problem, together in SEEDS_PER_JOB.items():
                     wildcards, seeds
                 ).runtime,
                 gpu=lambda wildcards, seeds=seeds: asked_for(wildcards, seeds).gpu,
+                gpu_percent=lambda wildcards, seeds=seeds: asked_for(
+                    wildcards, seeds
+                ).gpu_percent,
                 command=partial(train_command, seeds=seeds),
                 runs=partial(name_of, seeds=seeds),
             message:
