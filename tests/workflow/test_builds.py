@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,16 @@ def test_one_command_builds_pdf_png_and_table(built):
     assert {row.split(",")[0] for row in rows[1:]} == {"std", "ns", "l2", "cbp"}
     horizons = [read_about(path)["horizon"] for path in built.glob("results/rl/*/*/*/metrics-*.parquet")]
     assert horizons == len(RUNS) * [4_096]
+
+
+def test_two_calls_of_snakemake_may_build_the_same_figure_at_once(fresh):
+    command = fresh.command("figures/ed2_cbp.pdf", "--cores", "1")
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(command, cwd=fresh.folder, env=fresh.environment, **output) for _ in range(2)]
+    told = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], "\n".join(told)
+    assert (fresh.folder / "figures/ed2_cbp.csv").read_text().count("\n") > 1
+    assert not fresh.stale("figures/ed2_cbp.pdf")
 
 
 def test_a_new_method_takes_a_file_and_two_lines(project):

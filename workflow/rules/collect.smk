@@ -1,12 +1,12 @@
 # Collect the runs of a figure into one table of bin means. The file name is a digest of the runs and of how they are
-# collected.
+# collected. `update` keeps Snakemake from deleting the table before the job, which another Snakemake may have just written.
 
 
 rule collect:
     input:
         collected_runs,
     output:
-        f"{RESULTS}/tables/{{figure}}/{{key}}.parquet",
+        update(f"{RESULTS}/tables/{{figure}}/{{key}}.parquet"),
     log:
         f"{RESULTS}/tables/{{figure}}/{{key}}.log",
     wildcard_constraints:

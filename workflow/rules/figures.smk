@@ -1,4 +1,5 @@
-# Draw the figures. Any change to the drawing code, even to its comments, redraws them, which takes seconds.
+# Draw the figures. Any change to the drawing code, even to its comments, redraws them, which takes seconds. `update`
+# keeps Snakemake from deleting the files before the job, which another Snakemake may have just written.
 
 
 rule figure:
@@ -6,14 +7,16 @@ rule figure:
         pictures=picture_files,
         collected=lambda wildcards: table_of(wildcards.figure),
     output:
-        pdf=report(
-            "figures/{figure}.pdf",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}", "scale": SCALE},
+        pdf=update(
+            report(
+                "figures/{figure}.pdf",
+                caption="../report/figure.rst",
+                category="Figures",
+                labels={"figure": "{figure}", "scale": SCALE},
+            )
         ),
-        png="figures/{figure}.png",
-        csv="figures/{figure}.csv",
+        png=update("figures/{figure}.png"),
+        csv=update("figures/{figure}.csv"),
     log:
         f"{RESULTS}/logs/{{figure}}.log",
     conda:
