@@ -36,6 +36,6 @@ def judged_from(figure: Figure, images: ImageSource) -> dict[str, Any]:
 
 def setting_of(figure: Figure, place: int, images: ImageSource) -> Setting:
     """Return the origin of a panel's runs."""
-    sets = {PROBLEMS[source.problem].data for source in figure.curve_panels[place].curves.values()} - {""}
+    sets = {PROBLEMS[source.problem].data for source in figure.curve_panels[place].run_curves.values()} - {""}
     sources = " and ".join(sorted({images.source_of(name) for name in sets}))
     return Setting(figure.scale, sources, is_published(figure, place, images))

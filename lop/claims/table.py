@@ -42,9 +42,12 @@ def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.D
 
 
 def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:
-    """Return the verdicts on the claims about a figure from its existing runs; empty if there are no runs."""
-    found = [run for run in shown_runs(figure, conditions) if stored(run.spec.path, results).is_file()]
-    return judged(figure, collect(figure, found, results), conditions.images) if found else pd.DataFrame()
+    """Return the verdicts on the claims about a figure from its existing runs; empty if it has runs but none exists."""
+    runs = shown_runs(figure, conditions)
+    found = [run for run in runs if stored(run.spec.path, results).is_file()]
+    if runs and not found:
+        return pd.DataFrame()
+    return judged(figure, collect(figure, found, results), conditions.images)
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from lop.common.errors import InputError
 from lop.common.paths import shown
 from lop.figures.registry import Figure, Panel
+from lop.figures.results_file import read_results
 from lop.figures.runs import Shown
 from lop.runs.metrics import check_belongs
 from lop.runs.published import stored
@@ -41,28 +42,33 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
 
     Returns:
         Columns panel (from 0), curve, seed, layer (nullable), bin (right edge, in steps), value (mean or maximum
-        in the bin), count (number of values in the bin); rows in the order of runs, layers and bins.
+        in the bin), count (number of values in the bin); rows in the order of runs, layers and bins, followed by those
+        of files of results.
 
     Raises:
-        InputError: a file is missing or damaged, has other columns, lacks the metric, or belongs to another run.
+        InputError: a file is missing or damaged, has other columns, lacks the metric, belongs to another run, or does
+            not fit the figure.
     """
     tables = [COLLECTED.empty_table()]
     for run in runs:
         path, panel = stored(run.spec.path, results), figure.curve_panels[run.panel]
         check_belongs(path, run.spec)
-        means = level(path, panel) if run.curve in panel.levels else bins(path, panel)
-        tables.append(_labelled(means, run))
+        rows = read_metric(path, panel, None if run.curve in panel.levels else panel.to)
+        tables.append(_labelled(_means(rows, panel, run.curve), run.panel, run.curve, run.spec.seed))
+    for place, panel in figure.curve_panels.items():
+        for curve, source in panel.file_curves.items():
+            for seed, rows in read_results(source, panel).items():
+                tables.append(_labelled(_means(rows, panel, curve), place, curve, seed))
     return _frame(pa.concat_tables(tables))
 
 
-def bins(path: Path, panel: Panel) -> pa.Table:
-    """Return the bins of a run that a panel shows; see `binned`."""
-    return binned(read_metric(path, panel, panel.to), panel.bin, panel.within)
+def _means(rows: pa.Table, panel: Panel, curve: str) -> pa.Table:
+    """Return the bins of one seed that a panel shows.
 
-
-def level(path: Path, panel: Panel) -> pa.Table:
-    """Return the mean over a whole run as a single bin that ends at the panel's last step; for curves with `level`."""
-    rows = read_metric(path, panel)
+    A curve with `level` has a single bin with the mean over all steps, which ends at the panel's last step.
+    """
+    if curve not in panel.levels:
+        return binned(rows, panel.bin, panel.within)
     steps = pa.repeat(pa.scalar(panel.to, pa.int64()), len(rows))
     return binned(rows.set_column(rows.column_names.index("step"), "step", steps), panel.to)
 
@@ -143,9 +149,9 @@ def _refuse_nulls(path: Path, table: pa.Table) -> None:
             raise InputError(f"{shown(path)}: column `{name}`: found {table[name].null_count} nulls, allowed: none")
 
 
-def _labelled(means: pa.Table, run: Shown) -> pa.Table:
+def _labelled(means: pa.Table, panel: int, curve: str, seed: int) -> pa.Table:
     columns = {name: means[name] for name in means.column_names}
-    for name, label in {"panel": run.panel, "curve": run.curve, "seed": run.spec.seed}.items():
+    for name, label in {"panel": panel, "curve": curve, "seed": seed}.items():
         columns[name] = pa.repeat(pa.scalar(label, COLLECTED.field(name).type), len(means))
     return pa.table(columns, schema=COLLECTED)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lop.common.errors import InputError
-from lop.common.paths import CONFIG, shown
+from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.sources import definitions
 from lop.data.formats import IMAGENET_CLASSES
 from lop.problems import PROBLEMS
@@ -44,15 +44,26 @@ def _seeds(value: Any) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _source(value: Any) -> Any:
+def _source(value: Any) -> "Source | ResultsFile":
+    if isinstance(value, dict) and "file" in value:
+        return ResultsFile.model_validate(value)
     runs = value.get("runs") if isinstance(value, dict) else value
     if not isinstance(runs, str) or "/" not in runs or not all(runs.split("/")):
-        raise ValueError("<problem>/<config>, or {runs: <problem>/<config>, setting: <key>=<value>}")
+        raise ValueError(
+            "<problem>/<config>, {runs: <problem>/<config>, setting: <key>=<value>}, or {file: <path>, method: <name>}"
+        )
     if (problem := runs.partition("/")[0]) not in PROBLEMS:
         near = difflib.get_close_matches(problem, PROBLEMS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(f"a config of one of the problems {', '.join(PROBLEMS)}{hint}")
-    return value if isinstance(value, dict) else {"runs": value}
+    return Source.model_validate(value if isinstance(value, dict) else {"runs": value})
+
+
+def _table_file(value: Any) -> str:
+    # Snakemake would read braces as wildcards.
+    if not isinstance(value, str) or not re.fullmatch(r"[^{}]+\.(csv|parquet)", value):
+        raise ValueError("the path of a .csv or .parquet file, without braces")
+    return value
 
 
 def _function(value: Any, info: ValidationInfo) -> str:
@@ -103,6 +114,22 @@ class Source(_Model):
         return self.runs.partition("/")[2]
 
 
+class ResultsFile(_Model):
+    """Results of a curve that were computed elsewhere: the rows of one method in a file.
+
+    `lop.figures.results_file` documents its columns. With `level`, the curve is the mean over all steps.
+    """
+
+    file: Annotated[str, BeforeValidator(_table_file)]
+    method: str = Field(min_length=1)
+    level: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Path of the file; relative paths start at the project's folder."""
+        return PROJECT / self.file
+
+
 class Picture(_Model):
     """Panel drawn by a function `<module>:<function>` of the library, without runs.
 
@@ -145,7 +172,7 @@ class Picture(_Model):
 class Panel(_Model):
     """Axes with curves."""
 
-    curves: dict[str, Annotated[Source, BeforeValidator(_source)]] = Field(min_length=1)
+    curves: dict[str, Annotated[Source | ResultsFile, BeforeValidator(_source)]] = Field(min_length=1)
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
     metric: str
     layers: Annotated[tuple[Annotated[Whole, Field(ge=0, lt=2**15)], ...], Field(min_length=1)] | None = None
@@ -197,12 +224,22 @@ class Panel(_Model):
         return scale
 
     @property
+    def run_curves(self) -> dict[str, Source]:
+        """Curves that show runs."""
+        return {curve: source for curve, source in self.curves.items() if isinstance(source, Source)}
+
+    @property
+    def file_curves(self) -> dict[str, ResultsFile]:
+        """Curves that show results from files."""
+        return {curve: source for curve, source in self.curves.items() if isinstance(source, ResultsFile)}
+
+    @property
     def levels(self) -> set[str]:
         """Names of the curves with `level`."""
         return {curve for curve, source in self.curves.items() if source.level}
 
     def collected_from(self) -> dict[str, Any]:
-        """Return what the collected table depends on besides its runs, as plain JSON values."""
+        """Return what the collected table depends on besides its runs and files, as plain JSON values."""
         levels = sorted(self.levels)
         return self.model_dump(mode="json", include={"metric", "layers", "to", "bin", "within"}) | {"levels": levels}
 
@@ -218,7 +255,7 @@ class Figure(_Model):
 
     @property
     def curve_panels(self) -> dict[int, Panel]:
-        """Panels that show runs, keyed by their position among all panels."""
+        """Panels with curves, keyed by their position among all panels."""
         return {index: panel for index, panel in enumerate(self.panels) if isinstance(panel, Panel)}
 
     @property

@@ -1,4 +1,4 @@
-"""Runs that a figure shows, and the path of the table collected from them."""
+"""Runs that a figure shows, and the path of the table collected from them and from files of results."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from lop.common.errors import InputError
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, Method, Source, load_figure
+from lop.figures.results_file import digest
 from lop.problems import PROBLEMS, first_run
 from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
 
@@ -31,7 +32,7 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
     return [
         Shown(place, curve, first.with_seed(seed))
         for place, panel in figure.curve_panels.items()
-        for curve, source in panel.curves.items()
+        for curve, source in panel.run_curves.items()
         for first in [_first_run(figure, curve, source, conditions)]
         for seed in sorted(panel.seeds)
     ]
@@ -59,8 +60,10 @@ def appearances(figure: Figure, conditions: Conditions) -> dict[int, dict[str, M
         looks = {curve: figure.methods[curve] for curve in panel.curves}
         if panel.colours_of:
             other = load_figure(panel.colours_of, figure.scale)
-            twins = {group(runs): curve for one in other.curve_panels.values() for curve, runs in one.curves.items()}
-            for curve, runs in panel.curves.items():
+            twins = {
+                group(runs): curve for one in other.curve_panels.values() for curve, runs in one.run_curves.items()
+            }
+            for curve, runs in panel.run_curves.items():
                 if twin := twins.get(group(runs)):
                     looks[curve] = other.methods[twin].model_copy(update={"label": looks[curve].label})
         found[place] = looks
@@ -75,30 +78,41 @@ def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:
 def table_path(figure: Figure, runs: Iterable[Shown]) -> Path:
     """Return the path of a figure's collected table, relative to the results folder.
 
-    The file name is a digest of the runs and of how they are collected, so an existing table is always up to date.
+    The file name is a digest of the runs, of the files of results, and of how they are collected, so an existing table
+    is always up to date.
     """
     return Path("tables", figure.name, f"{table_key(figure, runs)}.parquet")
 
 
 def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
-    """Return the digest of a figure's runs and of how they are collected."""
+    """Return the digest of a figure's runs, of its files of results, and of how they are collected.
+
+    Raises:
+        InputError: a file of results does not exist.
+    """
+    files = [
+        [place, curve, source.method, digest(source.path)]
+        for place, panel in figure.curve_panels.items()
+        for curve, source in panel.file_curves.items()
+    ]
     collected = {
         "panels": {place: panel.collected_from() for place, panel in figure.curve_panels.items()},
         "runs": [[run.panel, run.curve, str(run.spec.path)] for run in runs],
+        **({"files": files} if files else {}),
     }
     return fingerprint(collected)[:KEY_LENGTH]
 
 
 def is_published(figure: Figure, place: int, images: ImageSource) -> bool:
-    """Return whether the runs of a panel have the paper's parameters and images."""
+    """Return whether a panel shows only runs, and these have the paper's parameters and images."""
     panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
-    sets = {PROBLEMS[source.problem].data for source in panel.curves.values()} - {""}
+    sets = {PROBLEMS[source.problem].data for source in panel.run_curves.values()} - {""}
     own_images = all(images.source_of(name) == "original" for name in sets)
-    same = panel.to == published.to and panel.curves == published.curves
+    same = panel.to == published.to and panel.curves == published.curves == panel.run_curves
     return (
         own_images
         and same
-        and all(_parameters(one, figure.scale) == _parameters(one, "paper") for one in panel.curves.values())
+        and all(_parameters(one, figure.scale) == _parameters(one, "paper") for one in panel.run_curves.values())
     )
 
 

@@ -156,7 +156,7 @@ def wanted_keys(results: Path) -> dict[str, set[str]]:
     keys: dict[str, set[str]] = {}
     for figure, conditions in wanted_figures(results):
         for panel in figure.curve_panels.values():
-            for source in panel.curves.values():
+            for source in panel.run_curves.values():
                 run = first_run(source.problem, source.config, figure.scale, source.setting, conditions)
                 keys.setdefault(run.key, set()).add(figure.name)
     return keys

@@ -1,8 +1,8 @@
 """Archive of a figure and everything it was made from, with metadata that describes how each file was produced.
 
 The archive is an RO-Crate (https://www.researchobject.org/ro-crate) with the profile Process Run Crate. It contains the
-figure, its collected table, the metrics of its runs, and their cfg files and code. For every run it describes an action
-with parameters, times, machine and versions.
+figure, its collected table, the metrics of its runs, their cfg files and code, and the figure's files of results that
+were computed elsewhere. For every run it describes an action with parameters, times, machine and versions.
 """
 
 import json
@@ -18,12 +18,13 @@ from lop.common import sources
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
 from lop.common.paths import ROOT, shown
-from lop.figures.registry import FIGURES, Figure, load_figure
+from lop.figures.registry import FIGURES, Figure, ResultsFile, load_figure
+from lop.figures.results_file import digest
 from lop.figures.runs import by_path, shown_runs, table_path
 from lop.runs.metrics import check_belongs
 from lop.runs.published import stored
 from lop.runs.scale import scale_path
-from lop.runs.spec import Conditions, RunSpec, layers
+from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec, layers
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 MEDIA = {
@@ -108,16 +109,23 @@ class _Crate:
         """Add the table collected from the runs and the files drawn from it."""
         drawn = [f"{figure.name}{suffix}" for suffix in (".pdf", ".png", ".csv")]
         runs = [run for action in self.crate.root_dataset["mentions"] for run in action["result"]]
+        panels = figure.curve_panels.values()
+        files = [self.results_file(source) for panel in panels for source in panel.file_curves.values()]
         self.action(
             f"#{figure.name}",
             name=f"collect and draw {figure.name}",
             instrument=self.program("lop.figures.draw", ["lop.figures.collect"], {}),
-            object=[*runs, self.file(FIGURES), self.file(scale_path(scale))],
+            object=[*runs, *files, self.file(FIGURES), self.file(scale_path(scale))],
             result=[
                 self.file(table, Path("results", place)),
                 *(self.file(figures / name, Path("figures", name)) for name in drawn),
             ],
         )
+
+    def results_file(self, source: ResultsFile) -> Entity:
+        """Add a file of results under a path with its digest, since it may come from anywhere."""
+        place = Path("files", digest(source.path)[:KEY_LENGTH], source.path.name)
+        return self.file(source.path, place, {"name": source.file})
 
     def action(self, identity: str, **properties: Any) -> None:
         """Add a completed action and mention it in the crate."""

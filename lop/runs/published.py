@@ -9,6 +9,7 @@
 `lop.report.publish` writes them.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def published_tables(scale: str) -> dict[str, Table]:
     return {name: Table(path=folder / f"{name}.parquet", **dict(entry)) for name, entry in entries.items()}
 
 
-def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:
+def table_to_draw(figure: str, scale: str, own: Path, choice: str, runs: Iterable[Path]) -> Path:
     """Return the collected table from which a figure is drawn.
 
     Args:
@@ -85,16 +86,17 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str) -> Path:
         own: path of the table in the results folder, which may not exist yet; its stem is the key.
         choice: what to do if the published runs are not the current ones: `train` new ones, `draw` the published ones,
             or `ask`.
+        runs: metrics files of the current runs, relative to a results folder.
 
     Raises:
-        InputError: the published runs are not the current ones, and `choice` is `ask`.
+        InputError: not all current runs are published, and `choice` is `ask`.
     """
     table = published_tables(scale).get(figure)
     if own.is_file() or table is None or not table.runs:
         return own
     if choice == "draw" or table.key == own.stem:
         return table.path
-    if choice == "train":
+    if choice == "train" or {str(path) for path in runs} <= set(table.runs):  # the latter trains nothing
         return own
     raise InputError(
         f"published: found {choice}, allowed: train, draw: code or parameters of {figure} at {scale} scale changed "

@@ -1,6 +1,9 @@
 """The steps of docs/extending.md: methods of each kind as curves in four figures, their tuning, and a new problem."""
 
+import os
 import re
+import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ from refusals import names
 
 from lop.common.paths import ROOT
 
+SHORT = "to: 4_096, bin: 1_024"  # of figure 4a at smoke scale
+RETURN = "    seeds: 30\n    metric: return\n"  # keys of figure 4a after its curves
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FILES = re.findall(r"`(lop/[\w/]+\.(?:py|yml))`[:;]", PAGE[: PAGE.index("## A problem")])
 FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
@@ -105,6 +110,53 @@ def test_a_method_of_your_own_is_tuned_with_the_budget_of_the_others(fresh):
 
     project.edit("config/scales/smoke.yaml", "window: [0.5, 1]", "window: [0, 1]")
     assert project.stale("tune") == {"choose hyperparameters"}
+
+
+def add_results(project: Project) -> None:
+    """Follow the steps of the page for results from elsewhere, with as many steps as its file has."""
+    project.edit(
+        "config/scales/smoke.yaml", *(f"fig4a: {{seeds: 2, {end}" for end in (SHORT, "to: 200_000, bin: 50_000"))
+    )
+    (project.folder / "mine.csv").write_text(block_after("`mine.csv`"))
+    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("define the appearance of the curve"))
+    curves = CURVES["of `fig4a`"]
+    curve = block_after("and add the curve to `fig4a`").strip()
+    project.edit("config/figures.yaml", f"{curves}{RETURN}", curves.replace("}", f", {curve}}}") + RETURN)
+    project.edit("config/claims.yaml", "\nfig4a:\n", "\nfig4a:\n" + block_after("about `mine`"))
+
+
+def test_a_file_of_results_makes_only_the_table_and_the_figure_stale(project):
+    add_results(project)
+    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
+    project.build(FIGURES[0])
+    table = pd.read_csv(project.folder / "figures/fig4a.csv")
+    last = table[(table["curve"] == "mine") & (table["step"] == 200_000)]
+    assert last[["label", "n"]].to_numpy().tolist() == [["My method", 2]]
+    assert last["mean"].item() == pytest.approx((790.1 + 815.6) / 2)
+    os.utime(project.folder / "mine.csv")
+    assert project.stale(FIGURES[0]) == set()
+    project.edit("mine.csv", "815.6", "915.6")
+    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
+    project.edit("mine.csv", "915.6", "many")
+    names(project.refusal("-n", FIGURES[0]), "mine.csv", "row 9", "value", "'many'")
+    assert project.stale("figures/ed2_cbp.pdf") == set()
+    (project.folder / "mine.csv").unlink()
+    names(project.refusal("-n", FIGURES[0]), "mine.csv")
+
+
+@pytest.mark.slow
+def test_every_command_handles_results_from_elsewhere(project):
+    add_results(project)
+    project.build(FIGURES[0], "figures/fig4a.crate.zip")
+    archived = zipfile.ZipFile(project.folder / "figures/fig4a.crate.zip").namelist()
+    assert [Path(name).name for name in archived if name.startswith("files/")] == ["mine.csv"]
+    for module in ("lop.plan", "lop.report", "lop.runs", "lop.claims fig4a", "lop.report.publish fig4a"):
+        scale = [] if module == "lop.runs" else ["--scale", "smoke"]
+        done = project.run(project.python, "-m", *module.split(), *scale)
+        assert done.returncode == 0, done.stderr
+        assert module != "lop.claims fig4a" or "My method ends above standard PPO." in done.stdout
+    project.edit("mine.csv", "815.6", "915.6")  # published runs need not be repeated, so there is nothing to ask
+    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
 
 
 def add_problem(project: Project) -> None:

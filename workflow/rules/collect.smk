@@ -1,10 +1,11 @@
-# Collect the runs of a figure into one table of bin means. The file name is a digest of the runs and of how they are
-# collected. `update` keeps Snakemake from deleting the table before the job, which another Snakemake may have just written.
+# Collect the runs of a figure and its files of results into one table of bin means. The file name is a digest of the runs,
+# of the contents of the files, and of how they are collected. `update` keeps Snakemake from deleting the table before the
+# job, which another Snakemake may have just written.
 
 
 rule collect:
     input:
-        collected_runs,
+        collected_files,
     output:
         update(f"{RESULTS}/tables/{{figure}}/{{key}}.parquet"),
     log:

@@ -24,6 +24,7 @@ from lop.common.paths import ROOT
 from lop.common.ranges import ranges
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
+from lop.figures.results_file import checked_files
 from lop.figures.runs import appearances, by_path, shown_runs, table_path
 from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.jobs import alone, blocks, seeds_per_job
@@ -192,26 +193,29 @@ def data_command(name, classes="0-999"):
     return shlex.join(command)
 
 
-def collected_runs(wildcards):
-    """Return the metrics files from which a table is collected."""
+def collected_files(wildcards):
+    """Return the metrics files and files of results from which a table is collected."""
     table = f"tables/{wildcards.figure}/{wildcards.key}.parquet"
     if table != TABLES[wildcards.figure]:
         raise WorkflowError(
             f"{table}: not the table of {wildcards.figure} at {SCALE} scale, {TABLES[wildcards.figure]}"
         )
-    return run_files(wildcards.figure)
+    return source_files(wildcards.figure)
 
 
-def run_files(figure):
-    """Return the metrics files of the runs of a figure, from the results folder or published ones."""
-    return [stored_locally(stored(path, Path(RESULTS))) for path in RUNS[figure]]
+def source_files(figure):
+    """Return the metrics files of a figure, from the results folder or published ones, and its files of results."""
+    with told_in_one_line():
+        own = checked_files(COLLECTED[figure])
+    runs = [stored_locally(stored(path, Path(RESULTS))) for path in RUNS[figure]]
+    return runs + [ancient(local(file)) for file in own]
 
 
 def table_of(figure, choice=SETTINGS.published):
     """Return the collected table from which a figure is drawn, from the results folder or a published one."""
     own = Path(RESULTS, TABLES[figure])
     with told_in_one_line():
-        return stored_locally(table_to_draw(figure, SCALE, own, choice))
+        return stored_locally(table_to_draw(figure, SCALE, own, choice, RUNS[figure]))
 
 
 def table_of_current_runs(figure):

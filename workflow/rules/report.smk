@@ -22,7 +22,7 @@ rule report:
 
 rule crate:
     input:
-        lambda wildcards: run_files(wildcards.figure),
+        lambda wildcards: source_files(wildcards.figure),
         collected=lambda wildcards: table_of_current_runs(wildcards.figure),
         pdf="figures/{figure}.pdf",
         png="figures/{figure}.png",
