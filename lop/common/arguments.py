@@ -19,6 +19,13 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"command line: {message}; " + (f"did you mean {near[0]}? " if near else "") + "see --help")
 
 
+def count(text: str) -> int:
+    """Parse a whole number above 0; the type of an argument."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a whole number above 0")
+    return int(text)
+
+
 def positive(text: str) -> float:
     """Parse a finite number above 0; the type of an argument."""
     try:

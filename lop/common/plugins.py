@@ -1,8 +1,9 @@
-"""Plugins: user-defined classes that a cfg file selects by `<module>:<class>`. See docs/extending.md."""
+"""Plugins: user-defined code that a cfg file or an option selects by `<module>:<name>`. See docs/extending.md."""
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,7 @@ class Plugin:
         Raises:
             InputError: the plugin is not a subclass of `base`, is abstract, or rejects its arguments.
         """
-        module, _, class_name = self.name.partition(":")
-        try:
-            kind = getattr(importlib.import_module(module), class_name)
-        except Exception as error:  # a user's module may raise anything
-            raise InputError(f"{self.key}: {self.name}: cannot be imported: {_text(error)}") from error
+        kind = imported(self.key, self.name)
         if not (inspect.isclass(kind) and issubclass(kind, base)):
             allowed = f"{base.__module__}.{base.__name__}"
             raise InputError(f"{self.key}: found {self.name}, allowed: a subclass of {allowed}")
@@ -57,5 +54,41 @@ class Plugin:
         return from_cfg | dict(self.always) | dict(self.settings)
 
 
-def _text(error: Exception) -> str:
+def imported(key: str, name: str) -> Any:
+    """Import a user's object.
+
+    Args:
+        key: key or option that selects the object, for error messages.
+        name: `<module>:<name>`.
+
+    Raises:
+        InputError: it cannot be imported.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        raise InputError(f"{key}: {name}: cannot be imported: {_text(error)}") from error
+
+
+@contextmanager
+def blamed(key: str, name: str) -> Iterator[None]:
+    """Convert all errors of a user's code that runs in the block.
+
+    Args:
+        key: key or option that selects the code, for error messages.
+        name: `<module>:<name>`.
+
+    Raises:
+        InputError: the code raised an error.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{key}: {name}: {_text(error)}") from error
+
+
+def _text(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())

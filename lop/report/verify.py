@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from lop.common.arguments import Parser, positive
+from lop.common.arguments import Parser, count, positive
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import PROJECT
 from lop.data.prepare import prepare
@@ -167,21 +167,15 @@ def means(table: pa.Table) -> dict[str, float]:
     return dict(zip(rows["metric"], rows["value_mean"], strict=True))
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: a whole number above 0")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m lop.report.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--runs", type=_count, default=4, help="number of runs to repeat (default: %(default)s)")
+    add("--runs", type=count, default=4, help="number of runs to repeat (default: %(default)s)")
     add("--choice", type=int, default=0, help="seed of the random choice of runs (default: %(default)s)")
     add("--seconds", type=positive, default=60.0, help="approximate length of a repeated part (default: %(default)s)")
-    add("--jobs", type=_count, default=1, help="number of runs at the same time (default: %(default)s)")
+    add("--jobs", type=count, default=1, help="number of runs at the same time (default: %(default)s)")
     add_options(parser)
     return parser
 
