@@ -6,6 +6,7 @@ from short_runs import RUNS
 import lop.claims.__main__ as claims
 import lop.data.__main__ as data
 import lop.plan.__main__ as plan
+import lop.plasticity.__main__ as plasticity
 from lop.common.errors import EXIT_BAD_INPUT
 from lop.data import built_in
 from lop.figures import by_hand
@@ -38,6 +39,11 @@ COMMANDS = {
         data.main,
         ("cifar-100", "--data", "c"),
         ("", "--source", "--seed", "--classes", "--folder", "--output", "--data"),
+    ),
+    "plasticity": (
+        plasticity.main,
+        ("a.pt", "--model", "torch.nn:Identity", "--data", "builtins:list"),
+        ("", "--key", "--model", "--data", "--loss", "--optimizer", "--step-size", "--steps", "--seeds"),
     ),
     "data of ImageNet": (data.main, ("imagenet", "--data", "c"), ("--classes", "--source original --folder")),
 }

@@ -250,6 +250,8 @@ class Newcomer:
         }
         snakefile = next(text for _, text in code("docs/extending.md") if text.startswith("configfile: "))
         (own / "Snakefile").write_text(self.here(snakefile))
+        module = next(text for _, text in code("docs/your_network.md") if "def make():" in text)
+        (self.folder / "my_module.py").write_text(module)
 
     def here(self, text: str) -> str:
         for place, ours in self.places.items():
