@@ -112,7 +112,7 @@ def activity(h: Array) -> np.ndarray:
     """Return the fraction of samples in which each unit is active, h > 0.
 
     Args:
-        h: activations (samples, units, *space), such as feature maps, whose positions count as samples.
+        h: activations `(samples, units, *space)`, such as feature maps, whose positions count as samples.
 
     Returns:
         Fractions (units,) float32; all NaN if h is not finite.
@@ -127,7 +127,7 @@ def dormant_fraction(h: Array, threshold: float = 0.01) -> float:
     """Return the fraction of units that are active, h > 0, in at most a fraction `threshold` of the samples.
 
     Args:
-        h: activations (samples, units, *space).
+        h: activations `(samples, units, *space)`.
         threshold: fraction of the samples.
     """
     active = activity(h)

@@ -1,6 +1,6 @@
 """Adam (Kingma and Ba 2015, arXiv 1412.6980) with a step count per weight, as continual backpropagation requires.
 
-With gradient g and moments m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2 after t steps, Adam computes
+With gradient g and moments m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2 after t steps, Adam computes::
 
     w -= lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
 """
@@ -25,7 +25,7 @@ class AdamGnT(Eager):
     When continual backpropagation replaces a unit, it zeroes the moments and step counts of the unit's weights
     (`lop.algos.units`), so that their bias correction starts again. The published code contains an error in the bias
     correction, and the paper's figures were made with it: the effective step size of a new weight starts at
-    (1 - b2) lr. `corrected=True` uses Adam's bias correction instead, with eps added before the correction:
+    (1 - b2) lr. `corrected=True` uses Adam's bias correction instead, with eps added before the correction::
 
         published:  w -= lr * (1 - b2^t) * m / (sqrt(v) + eps)
         corrected:  w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)

@@ -11,10 +11,10 @@ class Examples(NamedTuple):
     The arrays must not be changed after a learner has used them.
     """
 
-    start: np.ndarray  # (examples + 1,) int64
-    indices: np.ndarray  # int64, ascending within an example
-    values: np.ndarray  # float32
-    targets: np.ndarray  # (examples,) float32
+    start: np.ndarray  #: (examples + 1,) int64
+    indices: np.ndarray  #: int64, ascending within an example
+    values: np.ndarray  #: float32
+    targets: np.ndarray  #: (examples,) float32
 
 
 def examples(inputs: np.ndarray, targets: np.ndarray) -> Examples:

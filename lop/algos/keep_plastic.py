@@ -1,5 +1,7 @@
 """Continual backpropagation for any network, with one call after the optimizer's step.
 
+Example::
+
     plastic = KeepPlastic(net, optimizer, replacement_rate=1e-4)
     for x, y in stream:
         loss = criterion(net(x), y)

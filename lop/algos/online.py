@@ -117,7 +117,7 @@ class OnlineLearner:
 def inactive_fraction(h: Tensor, activation: str) -> float:
     """Return the fraction of inactive units, given their activations h for one example.
 
-    A unit is inactive if |h| > 0.9 (tanh), if h < 0.05 or h > 0.95 (sigmoid), or if h = 0 (all others).
+    A unit is inactive if `|h| > 0.9` (tanh), if h < 0.05 or h > 0.95 (sigmoid), or if h = 0 (all others).
     """
     inactive = {"tanh": h.abs() > 0.9, "sigmoid": (h < 0.05) | (h > 0.95)}.get(activation, h == 0)
     return float(inactive.float().mean())

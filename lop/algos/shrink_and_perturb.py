@@ -1,6 +1,6 @@
 """Shrink and perturb (Ash and Adams 2020, arXiv 1910.08475), applied after every step.
 
-L2 regularisation shrinks all weights, and noise of a small standard deviation is added to them:
+L2 regularisation shrinks all weights, and noise of a small standard deviation is added to them::
 
     w = (1 - lr * weight_decay) w - lr * gradient + N(0, scale^2)
 

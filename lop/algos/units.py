@@ -4,11 +4,13 @@ A hidden layer consists of the module whose outputs are the units, the modules t
 between. Unit i is row i of the incoming weights (filter i of a convolution). In the outgoing weights it is a group of
 adjacent columns: one, or height x width of the feature map if a convolution is flattened into a linear layer.
 
-| outgoing          | activations h                   | samples                | columns                |
-|-------------------|---------------------------------|------------------------|------------------------|
-| Linear            | (..., units)                    | all but the last axis  | units                  |
-| Linear, flattened | (batch, units * height * width) | batch                  | units * height * width |
-| Conv1d, 2d, 3d    | (batch, units, *space)          | batch * space          | units                  |
+=================  ===============================  =====================  ======================
+outgoing           activations h                    samples                columns
+=================  ===============================  =====================  ======================
+Linear             (..., units)                     all but the last axis  units
+Linear, flattened  (batch, units * height * width)  batch                  units * height * width
+Conv1d, 2d, 3d     `(batch, units, *space)`         batch * space          units
+=================  ===============================  =====================  ======================
 
 Activations of a flattened layer may also have their shape before flattening, (batch, units, height, width).
 """
@@ -99,8 +101,8 @@ class HiddenLayer:
         """Return activations as (samples, columns); for layers that feed linear modules.
 
         Args:
-            h: activations (..., columns), as the outgoing modules receive them, or feature maps (batch, units, *space)
-                before they are flattened.
+            h: activations (..., columns), as the outgoing modules receive them, or feature maps
+                `(batch, units, *space)` before they are flattened.
 
         Raises:
             ValueError: If the outgoing modules do not take activations of this shape.

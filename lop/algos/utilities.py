@@ -3,15 +3,17 @@
 Each utility y is a product of up to three factors. Here h is the activation of a unit and f its running mean, and w_in
 and w_out are the unit's incoming and outgoing weights. Means of activations are taken over the batch:
 
-| utility                | y                                       |
-|------------------------|-----------------------------------------|
-| contribution           | mean|h| * mean|w_out|                   |
-| zero_contribution      | mean|h - f| * mean|w_out|               |
-| adaptable_contribution | mean|h - f| * mean|w_out| / mean|w_in|  |
-| feature_by_input       | mean|h - f| / mean|w_in|                |
-| weight                 | mean|w_out|                             |
-| adaptation             | 1 / mean|w_in|                          |
-| random                 | uniform noise, drawn at every step      |
+========================  ==========================================
+utility                   y
+========================  ==========================================
+contribution              ``mean|h| * mean|w_out|``
+zero_contribution         ``mean|h - f| * mean|w_out|``
+adaptable_contribution    ``mean|h - f| * mean|w_out| / mean|w_in|``
+feature_by_input          ``mean|h - f| / mean|w_in|``
+weight                    ``mean|w_out|``
+adaptation                ``1 / mean|w_in|``
+random                    uniform noise, drawn at every step
+========================  ==========================================
 
 Source: Methods of the paper; Dohare et al. 2021 (arXiv 2108.06325).
 """
@@ -22,9 +24,9 @@ from typing import NamedTuple
 class Utility(NamedTuple):
     """Factors of a utility."""
 
-    activity: bool = False  # mean|h|, or mean|h - f| if `centred`
-    outgoing: bool = False  # mean|w_out|
-    incoming: bool = False  # 1 / mean|w_in|
+    activity: bool = False  #: `mean|h|`, or `mean|h - f|` if `centred`
+    outgoing: bool = False  #: `mean|w_out|`
+    incoming: bool = False  #: `1 / mean|w_in|`
     centred: bool = False
 
 

@@ -29,15 +29,15 @@ class Mnist(NamedTuple):
 class Cifar100(NamedTuple):
     """CIFAR-100: records with the uint8 fields `image` (3, 32, 32), `fine` (0 to 99) and `coarse` (0 to 19)."""
 
-    train: np.ndarray  # (50000,)
-    test: np.ndarray  # (10000,)
+    train: np.ndarray  #: (50000,)
+    test: np.ndarray  #: (10000,)
 
 
 class ImagenetClass(NamedTuple):
     """Centred images of one ImageNet class, floats in [-1, 1]."""
 
-    train: np.ndarray  # (600, 3, 32, 32)
-    test: np.ndarray  # (100, 3, 32, 32)
+    train: np.ndarray  #: (600, 3, 32, 32)
+    test: np.ndarray  #: (100, 3, 32, 32)
 
 
 def mnist(folder: Path) -> Mnist:

@@ -36,7 +36,7 @@ class ImageSource:
 
     source: str = "glyphs"
     seed: int = 0
-    original: tuple[str, ...] = ()  # sets whose source is `original`, whatever `source` says
+    original: tuple[str, ...] = ()  #: sets whose source is `original`, whatever `source` says
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:

@@ -1,5 +1,7 @@
 """Environments of the paper, registered with Gymnasium: Ant-v3, Hopper-v3, Walker2d-v3 and SlipperyAnt-v3.
 
+Example::
+
     import gymnasium, lop.envs
     env = gymnasium.make("Ant-v3")
     env = lop.envs.make("Ant-v3", backend="mujoco-py")  # original physics engine: see lop.envs.original

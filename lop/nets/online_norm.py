@@ -1,12 +1,12 @@
 """Online normalisation: normalise units without a batch (Chiley et al. 2019, arXiv 1905.05894).
 
-The forward pass processes one sample at a time, with running mean mu and variance s^2 per unit and decay rate a_f:
+The forward pass processes one sample at a time, with running mean mu and variance s^2 per unit and decay rate a_f::
 
     y_t = (x_t - mu) / sqrt(s^2 + eps)
     s^2 = a_f s^2 + a_f (1 - a_f) (x_t - mu)^2;   mu = a_f mu + (1 - a_f) x_t
 
 The backward pass removes from the gradient g_t of y_t the components that would change scale and mean of the outputs,
-with two accumulated errors and decay rate a_b:
+with two accumulated errors and decay rate a_b::
 
     g'_t = g_t - (1 - a_b) e_y y_t;                    e_y += g'_t y_t
     x'_t = g'_t / sqrt(s^2 + eps) - (1 - a_b) e_1;     e_1 += x'_t
@@ -24,7 +24,7 @@ from lop.nets.numerics import NORM_CLAMP, NORM_EPS
 
 
 class OnlineNorm(nn.Module):
-    """Online normalisation of (batch, units, *space), one sample of the batch after the other.
+    """Online normalisation of `(batch, units, *space)`, one sample of the batch after the other.
 
     As in the authors' code, normalisation is followed by a scale and a bias per unit and by clamping, which limits the
     effect of outliers. In evaluation mode, the running statistics are used and not updated.
@@ -75,7 +75,7 @@ class OnlineNorm(nn.Module):
         self.register_buffer("mean_error", torch.zeros(num_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised inputs, of the same shape as x (batch, units, *space)."""
+        """Return the normalised inputs, of the same shape as x `(batch, units, *space)`."""
         by_unit = (1, -1) + (1,) * (x.ndim - 2)
         if self.training:
             y = _Normalise.apply(x, self)

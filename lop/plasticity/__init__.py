@@ -1,7 +1,9 @@
 """Plasticity of the hidden layers of any PyTorch network, with the measures of `lop.measures`.
 
-for layer in measure(net, x):
-    print(layer.name, layer.dormant, layer.effective_rank)
+Example::
+
+    for layer in measure(net, x):
+        print(layer.name, layer.dormant, layer.effective_rank)
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +26,8 @@ class LayerPlasticity(NamedTuple):
 
     name: str
     units: int
-    dead: float  # fraction of units whose activation is 0 in all samples
-    dormant: float  # fraction of units that are active in at most 1% of the samples
+    dead: float  #: fraction of units whose activation is 0 in all samples
+    dormant: float  #: fraction of units that are active in at most 1% of the samples
     rank: float
     effective_rank: float
     approximate_rank: float

@@ -14,9 +14,9 @@ class Problem:
     """Problem of the paper, or user-defined: entry module of its runs and class of their parameters."""
 
     name: str
-    entry: str  # module that runs execute; its imports determine the code of the runs
-    parameters_class: str  # module:class, importable without torch
-    data: str = ""  # image set that runs learn from, if any
+    entry: str  #: module that runs execute; its imports determine the code of the runs
+    parameters_class: str  #: ``module:class``, importable without torch
+    data: str = ""  #: image set that runs learn from, if any
 
     @property
     def folder(self) -> Path:

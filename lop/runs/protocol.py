@@ -29,11 +29,11 @@ class Stateful(Protocol):
 class Run(Protocol):
     """A run of one problem with one seed."""
 
-    parameters: Any  # parameters of the problem
+    parameters: Any  #: parameters of the problem
     seed: int
-    device: str  # device of the tensors: "cpu", "cuda", "cuda:1"
-    inputs: Mapping[str, list[float]]  # see `lop.runs.parameters.Parameters.inputs`
-    facts: Callable[[], str]  # returns a summary of the results so far for the progress line
+    device: str  #: device of the tensors, as in ``torch.device("cuda:1")``
+    inputs: Mapping[str, list[float]]  #: see `lop.runs.parameters.Parameters.inputs`
+    facts: Callable[[], str]  #: returns a summary of the results so far for the progress line
 
     @property
     def images(self) -> Path:

@@ -3,13 +3,14 @@
 After every `num_steps` environment steps:
 
 1. Compute advantages by generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438), with discount factor
-   gamma, decay rate lambda (`gae_lambda`), and d_t = 1 if an episode ended at step t, else 0:
+   gamma, decay rate lambda (`gae_lambda`), and d_t = 1 if an episode ended at step t, else 0::
 
        delta_t = r_t + gamma (1 - d_t) V(o_{t+1}) - V(o_t)
        A_t = delta_t + gamma lambda (1 - d_t) A_{t+1}
 
    The returns are A_t + V(o_t). Advantages are normalised over the batch.
-2. For `update_epochs` epochs over shuffled minibatches, update both networks and log_std with a single Adam on the loss
+2. For `update_epochs` epochs over shuffled minibatches, update both networks and log_std with a single Adam on the
+   loss::
 
        mean(max(-ratio A, -clip(ratio, 1 - c, 1 + c) A)) + mean((return - V)^2),    ratio = pi(a|o) / pi_old(a|o)
 

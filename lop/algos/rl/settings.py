@@ -12,9 +12,9 @@ NEVER_CLIPS = 1e9  # with this `max_grad_norm`, the published default, or a larg
 class NetworkSettings:
     """Settings of the policy and the value network, which differ only in their outputs."""
 
-    hidden: tuple[int, ...] = (256, 256)  # units of each hidden layer
+    hidden: tuple[int, ...] = (256, 256)  #: units of each hidden layer
     activation: str = "relu"
-    init: str = "lecun"  # see `lop.nets.initialisation`
+    init: str = "lecun"  #: see `lop.nets.initialisation`
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class PPOSettings:
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    weight_decay: float = 0.0  # L2 regularisation of all parameters
+    weight_decay: float = 0.0  #: L2 regularisation of all parameters
     gamma: float = 0.99
     gae_lambda: float = 0.95
-    num_steps: int = 2048  # environment steps between two updates
+    num_steps: int = 2048  #: environment steps between two updates
     update_epochs: int = 10
-    num_minibatches: int = 16  # a remainder of num_steps forms a smaller minibatch of its own
-    clip_coef: float | None = 0.2  # None disables clipping of the surrogate
-    norm_adv: bool = True  # normalise advantages over the batch
-    norm_adv_minibatch: bool = False  # normalise advantages over each minibatch
-    max_grad_norm: float | None = None  # None disables clipping of gradients
-    update_at_episode_end: bool = False  # update at the first episode end after `num_steps` steps
-    perturb_scale: float = 0.0  # standard deviation of the noise added to all weights after each step
+    num_minibatches: int = 16  #: a remainder of num_steps forms a smaller minibatch of its own
+    clip_coef: float | None = 0.2  #: None disables clipping of the surrogate
+    norm_adv: bool = True  #: normalise advantages over the batch
+    norm_adv_minibatch: bool = False  #: normalise advantages over each minibatch
+    max_grad_norm: float | None = None  #: None disables clipping of gradients
+    update_at_episode_end: bool = False  #: update at the first episode end after `num_steps` steps
+    perturb_scale: float = 0.0  #: standard deviation of the noise added to all weights after each step
     policy_replacement: UnitReplacement | None = None
     value_replacement: UnitReplacement | None = None
 
