@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEVELOP := $(VENV)/.develop
+DOCS_READY := $(VENV)/.docs-ready
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu_percent=100 $(if $(SCALE)$(PUBLISHED),--config $(SCALE:%=scale=%) $(PUBLISHED:%=published=%))
@@ -21,7 +22,7 @@ LEGACY_PYTHON ?= $(shell for python in python3.10 python3.9 python3.8 $(HOME)/.p
   do $$python -c "import ensurepip, venv" 2>/dev/null && echo $$python && break; done)
 LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/gl.h:libgl1-mesa-dev GL/glew.h:libglew-dev
 
-.PHONY: audit coverage develop help setup legacy figures claims tune plan report verify docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
+.PHONY: audit coverage develop help setup legacy figures claims tune plan report verify docs docs-numbers test test-slow test-cluster test-all torture lint benchmark clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +33,7 @@ help:
 	@echo "make tune                choose hyperparameters of the comparisons of a scale, and write config/tuned/<scale>.yaml"
 	@echo "make verify              repeat the beginning of some published runs and compare, for example with SCALE=day"
 	@echo "make report              build one page, figures/report.html, with figures, claims, costs and provenance"
+	@echo "make docs                build the documentation as a website, docs/_build/html/index.html"
 	@echo "make docs-numbers        redraw the pictures and rewrite the generated tables of the documentation"
 	@echo "make test                run the fast tests; test-all adds the slow ones and those on a one-node cluster; lint runs the linters"
 	@echo "make benchmark           measure the speed of algorithms, problems and the workflow"
@@ -107,6 +109,14 @@ verify: $(READY)
 
 report: $(READY)
 	@$(SNAKEMAKE) --quiet -- report
+
+# The website: Markdown pages, API reference and gallery. Warnings are errors.
+docs: $(DOCS_READY)
+	$(BIN)/sphinx-build -W --keep-going --quiet -c docs . docs/_build/html
+
+$(DOCS_READY): $(DEVELOP) docs/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.lock
+	@touch $@
 
 # Pictures and generated tables of the documentation, from the published tables.
 docs-numbers: $(READY)

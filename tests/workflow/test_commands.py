@@ -56,6 +56,7 @@ NOT_RUN = {
     "make torture": TESTS,
     "HYPOTHESIS_PROFILE=thorough make test": TESTS,
     "make lint": TESTS,
+    "make docs": "installs packages and takes minutes",
     "python benchmarks/cifar.py": MEASURES,
     "python benchmarks/glyphs.py": MEASURES,
     "python benchmarks/gpu.py": MEASURES,
@@ -134,9 +135,12 @@ class Command:
 
 
 def code(page: str) -> Iterator[tuple[str, str]]:
-    """Yield (language, text) of the code on a page; the language of code within the text is `inline`."""
+    """Yield (language, text) of the code on a page; the language of code within the text is `inline`.
+
+    Directives such as `{code-cell}` are left out: `make docs` executes them.
+    """
     for token in MarkdownIt().parse((ROOT / page).read_text()):
-        if token.type in ("fence", "code_block"):
+        if token.type in ("fence", "code_block") and not token.info.startswith("{"):
             yield token.info.strip(), token.content
         for child in token.children or ():
             if child.type == "code_inline":
