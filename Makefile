@@ -110,7 +110,7 @@ verify: $(READY)
 report: $(READY)
 	@$(SNAKEMAKE) --quiet -- report
 
-# The website: Markdown pages, API reference and gallery. Warnings are errors.
+# The website: Markdown pages, API reference, gallery and executed pages. Warnings are errors.
 docs: $(DOCS_READY)
 	$(BIN)/sphinx-build -W --keep-going --quiet -c docs . docs/_build/html
 

@@ -56,7 +56,7 @@ NOT_RUN = {
     "make torture": TESTS,
     "HYPOTHESIS_PROFILE=thorough make test": TESTS,
     "make lint": TESTS,
-    "make docs": "installs packages and takes minutes",
+    "make docs": "installs packages and executes the code of pages for minutes",
     "python benchmarks/cifar.py": MEASURES,
     "python benchmarks/glyphs.py": MEASURES,
     "python benchmarks/gpu.py": MEASURES,
