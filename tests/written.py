@@ -12,7 +12,7 @@ def about(spec: RunSpec, **changes: Any) -> dict[str, Any]:
     return {
         "name": spec.name, "config": spec.config, "setting": spec.setting, "scale": spec.scale, "key": spec.key,
         "origin": spec.origin, "horizon": spec.horizon, "device": "cpu", "seconds": 1800.0, "resumed": 1, "earlier": [],
-        "started": "2026-01-02T02:34:05", "ended": "2026-01-02T03:04:05", "steps_per_second": 1.0,
+        "started": "2026-01-02T02:34:05+00:00", "ended": "2026-01-02T03:04:05+00:00", "steps_per_second": 1.0,
         "versions": {"python": "3.11", "torch": "2"},
         "machine": {"node": "here", "processor": "a <b>processor</b>", "system": "Linux", "cores": 2},
     } | changes  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lop.common.paths import ROOT
 
-PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs")
+PARTS = ("Snakefile", "workflow", "profiles", "config", "lop", "envs", "CITATION.cff", "LICENSE")
 MADE = ("results", "figures", "data", ".snakemake")
 FIGURE, TABLE, DRAW = "figures/fig4a.pdf", "collect fig4a", "draw fig4a"
 RUNS = {f"rl/ant/{method} seed {seed}" for method in ("std", "ns", "l2", "cbp") for seed in (0, 1)}

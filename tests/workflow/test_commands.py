@@ -32,7 +32,8 @@ from lop.runs.process import EXIT_INTERRUPTED
 CONTENTS = ("yaml", "mermaid", "text")  # languages of blocks that show files and output
 PROGRAM = re.compile(
     r"(\w+=\S+ )*(\.venv/bin/)?"
-    r"(apt-get|brew|cd|conda|docker|git|make|pip|python(3\.11)?|rsync|snakemake|source|sudo|tensorboard) "
+    r"(apptainer|apt-get|brew|cd|conda|docker|git|make|pip|pre-commit|python(3\.11)?|rocrate-validator|rsync|snakemake|source|"
+    r"sudo|tensorboard) "
 )
 INSTALLS, TESTS, MEASURES = "installs packages", "runs these tests or linters", "measures speed for minutes"
 NOT_RUN = {
@@ -48,6 +49,9 @@ NOT_RUN = {
     "pip install snakemake-executor-plugin-slurm": INSTALLS,
     "pip install snakemake-storage-plugin-s3": INSTALLS,
     "source .venv/bin/activate": "changes the shell; the commands run in such an environment",
+    "rocrate-validator validate --profile-identifier workflow-run-crate-0.5 figures/fig4a.crate.zip": (
+        "downloads the RO-Crate context; in tests/report/test_crate.py"
+    ),
     "make audit": "compares with PyPI",
     "tensorboard --logdir results/tensorboard": "serves until it is stopped",
     "make test": TESTS,
