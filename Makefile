@@ -152,7 +152,6 @@ lint: $(DEVELOP)
 	$(BIN)/ruff check --no-cache .  # the cache does not notice a new folder named like a module
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell

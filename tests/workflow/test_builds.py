@@ -1,6 +1,7 @@
 """Builds of figures: what they create, repeat and keep."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -147,7 +148,9 @@ use rule * from lop
     assert len(list(folder.glob("results/rl/*/*/seed-0/metrics-2048.parquet"))) == 2
 
 
-def test_the_linter_of_snakemake_finds_nothing(tmp_path):
+def test_the_linter_of_snakemake_finds_no_more_than_the_missing_environments(tmp_path):
+    """The rules import lop, so Snakemake itself runs in its environment, and no rule needs one of its own."""
     project = Project(tmp_path / "project")
     done = project.run(*project.command("--lint"))
-    assert done.returncode == 0, done.stderr + done.stdout
+    found = set(re.findall(r"^ +\* (.+):$", done.stderr + done.stdout, re.MULTILINE))
+    assert found == {"Specify a conda environment or container for each rule."}, done.stderr + done.stdout

@@ -9,8 +9,6 @@ rule claims:
         markdown="figures/claims.md",
     log:
         f"{RESULTS}/logs/claims.log",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         selection=shlex.join(SELECTION),
     params:

@@ -13,8 +13,6 @@ rule collect:
     wildcard_constraints:
         figure="|".join(COLLECTED),
         key="[0-9a-f]{16}",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         selection=shlex.join(SELECTION),
     params:

@@ -7,8 +7,6 @@ rule data_mnist:
         files=update(IMAGES.files("mnist", data=Path(DATA))),
     log:
         f"{DATA}/mnist.log",
-    conda:
-        "../../envs/lop.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -19,8 +19,6 @@ rule figure:
         csv=update("figures/{figure}.csv"),
     log:
         f"{RESULTS}/logs/{{figure}}.log",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         selection=shlex.join(SELECTION),
     params:

@@ -11,8 +11,6 @@ localrules:
 rule plan:
     log:
         f"{RESULTS}/logs/plan.log",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         command=shlex.join([sys.executable, "-m", "lop.plan", *SELECTION]),
     message:
@@ -24,8 +22,6 @@ rule plan:
 rule verify:
     log:
         f"{RESULTS}/logs/verify.log",
-    conda:
-        "../../envs/lop.yaml"
     threads: 8  # or as many as there are cores
     resources:
         command=shlex.join([sys.executable, "-m", "lop.report.verify", *SELECTION]),

@@ -10,8 +10,6 @@ localrules:
 rule report:
     log:
         f"{RESULTS}/logs/report.log",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         command=shlex.join([sys.executable, "-m", "lop.report", *SELECTION]),
     message:
@@ -31,8 +29,6 @@ rule crate:
         "figures/{figure}.crate.zip",
     log:
         f"{RESULTS}/logs/{{figure}}.crate.log",
-    conda:
-        "../../envs/lop.yaml"
     resources:
         selection=shlex.join(SELECTION),
     params:

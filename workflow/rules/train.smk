@@ -28,8 +28,6 @@ for problem, together in SEEDS_PER_JOB.items():
                 group=f"{problem}/[^/]+/[0-9a-f]{{16}}",
                 seed=alone(together),
                 tens="|[1-9][0-9]*",
-            conda:
-                "../../envs/lop.yaml"
             threads: 1
             resources:
                 mem_mb=lambda wildcards, seeds=seeds: asked_for(wildcards, seeds).mem_mb,

@@ -16,8 +16,6 @@ if SWEEPS:
             tuned=update(f"config/tuned/{SCALE}.yaml"),
         log:
             f"{RESULTS}/logs/tune.log",
-        conda:
-            "../../envs/lop.yaml"
         params:
             scale=SCALE,
             names=list(SWEEPS),
@@ -35,8 +33,6 @@ else:
     rule tune:
         log:
             f"{RESULTS}/logs/tune.log",
-        conda:
-            "../../envs/lop.yaml"
         message:
             f"error: config/scales/{SCALE}.yaml: found no key `tuning`"
         shell:
