@@ -32,7 +32,7 @@ from lop.runs.process import EXIT_INTERRUPTED
 CONTENTS = ("yaml", "mermaid", "text")  # languages of blocks that show files and output
 PROGRAM = re.compile(
     r"(\w+=\S+ )*(\.venv/bin/)?"
-    r"(apptainer|apt-get|brew|cd|conda|docker|git|make|pip|pre-commit|python(3\.11)?|rocrate-validator|rsync|snakemake|source|"
+    r"(apptainer|apt-get|brew|cd|conda|docker|git|make|mkdir|pip|python(3\.11)?|rocrate-validator|rsync|snakemake|source|"
     r"sudo|tensorboard) "
 )
 INSTALLS, TESTS, MEASURES = "installs packages", "runs these tests or linters", "measures speed for minutes"
@@ -52,6 +52,12 @@ NOT_RUN = {
     "rocrate-validator validate --profile-identifier workflow-run-crate-0.5 figures/fig4a.crate.zip": (
         "downloads the RO-Crate context; in tests/report/test_crate.py"
     ),
+    "docker build -t lop .": "needs Docker",
+    'docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/lop/results" -v "$PWD/figures:/lop/figures" lop': (
+        "needs Docker"
+    ),
+    "apptainer build lop.sif envs/lop.def": "needs Apptainer",
+    "apptainer run --writable-tmpfs --bind results:/lop/results,figures:/lop/figures lop.sif": "needs Apptainer",
     "make audit": "compares with PyPI",
     "tensorboard --logdir results/tensorboard": "serves until it is stopped",
     "make test": TESTS,
