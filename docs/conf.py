@@ -21,7 +21,7 @@ extensions = [
     "pages",
 ]
 root_doc = "docs/index"
-include_patterns = ["README.md", "*/README.md", "lop/*/README.md", "docs/*.md", "docs/*/*.md", "docs/api/*.rst"]
+include_patterns = ["*.md", "*/README.md", "lop/*/README.md", "docs/*.md", "docs/*/*.md", "docs/api/*.rst"]
 exclude_patterns = [".*", "results", "figures", "data", "build", "docs/_*", "published/runs"]
 templates_path = [str(DOCS / "_templates")]  # autosummary takes relative paths as those of the source folder
 default_role = "py:obj"  # names in single backticks, as in the docstrings

@@ -12,7 +12,7 @@ from lop.common.paths import ROOT
 
 CONTENTS = ROOT / "docs" / "index.md"
 REFERENCE = ROOT / "docs" / "api" / "index.rst"
-NOT_ON_THE_SITE = {"docs/index.md", "tests/golden/README.md"}
+NOT_ON_THE_SITE = {".github/pull_request_template.md", "docs/index.md", "tests/golden/README.md"}
 LIBRARY = ("lop/algos", "lop/nets", "lop/envs")
 INTERNAL = {  # modules that programs of users do not import
     *("lop.algos.cuda_graphs", "lop.algos.eager", "lop.algos.loops", "lop.algos.magnitudes"),

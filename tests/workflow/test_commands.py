@@ -32,13 +32,15 @@ from lop.runs.process import EXIT_INTERRUPTED
 CONTENTS = ("yaml", "mermaid", "text")  # languages of blocks that show files and output
 PROGRAM = re.compile(
     r"(\w+=\S+ )*(\.venv/bin/)?"
-    r"(apptainer|apt-get|brew|cd|conda|docker|git|make|mkdir|pip|python(3\.11)?|rocrate-validator|rsync|snakemake|source|"
+    r"(apptainer|apt-get|brew|cd|conda|docker|git|make|mkdir|pip|pre-commit|python(3\.11)?|rocrate-validator|rsync|snakemake|source|"
     r"sudo|tensorboard) "
 )
 INSTALLS, TESTS, MEASURES = "installs packages", "runs these tests or linters", "measures speed for minutes"
 NOT_RUN = {
     "git clone <URL of this repository> lop && cd lop": "needs the address of the repository",
     "make legacy": INSTALLS,
+    "make develop": INSTALLS,
+    "pre-commit install": "installs a hook of git",
     "apt-get install libosmesa6": INSTALLS,
     "python3.11 -m venv .venv": INSTALLS,
     ".venv/bin/pip install -r requirements.lock": INSTALLS,
@@ -67,6 +69,7 @@ NOT_RUN = {
     "HYPOTHESIS_PROFILE=thorough make test": TESTS,
     "make lint": TESTS,
     "make docs": "installs packages and executes the code of pages for minutes",
+    "python -m pytest tests/algos": TESTS,
     "python benchmarks/cifar.py": MEASURES,
     "python benchmarks/glyphs.py": MEASURES,
     "python benchmarks/gpu.py": MEASURES,
