@@ -53,13 +53,13 @@ def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return the verdicts for several figures, with a column `p_holm`: p-values corrected for the number of tests."""
     found = [table for table in tables if len(table)]
-    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["p"])
+    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["figure", "verdict", "p"])
     return table.assign(p_holm=holm(table["p"].to_numpy(np.float64)))
 
 
 def summary(table: pd.DataFrame) -> str:
     """Return the numbers of verdicts and of tests, and what remains after the correction, as sentences."""
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items()) or "none tested"
     sure = table[table["p_holm"] < 1 - CONFIDENCE]["verdict"].value_counts()
     remaining = ", ".join(f"{sure.get(verdict, 0)} {verdict}" for verdict in (REPRODUCED, CONTRADICTED))
     tested = table["p"].notna().sum()

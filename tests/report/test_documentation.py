@@ -4,12 +4,13 @@ import shutil
 
 import pandas as pd
 import pytest
+from PIL import Image
 from refusals import refusal
 
 from lop.claims.registry import load_claims
 from lop.common.paths import ROOT
 from lop.figures.collect import write_collected
-from lop.figures.registry import load_figure
+from lop.figures.registry import Picture, load_figure
 from lop.report import documentation
 
 
@@ -72,6 +73,52 @@ def test_renewing_draws_pictures_and_rewrites_tables(folder):
     assert [text.index(word) for word in ("Before", "Between", "After")] == sorted(
         text.index(word) for word in ("Before", "Between", "After")
     )
+
+
+def test_command_lists_and_updates_outdated_files(folder, monkeypatch, capsys):
+    monkeypatch.setattr(documentation, "ROOT", folder)
+    picture, page = folder / "docs/fig4a_smoke.png", folder / "README.md"
+
+    def check():
+        with pytest.raises(SystemExit) as ended:
+            documentation.main(["--check"])
+        return ended.value.code, [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+
+    assert check() == (1, [str(picture), str(page)])
+    assert not picture.exists()
+    documentation.main([])
+    assert capsys.readouterr().out == f"{picture}, {page}\n"
+    assert check() == (0, [])
+    before = [path.stat().st_mtime_ns for path in (picture, page)]
+    documentation.main([])
+    assert [path.stat().st_mtime_ns for path in (picture, page)] == before
+
+
+def test_built_in_images_of_a_picture_are_created_before_it_is_drawn(folder, monkeypatch):
+    made = []
+    picture = Picture(picture="lop.imagenet.pictures:pairs", data="imagenet", classes=(3, 7))
+    figure = load_figure("fig4a", "smoke")
+    figure = figure.model_copy(update={"panels": (*figure.panels, picture)})
+    monkeypatch.setattr(documentation, "load_figure", lambda *which: figure)
+    monkeypatch.setattr(documentation, "prepare", lambda *which: made.append(which))
+
+    def draw(rows, figure, folder, images, **more):
+        assert made == [("imagenet", images, (3, 7))]
+        Image.new("RGB", (1, 1)).save(folder / "a.png")
+        return [None, folder / "a.png", None]
+
+    monkeypatch.setattr(documentation, "draw", draw)
+    monkeypatch.setattr(documentation, "pages", lambda root: [])
+    monkeypatch.setattr(documentation, "shown_tables", documentation.tables)
+    documentation.renew(folder)
+    assert Image.open(folder / "docs/fig4a_smoke.png").size == (1, 1)
+
+
+def test_claims_of_a_scale_without_published_tables_are_none(tmp_path):
+    page = "<!-- claims: smoke -->\nold\n<!-- end -->\n<!-- figures:begin -->\n| `fig4a` | a |\n<!-- figures:end -->"
+    renewed = documentation.renewed(page, tmp_path)
+    assert "| figure | verdict |\n| --- | --- |\n\n0 claims" in renewed
+    assert "| `fig4a` | a |" in renewed
 
 
 def test_another_table_or_definition_makes_the_picture_out_of_date(folder, monkeypatch):
