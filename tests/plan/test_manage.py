@@ -9,7 +9,7 @@ from lop.common.locks import locked
 from lop.data.sets import ImageSource
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs, table_path
-from lop.plan.manage import main, remove, unwanted
+from lop.plan.manage import main, remove, size_text, unwanted
 from lop.problems import PROBLEMS
 from lop.runs.spec import Conditions, resolve
 
@@ -33,6 +33,7 @@ def test_runs_are_listed_with_their_states_and_figures(tmp_path, run):
     made(tmp_path, other)
     (tmp_path / spec(seed=4, lr=0.5).folder).mkdir()
     (tmp_path / spec(seed=4, lr=0.5).folder / "checkpoint.pt").touch()
+    (tmp_path / spec(seed=6, lr=0.5).folder).mkdir()
     with locked(tmp_path / spec(seed=5, lr=0.5).folder):
         wanted, unwanted = sorted(run(), key=lambda line: "nothing" in line.split("  ")[-1])[1:]
     assert spec().key in wanted
@@ -41,7 +42,15 @@ def test_runs_are_listed_with_their_states_and_figures(tmp_path, run):
     assert "2 finished" in wanted
     assert "fig4a" in wanted
     assert other.key in unwanted
-    assert all(state in unwanted for state in ("1 finished", "1 interrupted", "1 running"))
+    assert all(state in unwanted for state in ("1 finished", "1 interrupted", "1 running", "1 empty"))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1234, "1.23 kB"), (999_499, "999 kB"), (999_500, "1 MB"), (25e11, "2.5 TB")],
+)
+def test_sizes_have_three_significant_digits(size, text):
+    assert size_text(size) == text
 
 
 def test_show_accepts_a_key_or_a_file(tmp_path, run):
