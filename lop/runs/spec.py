@@ -127,8 +127,6 @@ class RunSpec:
 
     def data_files(self, data: Path) -> list[Path]:
         """Return the image files that the run learns from; `data` is the folder of all sets."""
-        if not self.problem.data:
-            return []
         return self.conditions.images.files(self.problem.data, self.parameters.classes(self.seed), data)
 
 
