@@ -10,6 +10,7 @@ from synthetic import runs_of
 from written import write_run
 
 from lop.common.paths import ROOT
+from lop.figures import by_hand
 from lop.figures.by_hand import main
 from lop.figures.registry import load_figure
 
@@ -62,7 +63,9 @@ def refused(capsys, arguments, *facts):
     assert not os.listdir()
 
 
-@pytest.mark.parametrize("options", [["--results", "none"], ["--device", "cuda"], ["--scale", "laptop"]])
+@pytest.mark.parametrize(
+    "options", [["--results", "none"], ["--device", "cuda", "--gpu-problems", "rl"], ["--scale", "laptop"]]
+)
 def test_error_without_runs_names_the_snakemake_command(smoke, options, capsys):
     """Runs with another device or at another scale are different runs."""
     refused(capsys, ("--results", smoke, *options), "snakemake figures/fig4a.pdf --cores all")
@@ -73,6 +76,14 @@ def test_unknown_scale_and_damaged_file_are_rejected(smoke, capsys):
     path = smoke / RUNS["ant/l2", 1].path
     path.write_bytes(path.read_bytes()[:100])
     refused(capsys, ("--results", smoke), path)
+
+
+def test_error_without_the_images_of_a_picture_names_the_command_that_creates_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(by_hand, "PROJECT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = error_line(capsys, main, "ed3a", ["--scale", "smoke"])
+    names(line, "train-images-idx3-ubyte.gz", f"`python -m lop.data mnist --data {tmp_path / 'data'}`")
+    assert not os.listdir()
 
 
 def test_script_draws_into_the_current_folder(smoke):
