@@ -16,6 +16,7 @@ class Server:
         self.cuts: dict[str, list[int]] = {}  # positions at which the first transfers are cut
         self.requests: list[tuple[str, str | None]] = []
         self.ranges = True
+        self.misplaced = False  # whether it sends a range that begins a byte before the requested one
         self.tags = True
         self.content_type = "application/octet-stream"
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -51,6 +52,7 @@ class Server:
                 same = self.headers["If-Range"] in (None, tag)
                 if not (server.ranges and same):
                     start = 0
+                start -= bool(start and server.misplaced)
                 if start and start >= len(content):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(content)}")

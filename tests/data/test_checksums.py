@@ -1,12 +1,16 @@
 """Content digests and their cache, files of checksums, and the identity of image sets."""
 
+import errno
 import gzip
+import hashlib
 import os
 
 import pytest
 from refusals import refusal
 
-from lop.data.checksums import Checksums, content_digest, record
+from lop.common.sources import combined
+from lop.data.checksums import Checksums, content_digest, record, sha256
+from lop.data.formats import read_class
 from lop.data.sets import DATA, ImageSource
 
 
@@ -46,6 +50,41 @@ def test_damaged_file_of_checksums_is_rejected(tmp_path):
 def test_error_names_the_missing_file(tmp_path):
     with refusal(tmp_path / "a.bin"):
         content_digest([tmp_path / "a.bin"])
+
+
+PACKED = gzip.compress(b"content")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [PACKED[:-1], PACKED[:-8] + bytes(8), PACKED[:10] + b"\xff" + PACKED[11:]],
+    ids=["truncated", "wrong checksum", "invalid data"],
+)
+def test_damaged_gzip_file_has_no_checksum(tmp_path, content):
+    path = tmp_path / "a.gz"
+    path.write_bytes(content)
+    with refusal(path):
+        sha256(path)
+
+
+def test_unreadable_or_removed_file_has_no_checksum(tmp_path):
+    with refusal(tmp_path, os.strerror(errno.EISDIR)):
+        sha256(tmp_path)
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"content")
+    record([path])
+    path.unlink()
+    with refusal(path):
+        content_digest([path])
+
+
+def test_file_with_a_damaged_header_has_a_digest(tmp_path):
+    """The reader of the file reports the damage."""
+    path = tmp_path / "0.npy"
+    path.write_bytes(b"no header")
+    assert content_digest([path]) == combined({"0.npy": hashlib.sha256(b"no header").hexdigest()})
+    with refusal(path):
+        read_class(path)
 
 
 def test_identity_includes_the_seed_if_images_depend_on_it():

@@ -106,11 +106,18 @@ def test_partial_file_of_another_version_is_discarded_without_a_known_checksum(u
     assert unknown.get() == CONTENT
 
 
-def test_complete_or_too_long_partial_file_gives_the_correct_file(client, server):
-    (client.folder / "file.part").write_bytes(CONTENT)
+@pytest.mark.parametrize(("more", "requests"), [(b"", ["bytes=300000-"]), (b"more", ["bytes=300004-", None])])
+def test_complete_or_too_long_partial_file_gives_the_correct_file(more, requests, client, server):
+    (client.folder / "file.part").write_bytes(CONTENT + more)
     assert client.get() == CONTENT
-    (client.folder / "file.part").write_bytes(CONTENT + b"more")
+    assert [asked for _, asked in server.requests] == requests
+
+
+def test_transfer_restarts_if_the_server_sends_another_range(client, server):
+    server.misplaced = True
+    server.cuts["file"] = [1000]
     assert client.get() == CONTENT
+    assert [asked for _, asked in server.requests] == [None, "bytes=1000-", None]
 
 
 def test_transfer_restarts_if_the_server_ignores_ranges(client, server):

@@ -8,6 +8,7 @@ import pytest
 
 from lop.data import built_in
 from lop.data.characters import DIGITS, GROUPS, THOUSAND
+from lop.data.formats import CIFAR_RECORD
 from lop.data.glyphs import CIFAR100, IMAGENET, MNIST, images, stream
 from lop.data.templates import EXTENT, FONTS, SIDE, template, templates
 
@@ -74,6 +75,21 @@ def test_block_is_balanced_and_shuffled():
     assert x.shape == (1000, 3, 32, 32)
     assert (np.bincount(y) == 10).all()
     assert (np.diff(y.astype(int)) != 0).mean() > 0.9
+
+
+def test_cifar100_files_hold_the_blocks_with_their_labels(tmp_path, monkeypatch):
+    """Superclass n consists of classes 5n to 5n + 4."""
+
+    def block(look, seed, part, index):
+        return np.full((2, 3, 32, 32), index, np.uint8), np.array([seed, 99], np.uint8)
+
+    monkeypatch.setattr(built_in, "block", block)
+    built_in.write_cifar100(tmp_path, seed=7)
+    for name, blocks in (("train.bin", 50), ("test.bin", 10)):
+        records = np.fromfile(tmp_path / name, CIFAR_RECORD)
+        assert records["fine"].tolist() == [7, 99] * blocks
+        assert records["coarse"].tolist() == [1, 19] * blocks
+        assert (records["image"] == np.repeat(np.arange(blocks), 2)[:, None, None, None]).all()
 
 
 def test_blocks_parts_and_seeds_have_different_images():

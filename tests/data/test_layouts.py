@@ -147,6 +147,18 @@ def test_hostile_pickles_are_refused_and_execute_nothing(tmp_path, record_proper
     assert not made.exists()
 
 
+def test_too_large_pickle_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(layouts, "PICKLE_BYTES", 3)
+    (tmp_path / "train").write_bytes(b"1234")
+    with refusal(tmp_path / "train", "4 bytes", 3):
+        layouts.read_pickle(tmp_path / "train", 2)
+
+
+def test_unreadable_pickle_is_not_called_damaged(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        layouts.read_pickle(tmp_path, 2)
+
+
 def mnist_contents() -> dict[str, bytes]:
     """Return the unpacked contents of the four files of a set with few different images."""
     rng, contents = np.random.default_rng(0), {}

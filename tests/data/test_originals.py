@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -242,6 +243,46 @@ def test_official_archive_with_wrong_content_is_rejected(change, classes, facts,
     with refusal(archive, *facts):
         build_classes(archive, tmp_path / "out", 0, classes)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_official_archive_with_a_too_large_member_is_rejected(tmp_path, batches, monkeypatch):
+    monkeypatch.setattr(imagenet32, "MOST_BYTES", 1000)
+    archive = official(tmp_path / "zip", batches)
+    size = zipfile.ZipFile(archive).infolist()[0].file_size
+    with refusal(archive, "train_data_batch_1.npz", size, 1000):
+        build_classes(archive, tmp_path / "out", 0, 3)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def classes_in(folder):
+    return [(folder / f"classes/{number}.npy").read_bytes() for number in range(3)]
+
+
+def test_imagenet_is_created_from_the_official_archive(
+    tmp_path, supplied, checksums, small_classes, batches, monkeypatch
+):
+    monkeypatch.setattr(originals, "build_classes", partial(build_classes, classes=3))
+    archive = official(supplied / originals.OFFICIAL, batches)
+    with refusal(archive, sha256(archive), checksums.of(originals.OFFICIAL)):
+        originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=5)
+    checksums.known = {}
+    originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=5)
+    build_classes(archive, tmp_path / "expected", seed=5, classes=3)
+    assert classes_in(tmp_path / "imagenet") == classes_in(tmp_path / "expected")
+
+
+def test_imagenet_is_created_from_the_zip_archive_of_the_paper_which_may_have_any_name(
+    tmp_path, supplied, checksums, small_classes, monkeypatch
+):
+    monkeypatch.setattr(originals, "unpack_classes", partial(unpack_classes, classes=3))
+    contents = [npy(np.full((4, 3, 32, 32), n / 10)) for n in range(3)]
+    archive = zipped(supplied / "mine.zip", *((f"{n}.npy", content) for n, content in enumerate(contents)))
+    originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=5)
+    assert classes_in(tmp_path / "imagenet") == contents
+    pinned = sha256(archive)
+    zipped(archive, ("0.npy", contents[0]))
+    with refusal(archive, sha256(archive), pinned):
+        originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied), seed=5)
 
 
 def test_official_archive_that_is_not_a_zip_is_rejected(tmp_path):

@@ -63,9 +63,12 @@ def refused(archive, out, *facts, **options):
     assert not list(out.parent.rglob("*.*"))
 
 
-@pytest.mark.parametrize("pack", [tar_gz, zipped])
-def test_only_requested_files_are_unpacked(pack, tmp_path, out):
-    archive = pack(tmp_path / "archive", ("x/a.bin", b"good"), ("x/other", b"no"))
+@pytest.mark.parametrize(
+    ("pack", "folder"), [(tar_gz, special("a.bin", tarfile.DIRTYPE)), (zipped, ("a.bin/", b""))], ids=["tar", "zip"]
+)
+def test_only_requested_files_are_unpacked(pack, folder, tmp_path, out):
+    """A folder with the name of a file is none."""
+    archive = pack(tmp_path / "archive", folder, ("x/a.bin", b"good"), ("x/other", b"no"))
     take(archive, out)
     assert [path.name for path in out.iterdir()] == ["a.bin"]
     assert (out / "a.bin").read_bytes() == b"good"
