@@ -149,6 +149,11 @@ def test_claim_is_undecided_before_its_required_steps():
     assert (found.verdict, found.why) == (UNDECIDED, "needs 30,000,000 steps, has 25,000,000")
 
 
+def test_claim_about_a_curve_that_a_scale_leaves_out_is_undecided():
+    found = verdict(claim(lower={"curve": "redo", "window": END}), cbp=ends(5, 6, 7))
+    assert (found.verdict, found.why, found.n) == (UNDECIDED, "has no curve redo", 0)
+
+
 @pytest.mark.parametrize(
     ("values", "within", "setting", "expected"),
     [
@@ -212,6 +217,10 @@ def test_setting_states_whether_runs_are_as_published():
         (
             "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, needs: -4}]",
             ("fig4a", 1, "needs", -4, 0),
+        ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [0, 1]}, lower: 0, paper: [1, 0]}]",
+            ("fig4a", 1, "paper"),
         ),
         (
             "ed4a: [{says: A, higher: {curve: bp, window: [0, 1]}, lower: 0}]",

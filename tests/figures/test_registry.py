@@ -1,10 +1,13 @@
 """Figures of config/figures.yaml and their changes at each scale."""
 
+import sys
+
 import pytest
 import yaml
-from refusals import refusal
+from refusals import names, refusal
 from synthetic import METHODS, PANEL, runs_of
 
+import lop.rl.pictures
 import lop.runs.scale
 from lop.common.paths import ROOT
 from lop.figures.plotting import LINES, MARKERS
@@ -192,6 +195,17 @@ BAD_ENTRIES = {
 def test_unknown_picture_is_rejected_before_drawing(config, picture, facts):
     with refusal("figures.yaml", "fig3a", "picture", picture, *facts):
         config("fig3a", {"fig3a": {"picture": picture}})
+
+
+def test_figure_is_undrawable_where_its_picture_cannot_be_rendered(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    libraries = ["libEGL.so"]
+    monkeypatch.setattr(lop.rl.pictures, "find_library", lambda name: libraries and libraries[0])
+    assert load_figure("fig3", "smoke").undrawable() == ""
+    libraries.clear()
+    names(load_figure("fig3", "smoke").undrawable(), "libEGL", "libOSMesa")
+    assert load_figure("fig4", "smoke").undrawable() == load_figure("ed3a", "smoke").undrawable() == ""
 
 
 @pytest.mark.parametrize(("values", "facts"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)

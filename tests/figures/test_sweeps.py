@@ -1,5 +1,6 @@
 """Tuning: sweeps of a scale, scores of their settings, the choice and its files."""
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from refusals import refusal
 from lop.figures.collect import write_collected
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs
-from lop.figures.sweeps import choose, chosen_values, load_sweep, scores, tune
+from lop.figures.sweeps import choose, chosen_values, draw_sweep, load_sweep, scores, tune
 from lop.runs import scale as scale_module
 from lop.runs.scale import load_scale
 from lop.runs.spec import Conditions
@@ -101,6 +102,29 @@ def test_tuning_writes_scores_plots_and_the_values_that_the_scale_uses_from_then
     table = pd.read_csv(tmp_path / "tuning/ours.csv")
     assert table[table["chosen"]]["setting"].tolist() == ["step_size=0.2"] * 2 + ["wd=0.1"] * 2
     assert load_scale("small").chosen == {"imagenet/bp_5000": {"step_size": 0.2}, "rl/ant/l2": {"wd": 0.1}}
+
+
+def test_plot_has_visible_axes_for_every_method_and_no_others(scale, tmp_path, monkeypatch):
+    """There are three columns, so that two of six axes remain with four methods."""
+    pages = []
+
+    class Page(matplotlib.figure.Figure):
+        def __init__(self, **options):
+            super().__init__(**options)
+            pages.append(self)
+
+    monkeypatch.setattr(matplotlib.figure, "Figure", Page)
+    methods = [f"rl/ant/{name}" for name in ("std", "l2", "cbp", "ns")]
+    scored = pd.DataFrame([(runs, "lr=1", 100, 0.5) for runs in methods], columns=["runs", "setting", "seed", "score"])
+    comparison = load_scale("small").file.tuning["ours"]
+    draw_sweep(scored, dict.fromkeys(methods, "lr=1"), comparison, [tmp_path / "a.png"])
+    shown = [ax.get_title() for ax in pages[0].axes if ax.get_visible()]
+    assert (shown, len(pages[0].axes)) == (["ant/std", "ant/l2", "ant/cbp", "ant/ns"], 6)
+
+
+def test_unknown_comparison_is_rejected(scale):
+    with refusal("small.yaml", "tuning", "'theirs'"):
+        load_sweep("tune_theirs", "small")
 
 
 @pytest.mark.parametrize(
