@@ -1,11 +1,14 @@
-"""Atomic writes and leftovers of killed processes."""
+"""Atomic writes, leftovers of killed processes, and unreadable files."""
 
+import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
+from refusals import refusal
 
-from lop.common.files import ABANDONED, atomic_file, remove_leftovers
+from lop.common.files import ABANDONED, atomic_file, read_json, remove_leftovers
 
 
 def test_file_is_complete_or_absent(tmp_path):
@@ -38,3 +41,16 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"file", young.name, other.name}
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("folder", ["/", "."])
+def test_path_without_a_name_is_refused_as_a_folder(folder):
+    with pytest.raises(IsADirectoryError) as raised, atomic_file(Path(folder)):
+        pass
+    assert raised.value.filename == folder
+
+
+def test_unreadable_json_file_is_not_treated_as_missing(tmp_path):
+    assert read_json(tmp_path / "none.json") == {}
+    with refusal(tmp_path, os.strerror(errno.EISDIR)):
+        read_json(tmp_path)

@@ -121,6 +121,10 @@ def test_files_of_other_programs_are_refused(tmp_path):
         checkpoint.load(crafted(path, zipfile.ZIP_DEFLATED), ORIGIN)
     with refusal(path, "set"):
         checkpoint.load(crafted(path, state={"set": []}), ORIGIN)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.npy", b"")
+    with refusal(path, checkpoint.TREE):
+        checkpoint.load(path, ORIGIN)
     for origin in (None, [], "toy", {"parameters": 1}, {"images": [1]}, {"code": None}):
         with refusal(path):
             checkpoint.load(crafted(path, origin=origin), ORIGIN)

@@ -43,6 +43,10 @@ def test_module_of_a_callback_is_part_of_the_code_of_a_run():
             {"callback": SHIPPED, "callback_settings": {"threshold": float("nan")}},
             "found nan, allowed: a finite number",
         ),
+        (
+            {"callback": SHIPPED, "callback_settings": {"threshold": [1]}},
+            "key `callback_settings.threshold`: found [1], allowed: a number, a word, true or false",
+        ),
     ],
 )
 def test_invalid_values_give_a_one_line_error(values, expected):
@@ -64,7 +68,18 @@ class PositionalOnly:
 
 class Anything:
     def __init__(self, net, strength, **more): ...
+
+class WithoutStepSize:
+    def __init__(self, params, decay=0.9): ...
 """
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return a function that writes lop/mine.py in a copy of the library without any other module."""
+    (tmp_path / "lop").mkdir()
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    return (tmp_path / "lop/mine.py").write_text
 
 
 @pytest.mark.parametrize(
@@ -79,10 +94,8 @@ class Anything:
         ("Anything", {"power": 2}, "with strength, which lop.mine:Anything needs"),
     ],
 )
-def test_settings_are_checked_against_the_constructor(tmp_path, monkeypatch, kind, settings, expected):
-    (tmp_path / "lop").mkdir()
-    (tmp_path / "lop/mine.py").write_text(CLASSES)
-    monkeypatch.setattr(sources, "ROOT", tmp_path)
+def test_settings_are_checked_against_the_constructor(own, kind, settings, expected):
+    own(CLASSES)
     values = {"callback": f"lop.mine:{kind}", "callback_settings": settings}
     if not expected:
         assert checked(PluginParameters, values, "x.yml").callback_settings == settings
@@ -92,12 +105,28 @@ def test_settings_are_checked_against_the_constructor(tmp_path, monkeypatch, kin
     assert expected in str(error.value)
 
 
+def test_module_with_a_syntax_error_is_refused_with_the_line(own):
+    own("class Mine:\n    def")
+    with refusal("x.yml", "callback", "lop.mine:Mine", "line 2"):
+        checked(PluginParameters, {"callback": "lop.mine:Mine"}, "x.yml")
+
+
+def test_optimizer_must_accept_a_step_size(own):
+    own(CLASSES)
+    with refusal("x.yml", "optimizer_settings", "lr", "lop.mine:WithoutStepSize"):
+        checked(PluginParameters, {"optimizer": "lop.mine:WithoutStepSize"}, "x.yml")
+
+
 OPTIMIZER = "lop.algos.adam:AdamGnT"
 
 
 def problem(name, **values):
-    cfg = {"rl": {"env_name": "Ant-v3", "n_steps": 1}, "imagenet": {"num_tasks": 1, "step_size": 0.1}}[name]
-    return checked(PROBLEMS[name].model, cfg | values, "x.yml")
+    cfg = {
+        "rl": {"env_name": "Ant-v3", "n_steps": 1},
+        "imagenet": {"num_tasks": 1, "step_size": 0.1},
+        "permuted_mnist": {"num_examples": 1000, "change_after": 1000, "step_size": 0.1},
+    }
+    return checked(PROBLEMS[name].model, cfg[name] | values, "x.yml")
 
 
 def test_step_size_is_the_only_source_of_lr():
@@ -116,11 +145,25 @@ def test_step_size_is_the_only_source_of_lr():
         ("imagenet", {"network": "lop.nets.conv_net:ConvNet", "agent": "cbp"}, "agent"),
         ("rl", {"optimizer": OPTIMIZER, "eps": 1e-5}, "eps"),
         ("rl", {"network": "lop.nets.ffnn:FFNN", "redo": True}, "redo"),
+        ("permuted_mnist", {"network": "lop.nets.bfloat16:Bfloat16", "agent": "cbp"}, "agent"),
     ],
 )
 def test_parameters_of_what_a_plugin_replaces_are_refused(name, values, key):
     with refusal("x.yml", key):
         problem(name, **values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "key"),
+    [
+        ("rl", {"h_dim": [8, 8, 8]}, "h_dim"),
+        ("permuted_mnist", {"optimizer": OPTIMIZER}, "optimizer"),
+    ],
+)
+def test_compiled_engine_is_refused_with_the_key_that_it_does_not_support(name, values, key):
+    assert problem(name, **values).engine_on("cpu") == "reference"
+    with refusal("x.yml", "engine", "compiled", key, "auto", "reference"):
+        problem(name, **values, engine="compiled")
 
 
 def test_parameters_of_the_replaced_network_are_not_part_of_the_identity():
@@ -129,14 +172,12 @@ def test_parameters_of_the_replaced_network_are_not_part_of_the_identity():
     assert problem("imagenet", channels=8).identity("cpu") != problem("imagenet", channels=9).identity("cpu")
 
 
-def test_parameters_that_may_fill_an_inherited_constructor_are_part_of_the_identity(tmp_path, monkeypatch):
-    (tmp_path / "lop").mkdir()
-    (tmp_path / "lop/mine.py").write_text(
+def test_parameters_that_may_fill_an_inherited_constructor_are_part_of_the_identity(own):
+    own(
         "class Takes:\n    def __init__(self, inputs, outputs, channels): ...\n"
         "class Inherits(Takes): ...\n"
         "class Fixed:\n    def __init__(self, inputs, outputs, channels=8): ...\n"
     )
-    monkeypatch.setattr(sources, "ROOT", tmp_path)
     for name, matters in {"Takes": True, "Inherits": True, "Fixed": False}.items():
         few, many = (problem("imagenet", network=f"lop.mine:{name}", channels=n).identity("cpu") for n in (8, 9))
         assert (few != many) == matters, name

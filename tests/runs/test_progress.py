@@ -44,3 +44,22 @@ def test_long_run_prints_a_line_per_percent_or_every_ten_minutes():
         progress.update(step)
         assert stream.getvalue().count("\n") == lines
         progress.last += silent
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_line_on_a_terminal_is_redrawn_every_second():
+    stream = Terminal()
+    progress = Progress("a", 1000, "steps", every=60, stream=stream)
+    progress.begin(10)
+    for step, silent in ((11, 0.5), (12, 1.5)):
+        progress.last -= silent
+        progress.update(step)
+    progress.end("done")
+    first, line, last = stream.getvalue().removeprefix("\r\x1b[K").split("\r\x1b[K")
+    assert (first, last) == ("a: continues from 10 of 1,000 steps\n", "a: done\n")
+    assert line.startswith("a   1% | 12 of 1,000 steps | ")
+    assert not line.endswith("\n")

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -19,9 +20,10 @@ from refusals import refusal
 from threadpoolctl import threadpool_info
 from toy import spec, toy_run, walk
 
+from lop.common import locks
 from lop.common.errors import InputError
 from lop.common.locks import is_locked, locked
-from lop.runs import checkpoint
+from lop.runs import checkpoint, provenance
 from lop.runs.metrics import read_about
 from lop.runs.process import EXIT_INTERRUPTED, Interrupted
 from lop.runs.provenance import changed_since
@@ -179,6 +181,18 @@ def test_run_records_the_versions_of_its_earlier_parts(tmp_path, monkeypatch):
     assert (shorter["earlier"], shorter["versions"]) == ([], {"torch": "0.1"})
 
 
+@pytest.mark.parametrize("text", [None, "CPU implementer : 0x41\n"], ids=["macOS", "ARM"])
+def test_processor_without_a_model_name_is_named_by_python(text, tmp_path, monkeypatch):
+    """There is no /proc/cpuinfo, or it has no such line."""
+    if text:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(provenance, "Path", lambda path: tmp_path / "cpuinfo")
+    monkeypatch.setattr(provenance, "_cpuinfo", provenance._cpuinfo.__wrapped__)  # without its cache
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    machine = provenance.machine.__wrapped__()
+    assert (machine["processor"], machine["features"]) == ("arm", "")
+
+
 def test_finished_run_is_not_repeated(tmp_path):
     before = train(tmp_path).output.stat()
     after = train(tmp_path, no_step).output.stat()
@@ -331,11 +345,33 @@ def test_lock_is_released_at_the_end_of_its_block(tmp_path):
     assert not is_locked(tmp_path)
 
 
-def test_file_system_without_locks_gives_a_one_line_error(tmp_path, monkeypatch):
-    def no_locks(*arguments):
-        raise OSError(errno.ENOSYS, "Function not implemented")
+def failing(number):
+    def fail(*arguments):
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("fcntl.flock", no_locks)
+    return fail
+
+
+def test_file_system_without_locks_gives_a_one_line_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", failing(errno.ENOSYS))
     with pytest.raises(InputError, match=r"\.lock") as refusal:
         train(tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("operation", "number"), [("fcntl.flock", errno.ENOSYS), ("os.open", errno.EROFS)])
+def test_folder_that_cannot_be_locked_counts_as_free(operation, number, tmp_path, monkeypatch):
+    """Its file system has no locks, or is read-only."""
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(operation, failing(number))
+            assert not is_locked(tmp_path)
+
+
+def test_holder_of_a_lock_is_unknown_until_it_has_signed_and_after_its_folder_is_removed(tmp_path):
+    with locked(tmp_path):
+        assert locks._holder(tmp_path / locks.NAME).startswith(f"{os.getpid()} on ")
+    (tmp_path / locks.NAME).write_text("")
+    assert locks._holder(tmp_path / locks.NAME) == "?"
+    assert locks._holder(tmp_path / "removed" / locks.NAME) == "?"

@@ -5,7 +5,11 @@ import time
 from datetime import datetime
 
 import pytest
+from refusals import names
+from toy import toy_run, walk
 
+from lop.runs import checkpoint
+from lop.runs.process import Interrupted
 from lop.runs.scheduler import TimeLimit
 
 
@@ -78,7 +82,20 @@ def test_job_is_requeued_by_its_number(slurm, monkeypatch, capsys):
     assert slurm.asked.read_text().endswith("requeue 17\n")
     slurm("scontrol", "", 1)
     TimeLimit().put_back()
-    assert capsys.readouterr().err.startswith("job 17: not requeued")
+    names(capsys.readouterr().err.strip(), "17", "not requeued")
+    monkeypatch.setenv("PATH", "")  # without SLURM's programs
+    TimeLimit().put_back()
+    names(capsys.readouterr().err.strip(), "17", "not requeued", "scontrol")
+
+
+def test_run_near_its_limit_saves_and_requeues_its_job(slurm, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", f"{time.time():.0f}")
+    slurm("scontrol", "")
+    run = toy_run(tmp_path / "results")
+    with pytest.raises(Interrupted):
+        run.execute(walk)
+    assert slurm.asked.read_text().splitlines() == [f"{tmp_path}/scontrol requeue 17"]
+    assert 0 < run.step == checkpoint.load(run.checkpoint, run.spec.origin)["run"]["step"] < 500
 
 
 def test_array_task_requeues_only_itself(slurm, monkeypatch):

@@ -1,12 +1,14 @@
 """Tables whose contents are verified when they are read."""
 
+import errno
+import os
 import random
 from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from refusals import refusal
+from refusals import names, refusal
 
 from lop.common.errors import InputError
 from lop.runs.tables import read_schema, read_table, rows_digest, write_table
@@ -83,3 +85,18 @@ def test_files_without_digests_can_be_read(tmp_path):
 def test_a_missing_file_is_reported(tmp_path):
     with refusal(tmp_path / "a.parquet"):
         read_table(tmp_path / "a.parquet")
+
+
+def test_a_file_without_permission_to_read_it_is_not_called_damaged(tmp_path, monkeypatch):
+    """Root, as which tests may run, has permission to read every file."""
+    path = tmp_path / "a.parquet"
+    write_table(TABLE, path)
+
+    def forbidden(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(pq, "read_schema", forbidden)
+    with pytest.raises(InputError) as raised:
+        read_table(path)
+    names(str(raised.value), path, "permission denied")
+    assert "damaged" not in str(raised.value)
