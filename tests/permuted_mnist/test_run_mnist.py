@@ -150,6 +150,19 @@ def test_run_interrupted_within_a_task_and_between_tasks_resumes_exactly(
         assert ((ages > 0) & (ages < 1000)).any()  # units were replaced after the last interruption
 
 
+@pytest.mark.parametrize(
+    ("to_log", "metrics"),
+    [
+        ("[]", set()),
+        ("[weight_magnitude]", {"weight_magnitude", "layer_weight_magnitude"}),
+        ("[dead_units]", {"dead_units"}),
+    ],
+)
+def test_only_the_chosen_metrics_are_logged(to_log, metrics, tmp_path, data):
+    table = table_of(tmp_path, data, "--to_log", to_log)
+    assert set(table["metric"].to_pylist()) == {"online_accuracy"} | metrics
+
+
 def test_metrics_file_identifies_the_images_of_its_run(tmp_path, data):
     run(run_mnist, *arguments(tmp_path, data))
     about = read_about(metrics_file(tmp_path))

@@ -3,10 +3,11 @@
 import importlib
 
 import gymnasium
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from interrupted import InterruptedRun, goes_on_after_a_cut
-from refusals import error_line, names
+from refusals import error_line, names, refusal
 from scripts import metrics_file, run, started
 
 from lop.common.paths import ROOT
@@ -116,6 +117,12 @@ def test_run_logs_its_metrics_at_the_expected_steps(tmp_path):
     assert list(lengths.cumsum()) == list(lengths.index)
     assert wide["dormant_units"].dropna().between(0, 1).all()
     assert (wide["policy_weight_magnitude"].dropna() > 0).all()
+
+
+def test_compiled_engine_is_refused_on_another_device():
+    p = resolve(PROBLEMS["rl"], "ant/std", 0, "paper", overrides={"engine": "compiled"}).parameters
+    with refusal("engine", "compiled", "cuda:1", "auto", "reference"):
+        run_ppo.make_agent(p, 27, 8, 0, np.random.default_rng(0), "cuda:1")
 
 
 def test_run_is_determined_by_its_seed(tmp_path):

@@ -138,6 +138,10 @@ def test_longer_run_continues_a_shorter_one_and_keeps_its_file(tmp_path):
         (["--flip_after", "1500"], ["flip_after", 1500, 1000]),
         (["--num_flipping_bits", "21"], ["num_flipping_bits", 21, "num_inputs", 20]),
         (["--num_features", "0"], ["num_features", 0, 1]),
+        (
+            ["--agent", "bp", "--network", "lop.nets.bfloat16:Bfloat16", "--to_log", "[inactive_units]"],
+            ["to_log", "inactive_units", "network"],
+        ),
         (["-s", "5-2"], ["--seed", "5-2"]),
         (["-s", "-1"], ["seed", -1, 0, 4294967295]),
     ],
