@@ -11,7 +11,7 @@ from recordings import golden
 from refusals import refusal
 from torch import nn
 
-from lop.algos.gnt import GnT
+from lop.algos.gnt import GnT, uniform_draw
 from lop.algos.redo import ReDo
 from lop.algos.unit_statistics import UnitStatistics
 from lop.algos.units import hidden_layers
@@ -288,11 +288,33 @@ def test_resumed_replacement_equals_uninterrupted_replacement():
         ("decay_rate", 1.5),
         ("maturity_threshold", -1),
         ("util_type", "x"),
+        ("rate_of", "young"),
     ],
 )
 def test_invalid_values_are_rejected(argument, value):
     with refusal(argument, value, error=ValueError):
         GnT(perceptron(2, 2, 1), "relu", None, **{argument: value})
+
+
+@pytest.mark.parametrize(("argument", "value"), [("threshold", -0.5), ("reset_period", 0)])
+def test_invalid_values_of_redo_are_rejected(argument, value):
+    with refusal(argument, value, error=ValueError):
+        ReDo(perceptron(2, 2, 1), "relu", **{argument: value})
+
+
+def test_resumed_redo_counts_the_updates_before():
+    h = [torch.tensor([[0.0, 1.0, 0.0, 1.0]])]
+    before, after = (ReDo(perceptron(3, 4, 2), "relu", reset_period=3) for _ in range(2))
+    assert not any(len(before.replace_units(h)[0]) for _ in range(2))
+    after.load_state_dict(before.state_dict())
+    assert after.replace_units(h)[0].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("init", ["kaiming", "xavier", "default"])
+def test_new_weights_with_selu_have_the_bound_of_lecun(init):
+    """It is sqrt(3 / fan_in), which is 1/2 with 12 inputs."""
+    (layer,) = hidden_layers(perceptron(12, 4, 1))
+    assert 0.499 < uniform_draw(layer, init, "selu")(2_000).abs().max() <= 0.5
 
 
 def test_network_of_three_linear_layers_has_two_hidden_layers():

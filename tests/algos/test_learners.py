@@ -193,6 +193,12 @@ def test_invalid_settings_are_rejected(learner):
         learner(net, opt="adamW")
 
 
+@pytest.mark.parametrize("scale", [-0.1, float("nan")])
+def test_invalid_scale_of_the_perturbation_is_rejected(scale):
+    with refusal("perturb_scale", scale, error=ValueError):
+        Backprop(FFNN(2), to_perturb=True, perturb_scale=scale)
+
+
 def test_networks_with_dropout_or_online_normalisation_learn_online():
     """The error decreases on a stream of single examples."""
     for extra in ({"dropout": 0.1}, {"online_norm": (0.99, 0.9)}):

@@ -274,6 +274,17 @@ def test_log_probabilities_may_be_arrays_with_one_element_as_the_policy_returns_
     assert buffer.log_probabilities.tolist() == [log_probability.item()] * 2
 
 
+def test_full_buffer_drops_transitions_until_it_is_cleared():
+    buffer = Buffer(1, 1, 2)
+    for number in (1, 2, 3):
+        buffer.store([number], [0], number, [number + 1], 0.0)
+    assert (len(buffer), buffer.rewards.tolist(), buffer.next_observation.item()) == (2, [1, 2], 4)
+    buffer.clear()
+    assert len(buffer) == 0
+    with refusal("bs", 0, error=ValueError):
+        Buffer(1, 1, 0)
+
+
 def test_policies_without_biases_are_perturbed():
     policy, vf = MLPPolicy(6, 3, h_dim=(4,), bias=False), MLPVF(6, h_dim=(4,))
     learner = PPO(policy, Buffer(6, 3, 1), 0.0, 0.9, vf, 0.9, torch.optim.Adam, n_slices=1, perturb_scale=0.1)

@@ -65,6 +65,10 @@ def test_utilities_match_hand_computation():
     weight = ResGnT(net, "relu", util_type="weight").statistics[0]
     weight.update(h)
     assert weight.corrected_utility().tolist() == [0.5, 2]
+    moving = ResGnT(net, "relu", decay_rate=0.75, move_mean_to_bias=True).statistics[0]
+    moving.update(h)  # mean h = -1 and 3
+    moving.update(2 * h)
+    assert moving.mean_activation.tolist() == [0.75 * -0.25 + 0.25 * -2, 0.75 * 0.75 + 0.25 * 6]
 
 
 def test_new_units_have_reset_statistics_and_zero_outgoing_weights():

@@ -217,6 +217,14 @@ def twice(net, x):
     return net.b(h) + h.mT.sum()
 
 
+def gated(h):
+    return F.relu(h) * torch.sigmoid(h)
+
+
+def same_shape(h):
+    return h.view(h.size(0), -1)
+
+
 NOT_SEPARABLE = {
     "spatial dimensions flattened alone": (lambda n, x: n.b(F.relu(n.a(x)).flatten(2)), {"a": conv(), "b": fc(64, 5)}),
     "flattened with the batch": (lambda n, x: n.b(F.relu(n.a(x)).flatten()), {"a": conv(), "b": fc(64, 5)}),
@@ -226,6 +234,8 @@ NOT_SEPARABLE = {
     "pooled by a module": (lambda n, x: n.b(n.p(n.a(x))), {"a": fc(6, 8), "p": nn.MaxPool1d(3, 1, 1), "b": fc(8, 5)}),
     "also used transposed": (twice, {"a": fc(6, 8), "b": fc(8, 5)}),
     "weight also used directly": (lambda n, x: (n.b(n.a(x)), F.linear(x, n.a.weight)), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "gated by themselves": (lambda n, x: n.b(gated(n.a(x))), {"a": fc(6, 8), "b": fc(8, 5)}),
+    "never used": (lambda n, x: (n.a(x), n.b(x))[1], {"a": fc(6, 8), "b": fc(6, 5)}),
     "normalisation used twice": (
         lambda n, x: n.c(n.n(n.b(F.relu(n.n(n.a(x)))))),
         {"a": fc(6, 8), "n": nn.LayerNorm(8), "b": fc(8, 8), "c": fc(8, 2)},
@@ -239,6 +249,11 @@ def test_units_that_are_not_separable_are_left_out(why):
     found, left_out = find_hidden_layers(Net(forward, **modules))
     assert not found
     assert left_out["a"]
+
+
+def test_units_whose_shape_is_used_are_found():
+    net = Net(lambda n, x: n.b(same_shape(F.relu(n.a(x)))), a=fc(6, 8), b=fc(8, 5))
+    assert list(find_hidden_layers(net)[0]) == ["a"]
 
 
 def test_tied_embeddings_frozen_layers_and_unsupported_norms_are_left_out():

@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 from refusals import names, refusal
 
 from lop.envs import AntEnv, HopperEnv, SlipperyAnt, Walker2dEnv
-from lop.envs.mujoco_env import ASSETS, MUJOCO
+from lop.envs.mujoco_env import ASSETS, MUJOCO, restore_capsules
 
 CLASSES = {
     "Ant-v3": AntEnv,
@@ -169,6 +169,14 @@ def test_set_friction_is_equivalent_to_a_new_environment():
 def test_invalid_arguments_are_rejected(name, argument, value):
     with refusal(argument, value, error=ValueError):
         CLASSES[name](**{argument: value})
+
+
+def test_capsule_beside_another_geom_of_its_body_is_rejected():
+    """Its part of the mass of the body would be unknown."""
+    geoms = '<geom type="capsule" size="0.1 0.2"/><geom type="sphere" size="0.1"/>'
+    xml = f'<mujoco><worldbody><body name="leg"><freejoint/>{geoms}</body></worldbody></mujoco>'
+    with refusal("model", "capsule", "'leg'", error=ValueError):
+        restore_capsules(mujoco.MjModel.from_xml_string(xml))
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -31,12 +31,20 @@ def test_error_without_the_legacy_interpreter_names_the_make_target(monkeypatch,
         make("Ant-v3", "mujoco-py")
 
 
-def test_error_quotes_the_last_line_of_a_failed_interpreter(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "fact"),
+    [
+        ("echo 'No module named gym' >&2\nexit 1", "No module named gym"),
+        ("exit 3", "status 3"),
+        ("kill -9 $$", "SIGKILL"),
+    ],
+)
+def test_error_quotes_the_last_words_of_a_failed_interpreter(script, fact, monkeypatch, tmp_path):
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 'No module named gym' >&2\nexit 1\n")
+    python.write_text(f"#!/bin/sh\n{script}\n")
     python.chmod(0o755)
     monkeypatch.setenv("LOP_ORIGINAL_PYTHON", str(python))
-    with refusal("backend", "mujoco-py", python, "No module named gym"):
+    with refusal("backend", "mujoco-py", python, fact):
         make("Ant-v3", "mujoco-py")
 
 

@@ -89,3 +89,8 @@ def test_state_of_another_environment_is_rejected():
         restore_environment(gymnasium.make("Walker2d-v3"), state)
     with refusal("state", 1, 0, error=ValueError):  # one time limit in the state, none in the environment
         restore_environment(gymnasium.make("Hopper-v3").unwrapped, state)
+
+
+def test_environments_of_other_packages_are_rejected():
+    with refusal("env", *NAMES, "CartPoleEnv", error=ValueError):
+        environment_state(gymnasium.make("CartPole-v1"))

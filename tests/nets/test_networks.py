@@ -160,8 +160,10 @@ def test_target_unit_is_active_only_above_its_threshold():
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fully_connected_networks_return_outputs_and_hidden_activations(activation):
     x = torch.randn(6, 10)
-    out, hidden = FFNN(10, 4, 2, activation).predict(x)
+    net = FFNN(10, 4, 2, activation)
+    out, hidden = net.predict(x)
     assert (out.shape, [h.shape for h in hidden]) == ((6, 2), [(6, 4)])
+    torch.testing.assert_close(net(x), out)
     net = DeepFFNN(10, 7, 3, num_hidden_layers=3, act_type=activation)
     out, hidden = net.predict(x)
     assert (out.shape, [h.shape for h in hidden]) == ((6, 3), [(6, 7)] * 3)
