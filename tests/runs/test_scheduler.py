@@ -89,7 +89,7 @@ def test_job_is_requeued_by_its_number(slurm, monkeypatch, capsys):
 
 
 def test_run_near_its_limit_saves_and_requeues_its_job(slurm, tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_END_TIME", f"{time.time():.0f}")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", f"{time.time() - 1:.0f}")
     slurm("scontrol", "")
     run = toy_run(tmp_path / "results")
     with pytest.raises(Interrupted):
