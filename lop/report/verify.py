@@ -118,7 +118,7 @@ def verify(spec: RunSpec, others: Sequence[RunSpec], seconds: float, folder: Pat
 def shortened(spec: RunSpec, fraction: float) -> RunSpec:
     """Return the same run with about a fraction of its length, or with the next possible length above it."""
     horizon = spec.parameters.horizon
-    for parts in range(max(int(1 / min(fraction, 1.0)), 1), 0, -1):
+    for parts in range(int(1 / min(fraction, 1.0)), 1, -1):
         if spec.horizon % parts == 0:
             try:
                 values = spec.parameters.model_dump(exclude_unset=True) | {horizon: spec.horizon // parts}
