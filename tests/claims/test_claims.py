@@ -209,6 +209,15 @@ def test_setting_states_whether_runs_are_as_published():
             "fig4a: [{says: A, higher: {curve: std, window: [1, 0]}, lower: 0}]",
             ("fig4a", 1, "higher.window", [1, 0]),
         ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, steps: [20, 20]}, lower: 0}]",
+            ("fig4a", 1, "higher.steps", [20, 20]),
+        ),
+        (
+            "fig4a: [{says: A, higher: {curve: std, window: [0, 1], steps: [0, 9]}, lower: 0}]",
+            ("fig4a", 1, "window", "steps", "both"),
+        ),
+        ("fig4a: [{says: A, higher: {curve: std}, lower: 0}]", ("fig4a", 1, "window", "steps", "none")),
         ("4: []", (4, "fig4a")),
         (
             "fig4a: [{says: A, higher: {curve: 1, window: [0, 1]}, lower: {curve: 0, window: [0, 1]}, paper: [1, 5]}]",

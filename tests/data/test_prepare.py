@@ -3,7 +3,8 @@
 import pytest
 from refusals import refusal
 
-from lop.data import built_in, sets
+from lop.data import built_in, load, sets
+from lop.data.checksums import Checksums
 from lop.data.prepare import prepare
 from lop.data.sets import ImageSource
 
@@ -76,12 +77,14 @@ def test_manually_copied_files_are_used_unchanged(tmp_path):
     assert version(classes[0]) == before
 
 
-def test_supplied_files_are_not_modified(tmp_path, monkeypatch):
-    mine = [tmp_path / "mine" / name for name in ("train.bin", "test.bin")]
+@pytest.mark.parametrize("name", ["mnist", "cifar-100"])
+def test_supplied_files_are_not_modified(name, tmp_path, monkeypatch):
+    mine = [tmp_path / "mine" / file for file in sets.FIXED_FILES[name]]
     put(0, *mine)
-    monkeypatch.setattr("lop.data.load.cifar100", lambda folder: None)
+    monkeypatch.setattr(load, name.replace("-", ""), lambda folder: None)
+    monkeypatch.setattr(Checksums, "check", lambda *which: None)
     before = [version(path) for path in mine]
-    made = prepare("cifar-100", ImageSource("original"), supplied=tmp_path / "mine", data=tmp_path / "data")
+    made = prepare(name, ImageSource("original"), supplied=tmp_path / "mine", data=tmp_path / "data")
     assert [version(path) for path in mine] == before
     assert [path.resolve() for path in made] == mine
 

@@ -341,6 +341,8 @@ def test_each_kernel_has_its_own_cache():
         ("replacement_rate", 1.1, (0, 1)),
         ("perturb_scale", -1, ()),
         ("decay_rate", 2, (1,)),
+        ("eps", 0, (1e-30,)),
+        ("eps", np.inf, (1e-30,)),
     ],
 )
 def test_invalid_settings_are_rejected(name, value, allowed):
