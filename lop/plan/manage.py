@@ -270,7 +270,7 @@ def remove(path: Path) -> bool:
 def size_text(size: float) -> str:
     """Format a number of bytes with three significant digits and a unit."""
     for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:  # which three digits show as 1000
+        if size < 999.5:  # from there on, three digits show as 1e+03
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
