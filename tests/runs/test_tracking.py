@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -87,6 +88,9 @@ def test_a_curve_goes_on_after_an_interruption(service, tmp_path):
         tracked(tmp_path, service).execute(lambda run: walk(run, stop))
     run = tracked(tmp_path, service)
     run.execute(walk)
+    end = time.monotonic() + 20  # the process of W&B may write its file after the run has ended
+    while READERS[service](tmp_path) != rows(run) and time.monotonic() < end:
+        time.sleep(0.1)
     assert READERS[service](tmp_path) == rows(run)
 
 
