@@ -1,7 +1,8 @@
 """Drawing of a figure from its collected table: PDF, PNG and the plotted numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import matplotlib.figure
 import matplotlib.style
 import pandas as pd
+from matplotlib.legend import Legend
 
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
@@ -182,7 +184,7 @@ def _page(
         note = _with_scale(scale, notes[index]) if alone else "" if shared else notes[index]
         plot_panel(numbers[numbers["panel"] == index], ax, panel, looks[index], note, title, seeds[index])
     heading = "" if alone or not notes else _with_scale(scale, next(iter(notes.values()))) if shared else scale
-    _legends(page, heading)
+    _legends(page, columns, heading)
     return page
 
 
@@ -190,8 +192,11 @@ def _with_scale(scale: str, note: str) -> str:
     return f"{scale}: {note}" if "\n" in note else f"{scale}, {note}"
 
 
-def _legends(page: matplotlib.figure.Figure, heading: str) -> None:
-    """Add one legend if all panels show the same curves, else one below each that differs from the previous one."""
+def _legends(page: matplotlib.figure.Figure, columns: int, heading: str) -> None:
+    """Add one legend if all panels show the same curves, else one below each that differs from the previous one.
+
+    A legend below a panel is at most as wide as one of the page's columns.
+    """
     entries = [dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) for ax in page.axes]
     shown = [one for one in entries if one]
     looks = [{label: handle.get_color() for label, handle in one.items()} for one in entries]
@@ -204,19 +209,26 @@ def _legends(page: matplotlib.figure.Figure, heading: str) -> None:
         page.suptitle(heading, fontsize="small", color="0.35")
     for index, (ax, one) in enumerate(zip(page.axes, entries, strict=True)):
         if one and looks[index] != looks[index - 1]:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=LEGEND_COLUMNS)
+            _fitting(partial(ax.legend, loc="upper center", bbox_to_anchor=(0.5, -0.2)), page.bbox.width / columns)
 
 
 def _legend(page: matplotlib.figure.Figure, entries: Mapping[str, Any], heading: str) -> None:
-    """Add a legend above all panels, in as many columns as fit the page."""
-    for columns in range(LEGEND_COLUMNS, 0, -1):
-        legend = page.legend(
-            list(entries.values()), list(entries), loc="outside upper center", ncols=columns, title=heading or None
-        )
-        legend.get_title().set(fontsize="small", color="0.35")
-        if columns == 1 or legend.get_window_extent().width <= page.bbox.width:
-            break
+    """Add a legend above all panels."""
+    handles, labels = list(entries.values()), list(entries)
+    make = partial(
+        page.legend, handles, labels, loc="outside upper center", title=heading or None, title_fontsize="small"
+    )
+    _fitting(make, page.bbox.width).get_title().set(color="0.35")
+
+
+def _fitting(make: Callable[..., Legend], width: float) -> Legend:
+    """Make a legend in as many columns, at most `LEGEND_COLUMNS`, as fit a width in pixels."""
+    for columns in range(LEGEND_COLUMNS, 1, -1):
+        legend = make(ncols=columns)
+        if legend.get_window_extent().width <= width:
+            return legend
         legend.remove()
+    return make(ncols=1)
 
 
 def _save(page: matplotlib.figure.Figure, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -122,6 +122,20 @@ def test_legend_fits_the_page(table):
         assert legend.get_window_extent().x1 <= sheet.bbox.width
 
 
+def test_legends_below_panels_fit_their_columns(table):
+    shown = figure({}, {"curves": {"cbp": "rl/ant/cbp"}})
+    long = {
+        name: look.model_copy(update={"label": f"{look.label}, instantaneous utilities"})
+        for name, look in shown.methods.items()
+    }
+    rows = pd.concat([table, table[table["curve"] == "cbp"].assign(panel=1)])
+    for methods, columns in ((shown.methods, 2), (long, 1)):
+        sheet = page(rows, shown.model_copy(update={"methods": methods}))
+        first, second = (ax.get_legend() for ax in sheet.axes)
+        assert first._ncols == columns
+        assert max(one.get_window_extent().width for one in (first, second)) <= sheet.bbox.width / 2
+
+
 def test_texts_do_not_overlap(table):
     sheet = page(pd.concat([table, table.assign(panel=1)]), figure({"title": "A"}, {"title": "B"}))
     sheet.draw_without_rendering()
