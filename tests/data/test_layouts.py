@@ -30,15 +30,9 @@ BYTES_IN_PYTHON_2 = (  # numpy.arange(6, dtype=uint8).reshape(2, 3), in protocol
 
 
 @pytest.fixture
-def supplied(tmp_path):
-    folder = tmp_path / "supplied"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def checksums(tmp_path):
-    return Checksums(tmp_path / "checksums.json", {})
+def checksums(checksums):
+    checksums.known = {}
+    return checksums
 
 
 def part(count: int) -> dict:

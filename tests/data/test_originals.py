@@ -15,7 +15,7 @@ from test_unpack import tar_gz, zipped
 
 from lop.data import formats, imagenet32, originals
 from lop.data.__main__ import main
-from lop.data.checksums import Checksums, sha256
+from lop.data.checksums import sha256
 from lop.data.download import Patience
 from lop.data.formats import CIFAR_RECORD, CLASS_SHAPE
 from lop.data.imagenet32 import build_classes
@@ -23,18 +23,6 @@ from lop.data.originals import Origin, unpack_classes
 from lop.data.sets import FIXED_FILES, ImageSource
 
 QUICK = Patience(attempts=2, backoff=0.001, timeout=5)
-
-
-@pytest.fixture
-def supplied(tmp_path):
-    folder = tmp_path / "supplied"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def checksums(tmp_path):
-    return Checksums(tmp_path / "checksums.json")
 
 
 @pytest.fixture
