@@ -1,4 +1,4 @@
-"""What the pages need besides Sphinx: the gallery, diagrams, links to modules, names of undocumented objects."""
+"""Sphinx extension for the pages: gallery, diagrams, links to modules, and names of undocumented objects."""
 
 import posixpath
 import re

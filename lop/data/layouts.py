@@ -63,8 +63,10 @@ class _Kind:
 
 
 def _encoded(text: str, encoding: str) -> bytes:
-    """Return bytes that Python 3 pickled for Python 2."""
-    return text.encode(encoding)
+    """Return bytes that Python 3 pickled for Python 2; other encodings than its one could import code."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"found encoding {encoding!r}, allowed: 'latin1'")
+    return text.encode("latin1")
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -136,7 +136,15 @@ def test_hostile_pickles_are_refused_and_execute_nothing(tmp_path, record_proper
         with refusal(path):
             layouts.read_pickle(path, 2)
     small = pickle.dumps({**good, "data": good["data"][:, :1]}, 2)
-    cases = [*damaged(small, 300), b"", b"cos\nsystem\n(S'true'\ntR.", b"c" * 1000, b"r\xff\xff\xff\x7f.", b"(" * 10**6]
+    cases = [
+        *damaged(small, 300),
+        b"",
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"c" * 1000,
+        b"c_codecs\nencode\n(Vx\nVrot13\ntR.",
+        b"r\xff\xff\xff\x7f.",
+        b"(" * 10**6,
+    ]
     record_property("faults", fed(path, cases, lambda: layouts.read_pickle(path, 2)))
     assert not made.exists()
 

@@ -101,7 +101,7 @@ PLANNED = {  # executed as dry runs
     "snakemake figures/fig2.pdf --cores 8": "takes a minute",
     "make figures/fig4a.pdf SCALE=day PUBLISHED=train": "trains for hours if the published runs are outdated",
     "snakemake figures/ed4a.pdf --cores 8 --config 'data={source: original}'": "downloads MNIST",
-    "snakemake figures/fig4a.pdf --cores 8 --config scale=paper device=cuda": "needs a GPU",
+    "snakemake figures/fig1.pdf --cores 8 --config scale=paper device=cuda": "needs a GPU",
     "snakemake figures/fig1.pdf --cores 16 --resources gpu_percent=100 --config scale=paper device=cuda": "needs a GPU",
     "snakemake --profile workflow/profiles/slurm figures/fig4a.pdf --config scale=paper": (
         "needs a cluster; in tests/workflow/test_slurm.py"
