@@ -80,6 +80,7 @@ def publish(name: str, options: argparse.Namespace) -> None:
         "key": table.stem,
         "runs": [] if options.tables else [str(path) for path in specs],
         "version": f"lop {versions()['lop']}, {commit() or 'unknown commit'}",
+        "core_hours": round(core_hours(abouts), 2),
         "made_by": history(abouts),
     }
     write_json(folder / "index.json", {**read_json(folder / "index.json"), name: entry})
@@ -97,17 +98,21 @@ def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
     write_json(target.parents[1] / IDENTITY, spec.identity)
 
 
-def history(abouts: Iterable[Mapping[str, Any]]) -> str:
+def core_hours(abouts: Iterable[Mapping[str, Any]]) -> float:
+    """Return the duration of runs, each on one core, from the metadata of their metrics."""
+    return sum(float(about["seconds"]) for about in abouts) / 3600
+
+
+def history(abouts: Sequence[Mapping[str, Any]]) -> str:
     """Describe how runs were made, from the metadata of their metrics."""
-    abouts = list(abouts)
     if not abouts:
         return "no runs"
     parts = [part for about in abouts for part in (about, *about["earlier"])]
     machines = sorted({part["machine"]["processor"] for part in parts})
     names = sorted({f"{name} {version}" for part in parts for name, version in part["versions"].items()})
-    hours = sum(about["seconds"] for about in abouts) / 3600
     ended = max(str(about["ended"]) for about in abouts)[:10]
-    return f"{len(abouts)} runs, {hours:.2g} core hours until {ended} on {', '.join(machines)}; {', '.join(names)}"
+    cost = f"{len(abouts)} runs, {core_hours(abouts):.2g} core hours"
+    return f"{cost} until {ended} on {', '.join(machines)}; {', '.join(names)}"
 
 
 def write_claims(options: argparse.Namespace) -> None:

@@ -54,7 +54,8 @@ class Config(_Model):
     )
     results: Folder = Field("results", description="folder of all results, relative to the project")
     published: Literal["ask", "train", "draw"] = Field(
-        "ask", description="what to do if published results are outdated: train again, draw them, or stop and ask"
+        "ask",
+        description="what to do if published results are outdated: train, draw them, or stop if they were expensive",
     )
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
     progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")

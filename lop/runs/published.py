@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lop.common.errors import InputError
 from lop.common.files import read_json
@@ -22,6 +22,7 @@ from lop.runs.parameters import checked
 
 PUBLISHED = ROOT / "published"
 RUNS = PUBLISHED / "runs"
+CHEAP = 1.0  # core hours up to which published runs are repeated without asking
 
 
 class Entry(BaseModel):
@@ -32,6 +33,7 @@ class Entry(BaseModel):
     key: str  # of the collected table: a digest of the runs and of how they are collected
     runs: list[str]  # metrics files below `RUNS`; empty if only the table is published
     version: str  # version and commit of the code
+    core_hours: float = Field(ge=0)  # of all runs
     made_by: str  # number of runs, core hours, machines, versions and date, as text
 
 
@@ -85,23 +87,23 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, runs: Iterabl
         scale: scale of its runs.
         own: path of the table in the results folder, which may not exist yet; its stem is the key.
         choice: what to do if the published runs are not the current ones: `train` new ones, `draw` the published ones,
-            or `ask`.
+            or `ask`, which trains if the published runs took at most `CHEAP` core hours.
         runs: metrics files of the current runs, relative to a results folder.
 
     Raises:
-        InputError: not all current runs are published, and `choice` is `ask`.
+        InputError: not all current runs are published, the published ones were expensive, and `choice` is `ask`.
     """
     table = published_tables(scale).get(figure)
     if own.is_file() or table is None or not table.runs:
         return own
     if choice == "draw" or table.key == own.stem:
         return table.path
-    if choice == "train" or {str(path) for path in runs} <= set(table.runs):  # the latter trains nothing
+    if choice == "train" or table.core_hours <= CHEAP or {str(path) for path in runs} <= set(table.runs):
         return own
     raise InputError(
         f"published: found {choice}, allowed: train, draw: code or parameters of {figure} at {scale} scale changed "
-        f"after it was published (see `python -m lop.plan {figure} --scale {scale}`); add PUBLISHED=train to repeat "
-        "the changed runs, or PUBLISHED=draw to draw the published ones"
+        f"after it was published; its runs took {table.core_hours:.2g} core hours, and `python -m lop.plan {figure} "
+        f"--scale {scale}` lists those to repeat; PUBLISHED=train repeats them, PUBLISHED=draw draws the published ones"
     )
 
 

@@ -28,6 +28,14 @@ def shipped(project):
     return project
 
 
+def make_expensive(project):
+    """Set the recorded cost of the published runs of figure 4a to two core hours."""
+    path = project.folder / "published/smoke/index.json"
+    index = json.loads(path.read_text())
+    index["fig4a"]["core_hours"] = 2
+    path.write_text(json.dumps(index))
+
+
 def published_runs(project):
     return sorted((project.folder / "published/runs").glob("*/*/*/*/metrics-*.parquet"))
 
@@ -59,10 +67,13 @@ def test_published_files_do_not_name_the_machine(shipped):
 @pytest.mark.slow
 def test_the_user_chooses_what_happens_after_a_change(shipped):
     shipped.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
+    changed = {"rl/ant/l2 seed 0-1", TABLE, DRAW}
+    assert shipped.stale(FIGURE) == changed  # cheap runs are repeated without asking
+    make_expensive(shipped)
     names(shipped.refusal(FIGURE), "published", "ask", "train", "draw", "fig4a", "smoke", "lop.plan")
     plan = shipped.run(shipped.python, "-m", "lop.plan", "fig4a", "--scale", "smoke").stdout
     assert re.search("fig4a +8 +6 +2 of another lr", plan)
-    assert shipped.stale(FIGURE, "--config", "scale=smoke", "published=train") == {"rl/ant/l2 seed 0-1", TABLE, DRAW}
+    assert shipped.stale(FIGURE, "--config", "scale=smoke", "published=train") == changed
     assert DRAWN_FROM in shipped.build(FIGURE, "--config", "scale=smoke", "published=draw")
     with Image.open(shipped.folder / "figures/fig4a.png") as drawn:
         names(drawn.info["Remark"], "results of lop")
@@ -103,6 +114,7 @@ def test_nothing_can_be_verified_after_a_change_of_code(shipped):
     names(done.stderr, "error", "smoke", "code")
 
 
+@pytest.mark.slow
 def test_unused_runs_are_deleted_from_the_publication(project):
     assert project.run(project.python, *PUBLISH).returncode == 0
     before = published_runs(project)
