@@ -21,6 +21,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -54,45 +55,60 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Update or check the documentation; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
-        outdated = list(outdated_files(ROOT))
+        outdated = list(outdated_files(ROOT)) if options.check else renew(ROOT)
         if options.check:
             for path in outdated:
                 print(f"{shown(path)}: out of date; `make docs-numbers` updates it")
             raise SystemExit(bool(outdated))
-        renew(ROOT)
-        print(", ".join(shown(path) for path in outdated) or "everything is up to date")
+        print(", ".join(map(shown, outdated)) or "everything is up to date")
 
 
 def outdated_files(root: Path) -> Iterator[Path]:
     """Yield the pictures and pages that `renew` would change."""
-    for table in shown_tables(root):
-        if _source_of(picture_of(table)) != _source(table):
-            yield picture_of(table)
-    for page in pages(root):
-        text = page.read_text("utf-8")
-        if renewed(text, root) != text:
-            yield page
+    yield from map(picture_of, _outdated_pictures(root))
+    for page, _ in _outdated_pages(root):
+        yield page
 
 
-def renew(root: Path) -> None:
-    """Draw every picture that is out of date, and rewrite the tables of all pages."""
+def renew(root: Path) -> list[Path]:
+    """Draw the pictures and rewrite the pages that are out of date, and return their paths."""
+    drawn = list(_outdated_pictures(root))
+    for table in drawn:
+        _draw(table)
+    rewritten = dict(_outdated_pages(root))
+    for page, text in rewritten.items():
+        with atomic_file(page) as temporary:
+            temporary.write_text(text, "utf-8")
+    return [*map(picture_of, drawn), *rewritten]
+
+
+def _outdated_pictures(root: Path) -> Iterator[Path]:
+    """Yield the tables whose pictures are out of date."""
     for table in shown_tables(root):
         if _source_of(picture_of(table)) != _source(table):
-            figure = figure_of(table)
-            images, key = images_at(figure.scale), _source(table)
-            for picture in figure.pictures:
-                if picture.data:
-                    prepare(picture.data, images, picture.classes)
-            with tempfile.TemporaryDirectory() as folder:
-                published = all(is_published(figure, place, images) for place in figure.curve_panels)
-                _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, published=published)
-                with atomic_file(picture_of(table)) as temporary:
-                    shutil.copyfile(png, temporary)
+            yield table
+
+
+def _outdated_pages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the pages that are out of date, with their new text."""
     for page in pages(root):
         text = page.read_text("utf-8")
-        if renewed(text, root) != text:
-            with atomic_file(page) as temporary:
-                temporary.write_text(renewed(text, root), "utf-8")
+        if (new := renewed(text, root)) != text:
+            yield page, new
+
+
+def _draw(table: Path) -> None:
+    """Draw the picture of a table."""
+    figure = figure_of(table)
+    images, key = images_at(figure.scale), _source(table)
+    for picture in figure.pictures:
+        if picture.data:
+            prepare(picture.data, images, picture.classes)
+    with tempfile.TemporaryDirectory() as folder:
+        published = all(is_published(figure, place, images) for place in figure.curve_panels)
+        _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, published=published)
+        with atomic_file(picture_of(table)) as temporary:
+            shutil.copyfile(png, temporary)
 
 
 def images_at(scale: str) -> ImageSource:
@@ -128,18 +144,19 @@ def figure_of(table: Path) -> Figure:
 
 def renewed(text: str, root: Path) -> str:
     """Return the text of a page with all generated tables updated."""
+    judged_at = cache(partial(claims, root))
 
     def block(match: re.Match[str]) -> str:
         start, kind, what, end = match.groups()
         name, scale = ["", *what.split()][-2:]
         if kind == "numbers":
             return f"{start}{_markdown(numbers(root, name, scale))}\n{end}"
-        table = claims(root, scale)
+        table = judged_at(scale)
         if kind == "verdicts":
             return f"{start}{_markdown(verdicts(table, name))}\n{end}"
         return f"{start}{_markdown(counts(table))}\n\n{summary(table)}\n{end}"
 
-    return ROWS.sub(lambda rows: _with_verdicts(rows[0], root), BLOCK.sub(block, text))
+    return ROWS.sub(lambda rows: _with_verdicts(rows[0], judged_at("laptop")), BLOCK.sub(block, text))
 
 
 def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
@@ -191,9 +208,9 @@ def _parts(name: str) -> set[str]:
     return {name, *(one for one in read_registry().figures.get(name, {}).get("panels", []) if isinstance(one, str))}
 
 
-def _with_verdicts(rows: str, root: Path) -> str:
-    """Return rows of a table of figures with the verdicts in the last cell, for figures with published tables."""
-    table = counts(claims(root, "laptop")).set_index("figure")
+def _with_verdicts(rows: str, found: pd.DataFrame) -> str:
+    """Return rows of a table of figures with the numbers of verdicts, found by `claims`, in their last cells."""
+    table = counts(found).set_index("figure")
 
     def cell(row: re.Match[str]) -> str:
         sums = table.loc[table.index.isin(_parts(row[2]))].sum()
