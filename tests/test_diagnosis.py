@@ -322,6 +322,7 @@ def test_a_module_that_cannot_be_imported_is_refused(here, capsys, monkeypatch, 
     names(error_line(capsys, main, command), "--model", "bad_module:make")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_gives_the_documented_results(tmp_path):
     page = (ROOT / "docs" / "your_network.md").read_text()
     (module,) = (text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "def make():" in text)

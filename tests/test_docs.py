@@ -4,9 +4,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from lop.common.paths import ROOT
 
 
+@pytest.mark.slow
 def test_code_of_the_page_your_network_runs_and_gives_the_documented_results(tmp_path):
     """Run all code of the page as one script in another folder, and check its output."""
     page = (ROOT / "docs" / "your_network.md").read_text()

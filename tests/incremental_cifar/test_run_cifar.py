@@ -157,7 +157,9 @@ def test_step_size_schedule_scales_with_the_length_of_increments():
         assert [step_size(p, epoch) for epoch in range(epochs)] == wanted
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(one, marks=[] if one == "cbp" else pytest.mark.slow) for one in METHODS]
+)
 def test_resumed_run_equals_uninterrupted_run(method, images, tmp_path):
     config, overrides = METHODS[method]
     table, state = finished(train, run_of(tmp_path / "whole", images, config, **overrides))

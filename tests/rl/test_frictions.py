@@ -152,6 +152,7 @@ def short_episodes(monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_episodes")
 def test_run_interrupted_between_changes_of_friction_and_at_one_resumes_exactly(tmp_path, monkeypatch):
     monkeypatch.setattr(run_ppo, "WINDOW", 10)  # steps between two logged frictions

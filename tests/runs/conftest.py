@@ -2,7 +2,7 @@ import pytest
 from short_runs import RUNS
 
 
-@pytest.fixture(params=RUNS)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) if "," in name else name for name in RUNS])
 def short_run(request):
     """Return the script of a problem, and arguments that select a short run of it."""
     script, arguments = RUNS[request.param]

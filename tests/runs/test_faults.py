@@ -55,7 +55,7 @@ def once(short_run, python, tmp_path):
     return call
 
 
-@each(4, None if TORTURE else 10)
+@each(2, None if TORTURE else 10)
 def test_a_run_survives_the_failure_of_any_operation(once, most, tmp_path, record_property):
     status, output = once(tmp_path / "whole")
     assert status == 0, output
@@ -138,7 +138,7 @@ def building(python, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "most", [4, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
+    "most", [2, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_figure_survives_the_failure_of_any_operation(most, building, record_property):
     status, output = building.build()

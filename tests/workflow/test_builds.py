@@ -28,6 +28,7 @@ def test_one_command_builds_pdf_png_and_table(built):
     assert horizons == len(RUNS) * [4_096]
 
 
+@pytest.mark.slow
 def test_two_calls_of_snakemake_may_build_the_same_figure_at_once(fresh):
     command = fresh.command("figures/ed2_cbp.pdf", "--cores", "1")
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -50,6 +51,7 @@ def test_a_new_method_takes_a_file_and_two_lines(project):
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
 
+@pytest.mark.slow
 def test_undoing_a_change_repeats_no_run(project):
     before = project.metrics("ant/l2")
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
@@ -92,7 +94,7 @@ def test_runs_of_a_shorter_scale_are_cut_from_longer_ones(project):
     assert all(path.stat().st_mtime_ns == time for path, time in checkpoints.items())  # no step was run
 
 
-@pytest.mark.parametrize("length", [0, 0.5])
+@pytest.mark.parametrize("length", [0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_damaged_result_is_named_and_nothing_is_lost(project, length):
     path = project.metrics("ant/cbp", 1)
     content = path.read_bytes()
@@ -124,6 +126,7 @@ def test_the_top_level_snakefile_includes_the_workflow():
     assert 'include: "workflow/Snakefile"' in (ROOT / "Snakefile").read_text()
 
 
+@pytest.mark.slow
 def test_another_workflow_can_use_this_one_as_a_module(tmp_path, fresh):
     """`snakedeploy deploy-workflow` writes such a Snakefile and copies config/."""
     folder = tmp_path / "deployed"

@@ -125,6 +125,7 @@ def add_results(project: Project) -> None:
     project.edit("config/claims.yaml", "\nfig4a:\n", "\nfig4a:\n" + block_after("about `mine`"))
 
 
+@pytest.mark.slow
 def test_a_file_of_results_makes_only_the_table_and_the_figure_stale(project):
     add_results(project)
     assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}

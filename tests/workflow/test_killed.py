@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from project import FIGURE, Project
 
 from lop.runs.metrics import read_about
@@ -31,6 +32,7 @@ def processes_in(folder: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_snakemake_loses_little_and_leaves_nothing_behind(built, tmp_path):
     """Snakemake is killed during the second run of a job."""
     project = Project(tmp_path / "project", built)

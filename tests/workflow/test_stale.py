@@ -102,10 +102,10 @@ def test_the_plan_says_why_runs_are_missing(project):
 @pytest.mark.parametrize(
     ("number", "jobs"),
     [
-        (1, [str(seed) for seed in range(3, 13)]),
-        (3, ["3-5", "6-8", "9", "10-12"]),
+        pytest.param(1, [str(seed) for seed in range(3, 13)], marks=pytest.mark.slow),
+        pytest.param(3, ["3-5", "6-8", "9", "10-12"], marks=pytest.mark.slow),
         (4, ["0-3", "4-7", "8-9", "10-13"]),
-        (10, ["0-9", "10-19"]),
+        pytest.param(10, ["0-9", "10-19"], marks=pytest.mark.slow),
     ],
 )
 def test_jobs_of_several_seeds(project, number, jobs):
