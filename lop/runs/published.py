@@ -79,30 +79,31 @@ def published_tables(scale: str) -> dict[str, Table]:
     return {name: Table(path=folder / f"{name}.parquet", **dict(entry)) for name, entry in entries.items()}
 
 
-def table_to_draw(figure: str, scale: str, own: Path, choice: str, runs: Iterable[Path]) -> Path:
+def table_to_draw(figure: str, scale: str, results: Path, table: Path, choice: str, runs: Iterable[Path]) -> Path:
     """Return the collected table from which a figure is drawn.
 
     Args:
         figure: name of the figure.
         scale: scale of its runs.
-        own: path of the table in the results folder, which may not exist yet; its stem is the key.
+        results: folder of all results.
+        table: path of the table relative to it; its stem is the key. The file may not exist yet.
         choice: what to do if the published runs are not the current ones: `train` new ones, `draw` the published ones,
             or `ask`, which trains if the published runs took at most `CHEAP` core hours.
         runs: metrics files of the current runs, relative to a results folder.
 
     Raises:
-        InputError: not all current runs are published, the published ones were expensive, and `choice` is `ask`.
+        InputError: a current run is missing, the published ones were expensive, and `choice` is `ask`.
     """
-    table = published_tables(scale).get(figure)
-    if own.is_file() or table is None or not table.runs:
+    own, shipped = results / table, published_tables(scale).get(figure)
+    if own.is_file() or shipped is None or not shipped.runs:
         return own
-    if choice == "draw" or table.key == own.stem:
-        return table.path
-    if choice == "train" or table.core_hours <= CHEAP or {str(path) for path in runs} <= set(table.runs):
+    if choice == "draw" or shipped.key == table.stem:
+        return shipped.path
+    if choice == "train" or shipped.core_hours <= CHEAP or all(stored(run, results).is_file() for run in runs):
         return own
     raise InputError(
         f"published: found {choice}, allowed: train, draw: code or parameters of {figure} at {scale} scale changed "
-        f"after it was published; its runs took {table.core_hours:.2g} core hours, and `python -m lop.plan {figure} "
+        f"after it was published; its runs took {shipped.core_hours:.2g} core hours, and `python -m lop.plan {figure} "
         f"--scale {scale}` lists those to repeat; PUBLISHED=train repeats them, PUBLISHED=draw draws the published ones"
     )
 

@@ -213,9 +213,10 @@ def source_files(figure):
 
 def table_of(figure, choice=SETTINGS.published):
     """Return the collected table from which a figure is drawn, from the results folder or a published one."""
-    own = Path(RESULTS, TABLES[figure])
+    results, table = Path(RESULTS), Path(TABLES[figure])
     with told_in_one_line():
-        return stored_locally(table_to_draw(figure, SCALE, own, choice, RUNS[figure]))
+        drawn = table_to_draw(figure, SCALE, results, table, choice, RUNS[figure])
+    return stored_locally(drawn)
 
 
 def table_of_current_runs(figure):
