@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lop.claims.basis import setting_of
-from lop.claims.registry import load_claims
+from lop.claims.registry import claimed_figures, load_claims
 from lop.claims.statistics import CONFIDENCE, holm
 from lop.claims.verdict import CONTRADICTED, REPRODUCED, Verdict, judge
 from lop.common.files import atomic_file
 from lop.data.sets import ImageSource
-from lop.figures.collect import collect
-from lop.figures.registry import Figure
+from lop.figures.collect import collect, read_collected
+from lop.figures.registry import Figure, load_figure
 from lop.figures.runs import shown_runs
 from lop.runs.published import stored
 from lop.runs.spec import Conditions
@@ -39,6 +39,16 @@ def judged(figure: Figure, collected: pd.DataFrame, images: ImageSource) -> pd.D
         for place, claim in load_claims(figure.name)
     ]
     return pd.DataFrame(map(_flat, verdicts))
+
+
+def judged_tables(folder: Path, scale: str, images: ImageSource) -> pd.DataFrame:
+    """Return the verdicts on the claims about all figures with a collected table in a folder, `<figure>.parquet`."""
+    found = {name: folder / f"{name}.parquet" for name in claimed_figures()}
+    return joined(
+        judged(load_figure(name, scale), read_collected(table), images)
+        for name, table in found.items()
+        if table.is_file()
+    )
 
 
 def judged_by_runs(figure: Figure, results: Path, conditions: Conditions) -> pd.DataFrame:

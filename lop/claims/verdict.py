@@ -107,7 +107,7 @@ def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarra
     needed = max(claim.needs, *(side.steps[1] for side in claim.sides if isinstance(side, Side) and side.steps), 0)
     if shown < needed:
         return f"needs {needed:,} {panel.unit}, has {shown:,}"
-    missing = [curve for curve in claim.curves if isinstance(curve, str) and curve not in panel.curves]
+    missing = [curve for curve in claim.curves if _name(curve, panel) not in panel.curves]
     if missing:
         return f"has no curve {missing[0]}"
     if len(by_seed) < 2:
@@ -155,12 +155,17 @@ def _by_seed(rows: pd.DataFrame, panel: Panel, side: Side | float) -> pd.Series 
     if not isinstance(side, Side):
         return side
     start, end = side.span(panel.to)
-    curve = list(panel.curves)[side.curve] if isinstance(side.curve, int) else side.curve
+    curve = _name(side.curve, panel)
     touched = (rows["bin"] > start) & (rows["bin"] - panel.bin < end) | (curve in panel.levels)
     touched &= rows["curve"] == curve
     values = rows.loc[touched, ["seed", "bin"]].assign(value=rows["value"].where(np.isfinite(rows["value"]), np.inf))
     means = values.groupby(["seed", "bin"])["value"].mean() * panel.factor
     return means.groupby("seed").mean()
+
+
+def _name(curve: int | str, panel: Panel) -> str:
+    """Return the name of a curve that is given by its name or position; an empty string if there are fewer curves."""
+    return curve if isinstance(curve, str) else dict(enumerate(panel.curves)).get(curve, "")
 
 
 def _paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from lop.common.ranges import ranges
 from lop.figures.collect import collect
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, load_figure
-from lop.figures.runs import by_path, is_published, shown_runs
+from lop.figures.runs import all_as_published, by_path, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.published import stored
 from lop.runs.spec import RunSpec
@@ -36,19 +36,19 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         for picture in figure.pictures:
             if picture.data:
                 conditions.images.must_exist(picture.data, picture.classes, data)
-        published = all(is_published(figure, place, conditions.images) for place in figure.curve_panels)
+        published = all_as_published(figure, conditions.images)
         table = collect(figure, found, options.results)
         print("wrote", *draw(table, figure, Path(), conditions.images, data, published=published))
 
 
 def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
     """Return lines that list the used and the missing runs of each setting."""
-    exists = [stored(spec.path, results).exists() for spec in wanted]
-    lines = [f"{sum(exists)} of {len(wanted)} runs in {shown(results)}:"]
-    for name, specs in groupby(wanted, lambda spec: spec.name_of_all_seeds):
-        seeds = {spec.seed: stored(spec.path, results).exists() for spec in specs}
-        used = ranges(seed for seed, there in seeds.items() if there)
-        missing = ranges(seed for seed, there in seeds.items() if not there)
+    found = {spec.path for spec in wanted if stored(spec.path, results).exists()}
+    lines = [f"{len(found)} of {len(wanted)} runs in {shown(results)}:"]
+    for name, group in groupby(wanted, lambda spec: spec.name_of_all_seeds):
+        specs = list(group)
+        used = ranges(spec.seed for spec in specs if spec.path in found)
+        missing = ranges(spec.seed for spec in specs if spec.path not in found)
         parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]
         lines.append(f"  {name}: " + "; ".join(filter(None, parts)))
     return lines

@@ -200,15 +200,13 @@ def _legends(page: matplotlib.figure.Figure, columns: int, heading: str) -> None
     entries = [dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)) for ax in page.axes]
     shown = [one for one in entries if one]
     looks = [{label: handle.get_color() for label, handle in one.items()} for one in entries]
-    if heading and len(shown) < 2:
-        heading = heading if shown else ""
     if shown and all(one == next(filter(None, looks)) for one in looks if one):
         _legend(page, shown[0], heading)
         return
     if heading:
         page.suptitle(heading, fontsize="small", color="0.35")
-    for index, (ax, one) in enumerate(zip(page.axes, entries, strict=True)):
-        if one and looks[index] != looks[index - 1]:
+    for ax, before, look in zip(page.axes, [{}, *looks], looks, strict=False):
+        if look and look != before:
             _fitting(partial(ax.legend, loc="upper center", bbox_to_anchor=(0.5, -0.2)), page.bbox.width / columns)
 
 

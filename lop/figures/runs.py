@@ -96,11 +96,25 @@ def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
         for curve, source in panel.file_curves.items()
     ]
     collected = {
-        "panels": {place: panel.collected_from() for place, panel in figure.curve_panels.items()},
+        "panels": _collection(figure),
         "runs": [[run.panel, run.curve, str(run.spec.path)] for run in runs],
         **({"files": files} if files else {}),
     }
     return fingerprint(collected)[:KEY_LENGTH]
+
+
+def collection_key(figure: Figure) -> str:
+    """Return the digest of how a figure's table is collected, independent of its runs."""
+    return fingerprint(_collection(figure))[:KEY_LENGTH]
+
+
+def _collection(figure: Figure) -> dict[int, dict[str, Any]]:
+    return {place: panel.collected_from() for place, panel in figure.curve_panels.items()}
+
+
+def all_as_published(figure: Figure, images: ImageSource) -> bool:
+    """Return whether all panels with curves show only runs with the paper's parameters and images."""
+    return all(is_published(figure, place, images) for place in figure.curve_panels)
 
 
 def is_published(figure: Figure, place: int, images: ImageSource) -> bool:

@@ -187,7 +187,7 @@ def test_a_figure_of_files_alone_needs_no_runs(tmp_path, monkeypatch):
     shown = beside(path, curves={"mine": {"file": str(path), "method": "mine"}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(by_hand, "load_figure", lambda name, scale: shown)
-    monkeypatch.setattr(by_hand, "is_published", lambda *_: False)
+    monkeypatch.setattr(by_hand, "all_as_published", lambda *_: False)
     by_hand.main("fig4a", ["--results", "none"])
     assert (tmp_path / "fig4a.pdf").exists()
     claim = Claim(says="Mine is above 0.", higher={"curve": "mine", "window": [0, 1]}, lower=0)
@@ -201,7 +201,7 @@ def test_by_hand_a_bad_file_ends_in_one_line(tmp_path, monkeypatch, capsys):
     shown = beside(path, curves={"mine": {"file": str(path), "method": "mine"}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(by_hand, "load_figure", lambda name, scale: shown)
-    monkeypatch.setattr(by_hand, "is_published", lambda *_: False)
+    monkeypatch.setattr(by_hand, "all_as_published", lambda *_: False)
     assert "mine.csv: row 2" in error_line(capsys, by_hand.main, "fig4a", ["--results", "none"])
 
 
