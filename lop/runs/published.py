@@ -9,11 +9,10 @@
 `lop.report.publish` writes them.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from lop.common.errors import InputError
 from lop.common.files import read_json
@@ -22,7 +21,7 @@ from lop.runs.parameters import checked
 
 PUBLISHED = ROOT / "published"
 RUNS = PUBLISHED / "runs"
-CHEAP = 1.0  # core hours up to which published runs are repeated without asking
+CHEAP = 1.0  # core hours up to which runs of a published figure are executed without asking
 
 
 class Entry(BaseModel):
@@ -31,9 +30,9 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str  # of the collected table: a digest of the runs and of how they are collected
+    collected: str  # digest of how the table is collected from the runs
     runs: list[str]  # metrics files below `RUNS`; empty if only the table is published
     version: str  # version and commit of the code
-    core_hours: float = Field(ge=0)  # of all runs
     made_by: str  # number of runs, core hours, machines, versions and date, as text
 
 
@@ -79,32 +78,32 @@ def published_tables(scale: str) -> dict[str, Table]:
     return {name: Table(path=folder / f"{name}.parquet", **dict(entry)) for name, entry in entries.items()}
 
 
-def table_to_draw(figure: str, scale: str, results: Path, table: Path, choice: str, runs: Iterable[Path]) -> Path:
+def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float) -> Path:
     """Return the collected table from which a figure is drawn.
 
     Args:
         figure: name of the figure.
         scale: scale of its runs.
-        results: folder of all results.
-        table: path of the table relative to it; its stem is the key. The file may not exist yet.
-        choice: what to do if the published runs are not the current ones: `train` new ones, `draw` the published ones,
-            or `ask`, which trains if the published runs took at most `CHEAP` core hours.
-        runs: metrics files of the current runs, relative to a results folder.
+        own: path of the table in the results folder, which may not exist yet; its stem is the key.
+        choice: what to do if the published table is not the current one: `train` the missing runs, `draw` the published
+            table, or `ask`, which trains if that takes at most `CHEAP` core hours.
+        hours: core hours of the current runs that exist neither in the results folder nor among the published ones; NaN
+            if unknown.
 
     Raises:
-        InputError: a current run is missing, the published ones were expensive, and `choice` is `ask`.
+        InputError: the missing runs are expensive, and `choice` is `ask`.
     """
-    own, shipped = results / table, published_tables(scale).get(figure)
-    if own.is_file() or shipped is None or not shipped.runs:
+    table = published_tables(scale).get(figure)
+    if own.is_file() or table is None or not table.runs:
         return own
-    if choice == "draw" or shipped.key == table.stem:
-        return shipped.path
-    if choice == "train" or shipped.core_hours <= CHEAP or all(stored(run, results).is_file() for run in runs):
+    if choice == "draw" or table.key == own.stem:
+        return table.path
+    if choice == "train" or hours <= CHEAP:
         return own
     raise InputError(
-        f"published: found {choice}, allowed: train, draw: code or parameters of {figure} at {scale} scale changed "
-        f"after it was published; its runs took {shipped.core_hours:.2g} core hours, and `python -m lop.plan {figure} "
-        f"--scale {scale}` lists those to repeat; PUBLISHED=train repeats them, PUBLISHED=draw draws the published ones"
+        f"published: found {choice}, allowed: train, which takes about {hours:.2g} core hours, or draw, which shows "
+        f"what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published with other "
+        "parameters, code, images or device; `snakemake plan` with the same options lists the missing runs"
     )
 
 

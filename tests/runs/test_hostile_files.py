@@ -158,7 +158,7 @@ def test_an_index_of_published_tables_is_validated(tmp_path, monkeypatch, record
     monkeypatch.setattr(published, "PUBLISHED", tmp_path)
     path = tmp_path / "smoke" / "index.json"
     path.parent.mkdir()
-    entry = {"key": "k", "runs": ["rl/a"], "version": "v", "core_hours": 1.0, "made_by": "m"}
+    entry = {"key": "k", "runs": ["rl/a"], "collected": "c", "version": "v", "made_by": "m"}
     good = json.dumps({"fig4a": entry}).encode()
     others = [{"fig4a": value} for value in OTHER_VALUES] + [{"fig4a": {**entry, "more": 1}}, {"": entry}]
     others += [{"fig4a": entry | {key: value}} for key in entry for value in OTHER_VALUES]

@@ -3,7 +3,7 @@
 
 rule claims:
     input:
-        lambda wildcards: [table_of(figure) for figure in CLAIMED],
+        lambda wildcards: [table_of_current_runs(figure) for figure in CLAIMED],
     output:
         csv="figures/claims.csv",
         markdown="figures/claims.md",

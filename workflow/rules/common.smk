@@ -25,9 +25,16 @@ from lop.common.ranges import ranges
 from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.results_file import checked_files
-from lop.figures.runs import appearances, by_path, shown_runs, table_path
+from lop.figures.runs import (
+    all_as_published,
+    appearances,
+    by_path,
+    shown_runs,
+    table_path,
+)
 from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.jobs import alone, blocks, seeds_per_job
+from lop.plan.costs import model_seconds
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
@@ -211,24 +218,39 @@ def source_files(figure):
     return runs + [ancient(local(file)) for file in own]
 
 
-def table_of(figure, choice=SETTINGS.published):
+def table_of(figure):
     """Return the collected table from which a figure is drawn, from the results folder or a published one."""
-    results, table = Path(RESULTS), Path(TABLES[figure])
+    own = Path(RESULTS, TABLES[figure])
+    seconds = [
+        model_seconds(spec.problem.name, spec.parameters)
+        for path, spec in RUNS[figure].items()
+        if not stored(path, Path(RESULTS)).is_file()
+    ]
     with told_in_one_line():
-        drawn = table_to_draw(figure, SCALE, results, table, choice, RUNS[figure])
-    return stored_locally(drawn)
+        table = table_to_draw(
+            figure, SCALE, own, SETTINGS.published, sum(seconds) / 3600
+        )
+    return stored_locally(table)
 
 
 def table_of_current_runs(figure):
-    """Return the collected table of a figure for its crate, which contains the current runs."""
-    if SETTINGS.published == "draw":
-        raise WorkflowError("published: found draw, allowed with a crate: ask, train")
+    """Return the collected table of a figure for uses that must not show earlier runs."""
+    with told_in_one_line():
+        if SETTINGS.published == "draw":
+            raise InputError(
+                "published: found draw, allowed with crates and claims: ask, train"
+            )
     return table_of(figure)
 
 
 def stored_locally(path):
     """Return a path, marked as local if it is published with the project, in case results are kept in a storage."""
     return local(str(path)) if path.is_relative_to(PUBLISHED) else str(path)
+
+
+def label_of(figure):
+    """Return what a figure says about its runs: their key, and whether they have the paper's parameters."""
+    return [TABLES[figure], all_as_published(FIGURES[figure], IMAGES)]
 
 
 def looks_of(figure):

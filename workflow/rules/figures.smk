@@ -25,6 +25,7 @@ rule figure:
         scale=SCALE,
         what=lambda wildcards: FIGURES[wildcards.figure].model_dump_json(),
         looks=lambda wildcards: looks_of(FIGURES[wildcards.figure]),
+        label=lambda wildcards: label_of(wildcards.figure),
         code=lambda wildcards: sources.digest(
             "lop.figures.draw",
             *(picture.module for picture in FIGURES[wildcards.figure].pictures),

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from lop.common.errors import InputError
 from lop.data.sets import DATA
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.figures.runs import is_published, shown_runs, table_key
+from lop.figures.runs import all_as_published, collection_key, shown_runs, table_key
 from lop.runs.published import table_at
 from lop.runs.script import logged, selected
 
@@ -23,6 +24,11 @@ with logged(snakemake.log[0]):
         key = shipped.key
         if key != table_key(figure, shown_runs(figure, conditions)):
             remark = f"results of {shipped.version}"
-    published = not remark and all(is_published(figure, place, images) for place in figure.curve_panels)
+        if shipped.collected != collection_key(figure):
+            raise InputError(
+                f"published: found draw, allowed: train: at {scale} scale, the metrics, steps or bins of {figure.name} "
+                "have changed since it was published"
+            )
+    published = not remark and all_as_published(figure, images)
     folder = Path(snakemake.output.pdf).parent
     draw(read_collected(table), figure, folder, images, data, key, published, remark)
