@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lop.common.arguments import Parser
-from lop.common.errors import InputError, told_in_one_line
+from lop.common.errors import told_in_one_line
 from lop.common.files import atomic_file
 from lop.common.paths import PROJECT, shown
-from lop.figures.registry import figure_names
 from lop.report.gather import gather
 from lop.report.page import page
 from lop.runs.configured import add_options, conditions_of
@@ -25,9 +24,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the page and print a summary; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
-        for name in options.names:
-            if name not in figure_names():
-                raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
         contents = gather(options.scale, options.results, options.figures, conditions_of(options), options.names)
         with atomic_file(options.output) as temporary:
             temporary.write_text(page(contents), encoding="utf-8")

@@ -9,7 +9,7 @@ current definition of the figure, if a page shows it, and writes the tables betw
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
     <!-- verdicts: <figure> <scale> -->     every claim about the figure, the paper's values, ours, and the verdict
     <!-- claims: <scale> -->                number of verdicts of each kind per figure
-    <!-- figures:begin -->                  these numbers in the last column, reproduced, contradicted, undecided
+    <!-- figures:begin -->                  these numbers in the last column
 
 and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. It needs neither runs nor a network.
 For figures that show images, it creates the built-in ones first.
@@ -29,8 +29,8 @@ import pandas as pd
 from PIL import Image
 
 from lop.claims.registry import claimed_figures
-from lop.claims.table import HEAD, cells, joined, judged, number, summary
-from lop.claims.verdict import CONTRADICTED, REPRODUCED, UNDECIDED
+from lop.claims.table import HEAD, cells, judged_tables, number, summary
+from lop.claims.verdict import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file
@@ -42,11 +42,11 @@ from lop.figures.collect import read_collected
 from lop.figures.draw import draw, plotted_numbers
 from lop.figures.plotting import step_unit
 from lop.figures.registry import Figure, load_figure, read_registry
-from lop.figures.runs import is_published
+from lop.figures.runs import all_as_published
 from lop.runs.configured import conditions
 
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
-VERDICTS = (REPRODUCED, CONTRADICTED, UNDECIDED)
+VERDICTS = (REPRODUCED, CONTRADICTED, NOT_REPRODUCED, UNDECIDED)
 ROWS = re.compile(r"<!-- figures:begin -->.*?<!-- figures:end -->", re.S)
 BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
 
@@ -105,7 +105,7 @@ def _draw(table: Path) -> None:
         if picture.data:
             prepare(picture.data, images, picture.classes)
     with tempfile.TemporaryDirectory() as folder:
-        published = all(is_published(figure, place, images) for place in figure.curve_panels)
+        published = all_as_published(figure, images)
         _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, published=published)
         with atomic_file(picture_of(table)) as temporary:
             shutil.copyfile(png, temporary)
@@ -183,8 +183,7 @@ def numbers(root: Path, name: str, scale: str) -> pd.DataFrame:
 
 def claims(root: Path, scale: str) -> pd.DataFrame:
     """Return the verdicts on all claims about published figures at a scale, from `lop.claims.table.joined`."""
-    found = [(load_figure(name, scale), root / "published" / scale / f"{name}.parquet") for name in claimed_figures()]
-    return joined(judged(figure, read_collected(table), images_at(scale)) for figure, table in found if table.is_file())
+    return judged_tables(root / "published" / scale, scale, images_at(scale))
 
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -210,13 +209,15 @@ def _parts(name: str) -> set[str]:
 
 def _with_verdicts(rows: str, found: pd.DataFrame) -> str:
     """Return rows of a table of figures with the numbers of verdicts, found by `claims`, in their last cells."""
-    table = counts(found).set_index("figure")
+    claimed = set(claimed_figures())
 
     def cell(row: re.Match[str]) -> str:
-        sums = table.loc[table.index.isin(_parts(row[2]))].sum()
-        if not sums.any():
+        parts = _parts(row[2])
+        numbers = found["verdict"][found["figure"].isin(parts)].value_counts()
+        if not claimed & parts:
             return row[0]
-        return f"{row[1]}| {', '.join(str(int(sums.get(verdict, 0))) for verdict in VERDICTS)} |"
+        text = ", ".join(str(numbers.get(verdict, 0)) for verdict in VERDICTS) if len(numbers) else "not tested"
+        return f"{row[1]}| {text} |"
 
     return re.sub(r"^(\| `(\w+)` .*)\|[^|]*\|$", cell, rows, flags=re.M)
 

@@ -6,14 +6,13 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from lop.claims.registry import claimed_figures
+from lop.claims.registry import claimed_figures, load_claims
 from lop.claims.table import HEAD, cells, joined, judged_by_runs, summary
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
@@ -153,18 +152,22 @@ def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], key: str,
 
 
 def _claims(figures: Sequence[Figure], results: Path, conditions: Conditions) -> tuple[list[dict[str, Any]], str]:
-    """Return one mapping per claim, and a summary."""
-    tables, claimed = [], claimed_figures()
+    """Return one mapping per claim, and a summary with the damaged files that could not be used."""
+    tables, damaged, claimed = [], [], claimed_figures()
     for figure in figures:
-        if figure.name in claimed:
-            with suppress(InputError):  # a damaged file, which the table of costs reports
-                tables.append(judged_by_runs(figure, results, conditions))
+        if figure.name not in claimed:
+            continue
+        load_claims(figure.name)  # invalid claims are an error; a damaged result is not
+        try:
+            tables.append(judged_by_runs(figure, results, conditions))
+        except InputError as error:
+            damaged.append(f"{error}.")
     table = joined(tables)
     found = [
         {"figure": row["figure"], "cells": cells(row), "verdict": row["verdict"], "why": row["why"]}
         for _, row in table.iterrows()
     ]
-    return found, summary(table) if found else ""
+    return found, " ".join([summary(table)] * bool(found) + damaged)
 
 
 def _made(every: Mapping[Path, RunSpec], found: Mapping[Path, State]) -> list[Made]:

@@ -10,21 +10,19 @@ written to claims.csv and claims.md. Files of earlier publications that are no l
 import argparse
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from lop.claims.registry import claimed_figures
-from lop.claims.table import joined, judged, write
+from lop.claims.table import judged_tables, write
 from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file, read_json, write_json
 from lop.common.paths import PROJECT, shown
-from lop.figures.collect import read_collected
-from lop.figures.registry import figure_names, load_figure
-from lop.figures.runs import by_path, shown_runs, table_path
+from lop.figures.registry import load_figure
+from lop.figures.runs import by_path, collection_key, shown_runs, table_key, table_path
 from lop.report.gather import commit
 from lop.runs.configured import add_options, conditions_of
 from lop.runs.metrics import check_belongs
@@ -41,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         options = _parser().parse_args(argv)
         for name in options.figures:
-            if name not in figure_names():
-                raise InputError(f"figure: found {name!r}, allowed: {', '.join(figure_names())}")
             publish(name, options)
         remove_unused(options.published)
         write_claims(options)
+        if names := outdated(options):
+            print(f"published earlier from other runs than the current ones, to be published again: {', '.join(names)}")
         size = sum(path.stat().st_size for path in options.published.rglob("*") if path.is_file())
         print(f"{shown(options.published)}: {size / 1e6:.1f} MB")
 
@@ -62,7 +60,8 @@ def publish(name: str, options: argparse.Namespace) -> None:
     files = [] if options.tables else [options.drawn / f"{name}{suffix}" for suffix in DRAWN]
     for path in (table, *files):
         if not path.is_file():
-            raise InputError(f"{shown(path)}: no such file; `make figures/{name}.pdf SCALE={options.scale}` builds it")
+            target = shown(table) if path is table else f"figures/{name}.pdf"
+            raise InputError(f"{shown(path)}: no such file; `make {target} SCALE={options.scale}` builds it")
     if not options.tables and _drawn_from(options.drawn / f"{name}.png") != table.stem:
         raise InputError(
             f"{shown(options.drawn / name)}.png: found a figure of other runs, allowed: one drawn from {shown(table)}; "
@@ -73,14 +72,17 @@ def publish(name: str, options: argparse.Namespace) -> None:
     if not options.tables:
         for path, spec in specs.items():
             copy_run(stored(path, options.results), options.published / "runs" / path, spec)
+    if options.tables:
+        for suffix in DRAWN:
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
     for source in (table, *files):
         with atomic_file(folder / (f"{name}.parquet" if source is table else source.name)) as temporary:
             shutil.copyfile(source, temporary)
     entry = {
         "key": table.stem,
+        "collected": collection_key(figure),
         "runs": [] if options.tables else [str(path) for path in specs],
         "version": f"lop {versions()['lop']}, {commit() or 'unknown commit'}",
-        "core_hours": round(core_hours(abouts), 2),
         "made_by": history(abouts),
     }
     write_json(folder / "index.json", {**read_json(folder / "index.json"), name: entry})
@@ -98,11 +100,6 @@ def copy_run(source: Path, target: Path, spec: RunSpec) -> None:
     write_json(target.parents[1] / IDENTITY, spec.identity)
 
 
-def core_hours(abouts: Iterable[Mapping[str, Any]]) -> float:
-    """Return the duration of runs, each on one core, from the metadata of their metrics."""
-    return sum(float(about["seconds"]) for about in abouts) / 3600
-
-
 def history(abouts: Sequence[Mapping[str, Any]]) -> str:
     """Describe how runs were made, from the metadata of their metrics."""
     if not abouts:
@@ -111,19 +108,27 @@ def history(abouts: Sequence[Mapping[str, Any]]) -> str:
     machines = sorted({part["machine"]["processor"] for part in parts})
     names = sorted({f"{name} {version}" for part in parts for name, version in part["versions"].items()})
     ended = max(str(about["ended"]) for about in abouts)[:10]
-    cost = f"{len(abouts)} runs, {core_hours(abouts):.2g} core hours"
-    return f"{cost} until {ended} on {', '.join(machines)}; {', '.join(names)}"
+    hours = sum(about["seconds"] for about in abouts) / 3600
+    return f"{len(abouts)} runs, {hours:.2g} core hours until {ended} on {', '.join(machines)}; {', '.join(names)}"
 
 
 def write_claims(options: argparse.Namespace) -> None:
     """Write the verdicts on the claims about all published figures of a scale."""
-    folder, images = options.published / options.scale, conditions_of(options).images
-    names = [name for name in claimed_figures() if (folder / f"{name}.parquet").is_file()]
-    tables = [
-        judged(load_figure(name, options.scale), read_collected(folder / f"{name}.parquet"), images) for name in names
-    ]
-    if tables:
-        write(joined(tables), folder / "claims.csv", folder / "claims.md")
+    folder = options.published / options.scale
+    if len(table := judged_tables(folder, options.scale, conditions_of(options).images)):
+        write(table, folder / "claims.csv", folder / "claims.md")
+
+
+def outdated(options: argparse.Namespace) -> list[str]:
+    """Return the published figures of a scale whose tables were collected from other runs than the current ones."""
+    conditions = conditions_of(options)
+
+    def key(name: str) -> str:
+        figure = load_figure(name, options.scale)
+        return table_key(figure, shown_runs(figure, conditions))
+
+    index = read_index(options.published / options.scale / "index.json")
+    return [name for name, entry in index.items() if entry.key != key(name)]
 
 
 def remove_unused(published: Path) -> None:
