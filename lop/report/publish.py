@@ -38,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Publish the figures on the command line; on an error, print one line and exit with status 2."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
+        version = f"lop {versions()['lop']}, {commit() or 'unknown commit'}"  # before published files change
         for name in options.figures:
-            publish(name, options)
+            publish(name, version, options)
         remove_unused(options.published)
         write_claims(options)
         if names := outdated(options):
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{shown(options.published)}: {size / 1e6:.1f} MB")
 
 
-def publish(name: str, options: argparse.Namespace) -> None:
+def publish(name: str, version: str, options: argparse.Namespace) -> None:
     """Copy the table of a figure and, unless only tables are wanted, the drawn figure and the metrics of its runs.
 
     Raises:
@@ -82,7 +83,7 @@ def publish(name: str, options: argparse.Namespace) -> None:
         "key": table.stem,
         "collected": collection_key(figure),
         "runs": [] if options.tables else [str(path) for path in specs],
-        "version": f"lop {versions()['lop']}, {commit() or 'unknown commit'}",
+        "version": version,
         "made_by": history(abouts),
     }
     write_json(folder / "index.json", {**read_json(folder / "index.json"), name: entry})
