@@ -318,7 +318,7 @@ def test_verdicts_are_based_on_the_existing_runs(tmp_path, capsys):
     files["ant/std", 0].unlink()
     assert judged_by_runs(figure, tmp_path, Conditions(device="cuda")).empty
     rows = judged_by_runs(figure, tmp_path, conditions)
-    assert rows[rows["claim"].str.contains("L2 regularisation ends above standard")]["n"].tolist() == [1]
+    assert rows[rows["claim"] == "PPO with L2 regularisation ends above standard PPO."]["n"].tolist() == [1]
 
     arguments = ("fig4a", "--scale", "smoke", "--results", tmp_path)
     command(*arguments, "--data-source", "original")
