@@ -67,8 +67,10 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _reproducible():
+    """Use one thread, and a seed that does not depend on the order of the tests."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
