@@ -116,7 +116,7 @@ def test_unused_runs_are_deleted_from_the_publication(project):
     project.edit("lop/rl/cfg/ant/l2.yml", "lr: 0.0001", "lr: 0.0002")
     done = project.run(project.python, *PUBLISH)
     assert done.returncode == 2
-    names(done.stderr, "no such file", "make", "figures/fig4a.pdf")
+    names(done.stderr, "no such file", "make", "results/tables/fig4a")
     project.build(FIGURE, "--config", "scale=smoke", "published=train")
     assert project.run(project.python, *PUBLISH).returncode == 0
     after = published_runs(project)
