@@ -55,7 +55,7 @@ class Config(_Model):
     results: Folder = Field("results", description="folder of all results, relative to the project")
     published: Literal["ask", "train", "draw"] = Field(
         "ask",
-        description="what to do if published results are outdated: train, draw them, or stop if they were expensive",
+        description="what to do if published results are outdated: train, draw them, or stop if training is expensive",
     )
     checkpoint_every: Number = Field(60, gt=0, description="seconds between two checkpoints of a run")
     progress_every: Number = Field(15, gt=0, description="seconds between two progress lines of a run")

@@ -33,8 +33,8 @@ from lop.figures.runs import (
     table_path,
 )
 from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
-from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.costs import model_seconds
+from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
