@@ -15,41 +15,38 @@ from lop.common.paths import ROOT
 SHORT = "to: 4_096, bin: 1_024"  # of figure 4a at smoke scale
 RETURN = "    seeds: 30\n    metric: return\n"  # keys of figure 4a after its curves
 PAGE = (ROOT / "docs" / "extending.md").read_text()
-FILES = re.findall(r"`(lop/[\w/]+\.(?:py|yml))`[:;]", PAGE[: PAGE.index("## A problem")])
+CODE = dict(re.findall(r"<!-- code: ([^\n]+) -->\n\n```\w*\n(.*?)```", PAGE, re.S))
+WALK = [name for name in CODE if name.startswith("lop/random_walk/")]
+FILES = [name for name in CODE if name.startswith("lop/") and name not in WALK]
 FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
-CURVES = {  # figure: last curve, after which the page's curves are inserted
-    "of `fig4a`": "    curves: {std: rl/ant/std, ns: rl/ant/ns, l2: rl/ant/l2, cbp: rl/ant/cbp}\n",
-    "of `fig1c`": "      continual: {runs: imagenet/cbp}\n",
-    "of `ed4a`": "      continual: {runs: permuted_mnist/best/cbp}\n",
-    "the panel ReLU of `ed2b`": (
+CURVES = {  # code on the page: last curve, after which it is inserted
+    "curves of fig4a": "    curves: {std: rl/ant/std, ns: rl/ant/ns, l2: rl/ant/l2, cbp: rl/ant/cbp}\n",
+    "curves of fig1c": "      continual: {runs: imagenet/cbp}\n",
+    "curves of ed4a": "      continual: {runs: permuted_mnist/best/cbp}\n",
+    "curves of ed2b": (
         "          step_0.001: {runs: slowly_changing_regression/flip_one/relu, setting: step_size=0.001}\n"
     ),
 }
 
 
-def block_after(words: str) -> str:
-    """Return the first code block after these words on the page."""
-    return re.search(r"```\w*\n(.*?)```", PAGE[PAGE.index(words) :], re.S)[1]
-
-
 def add_methods(project: Project) -> None:
     """Follow the steps of the page for methods of all kinds."""
     for name in FILES:
-        (project.folder / name).write_text(block_after(f"`{name}`"))
-    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("among the `methods`"))
-    for words, last in CURVES.items():
-        added = block_after(words)
+        (project.folder / name).write_text(CODE[name])
+    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + CODE["methods"])
+    for name, last in CURVES.items():
+        added = CODE[name]
         written = last
         if "curves: {" in last:  # on one line
             pairs = last.partition("{")[2].rstrip("}\n").split(", ")
             written = "    curves:\n" + "".join(f"      {pair}\n" for pair in pairs)
         project.edit("config/figures.yaml", last, written + added)
-    project.edit("config/claims.yaml", "\ned4a:\n", "\ned4a:\n" + block_after("Under `ed4a`"))
+    project.edit("config/claims.yaml", "\ned4a:\n", "\ned4a:\n" + CODE["claim about l2_init"])
 
 
 def add_tuning(project: Project) -> None:
     """Add the page's grid to the laptop scale, and two of its values to the smoke scale, whose budget is two."""
-    grid = block_after("`tuning.ed4a.grids`")
+    grid = CODE["grid of ed4a"]
     for scale, text in {"laptop": grid, "smoke": re.sub(r"\[(\S+, \S+), .*\]", r"[\1]", grid)}.items():
         project.edit(
             f"config/scales/{scale}.yaml", "      permuted_mnist/best/cbp:", text + "      permuted_mnist/best/cbp:"
@@ -117,12 +114,12 @@ def add_results(project: Project) -> None:
     project.edit(
         "config/scales/smoke.yaml", *(f"fig4a: {{seeds: 2, {end}" for end in (SHORT, "to: 200_000, bin: 50_000"))
     )
-    (project.folder / "mine.csv").write_text(block_after("`mine.csv`"))
-    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + block_after("define the appearance of the curve"))
-    curves = CURVES["of `fig4a`"]
-    curve = block_after("and add the curve to `fig4a`").strip()
+    (project.folder / "mine.csv").write_text(CODE["mine.csv"])
+    project.edit("config/figures.yaml", "methods:\n", "methods:\n" + CODE["method mine"])
+    curves = CURVES["curves of fig4a"]
+    curve = CODE["curve of mine"].strip()
     project.edit("config/figures.yaml", f"{curves}{RETURN}", curves.replace("}", f", {curve}}}") + RETURN)
-    project.edit("config/claims.yaml", "\nfig4a:\n", "\nfig4a:\n" + block_after("about `mine`"))
+    project.edit("config/claims.yaml", "\nfig4a:\n", "\nfig4a:\n" + CODE["claim about mine"])
 
 
 @pytest.mark.slow
@@ -164,10 +161,10 @@ def add_problem(project: Project) -> None:
     """Follow the steps of the page for a new problem."""
     folder = project.folder / "lop/random_walk"
     (folder / "cfg").mkdir(parents=True)
-    for name in ("__init__.py", "parameters.py", "run_walk.py", "cfg/follow.yml"):
-        (folder / name).write_text(block_after(f"`lop/random_walk/{name}`"))
-    project.append("config/resources.yaml", block_after("Its memory goes into"))
-    project.append("config/figures.yaml", block_after("and a figure of it"))
+    for name in WALK:
+        (project.folder / name).write_text(CODE[name])
+    project.append("config/resources.yaml", CODE["memory of random_walk"])
+    project.append("config/figures.yaml", CODE["figure walk"])
 
 
 @pytest.mark.slow
