@@ -28,7 +28,7 @@ LEGACY_NEEDS := gcc:gcc g++:g++ patchelf:patchelf GL/osmesa.h:libosmesa6-dev GL/
 help:
 	@echo "make figures/fig4a.pdf   set up if necessary and build a figure; config/figures.yaml lists the names"
 	@echo "make figures             build all figures"
-	@echo "make plan                list the missing runs and estimate their core hours, for example with SCALE=paper"
+	@echo "make plan                list the missing runs and estimate their core-hours, for example with SCALE=paper"
 	@echo "make claims              execute the runs of figures with claims, test the claims and write figures/claims.md"
 	@echo "make tune                choose hyperparameters of the comparisons of a scale, and write config/tuned/<scale>.yaml"
 	@echo "make verify              repeat the beginning of some published runs and compare, for example with SCALE=day"

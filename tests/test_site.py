@@ -71,7 +71,7 @@ def project(tmp_path):
         pd.DataFrame({"curve": ["a", "a", "b"], "seed": [0, 1, 0]}).to_parquet(published / f"{name}.parquet")
     for picture in (published / "fig9.png", published / "fig9a.png", docs / "fig9_laptop.png"):
         picture.touch()
-    index = {"fig9": {"made_by": "3 runs, 2 core hours on a processor; versions", "runs": ["rl/run"]}}
+    index = {"fig9": {"made_by": "3 runs, 2 core-hours on a processor; versions", "runs": ["rl/run"]}}
     (published / "index.json").write_text(json.dumps(index))
     claims = [
         claim("fig9a", "reproduced", first=1.5, second=1, difference=0.5, difference_low=0.2, difference_high=0.8),
@@ -97,7 +97,7 @@ def test_the_gallery_shows_pictures_seeds_verdicts_and_commands(gallery, project
         "../published/day/fig9a.png",
         "fig9_laptop.png",
     ]
-    assert "1 to 2 seeds per curve; 3 runs, 2 core hours on a processor; drawn from published runs" in whole
+    assert "1 to 2 seeds per curve; 3 runs, 2 core-hours on a processor; drawn from published runs" in whole
     assert "    make figures/fig9.pdf SCALE=day" in whole
     assert "| fig9b rises. |  |  |  | 2 | **undecided**: has no curve c |" in whole
     assert "fig9a rises" not in whole

@@ -1,4 +1,4 @@
-"""List the runs that figures and sweeps need, which of them are missing and why, and estimate their core hours.
+"""List the runs that figures and sweeps need, which of them are missing and why, and estimate their core-hours.
 
     python -m lop.plan                            # all figures and sweeps, at the configured scale
     python -m lop.plan fig4a ed4a --scale paper

@@ -1,4 +1,4 @@
-"""The plan as a table: existing runs, remaining runs with reasons, and core hours per figure."""
+"""The plan as a table: existing runs, remaining runs with reasons, and core-hours per figure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from lop.plan.costs import Estimate
 from lop.runs.spec import RunSpec
 
-HEAD = ("figure", "runs", "ready", "to do", "core hours")
+HEAD = ("figure", "runs", "ready", "to do", "core-hours")
 BASES = {
     "same parameters": "recorded runs with the same parameters",
     "same config": "recorded runs of the same config",
@@ -45,10 +45,10 @@ def table(
 
 
 def bases_text(todo: Mapping[Path, Estimate]) -> str:
-    """Return a sentence about the basis of the estimates: `Core hours of 12 runs, estimated from: ...`."""
+    """Return a sentence about the basis of the estimates: `Core-hours of 12 runs, estimated from: ...`."""
     bases = Counter(one.basis for one in todo.values())
     counts = ", ".join(f"{BASES[basis]} ({n:,})" for basis, n in bases.items())
-    return f"Core hours of {len(todo):,} runs, estimated from: {counts}."
+    return f"Core-hours of {len(todo):,} runs, estimated from: {counts}."
 
 
 def hours_text(hours: float) -> str:

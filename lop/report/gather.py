@@ -91,7 +91,7 @@ class Contents:
 
     @property
     def hours(self) -> float:
-        """Core hours of the existing runs."""
+        """Core-hours of the existing runs."""
         return sum(run.seconds for run in self.runs) / 3600
 
 

@@ -110,7 +110,7 @@ def history(abouts: Sequence[Mapping[str, Any]]) -> str:
     names = sorted({f"{name} {version}" for part in parts for name, version in part["versions"].items()})
     ended = max(str(about["ended"]) for about in abouts)[:10]
     hours = sum(about["seconds"] for about in abouts) / 3600
-    return f"{len(abouts)} runs, {hours:.2g} core hours until {ended} on {', '.join(machines)}; {', '.join(names)}"
+    return f"{len(abouts)} runs, {hours:.2g} core-hours until {ended} on {', '.join(machines)}; {', '.join(names)}"
 
 
 def write_claims(options: argparse.Namespace) -> None:

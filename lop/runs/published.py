@@ -21,7 +21,7 @@ from lop.runs.parameters import checked
 
 PUBLISHED = ROOT / "published"
 RUNS = PUBLISHED / "runs"
-CHEAP = 1.0  # core hours up to which runs of a published figure are executed without asking
+CHEAP = 1.0  # core-hours up to which runs of a published figure are executed without asking
 
 
 class Entry(BaseModel):
@@ -33,7 +33,7 @@ class Entry(BaseModel):
     collected: str  # digest of how the table is collected from the runs
     runs: list[str]  # metrics files below `RUNS`; empty if only the table is published
     version: str  # version and commit of the code
-    made_by: str  # number of runs, core hours, machines, versions and date, as text
+    made_by: str  # number of runs, core-hours, machines, versions and date, as text
 
 
 class Table(Entry):
@@ -86,8 +86,8 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         scale: scale of its runs.
         own: path of the table in the results folder, which may not exist yet; its stem is the key.
         choice: what to do if the published table is not the current one: `train` the missing runs, `draw` the published
-            table, or `ask`, which trains if that takes at most `CHEAP` core hours.
-        hours: core hours of the current runs that exist neither in the results folder nor among the published ones; NaN
+            table, or `ask`, which trains if that takes at most `CHEAP` core-hours.
+        hours: core-hours of the current runs that exist neither in the results folder nor among the published ones; NaN
             if unknown.
 
     Raises:
@@ -101,7 +101,7 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
     if choice == "train" or hours <= CHEAP:
         return own
     raise InputError(
-        f"published: found {choice}, allowed: train, which takes about {hours:.2g} core hours, or draw, which shows "
+        f"published: found {choice}, allowed: train, which takes about {hours:.2g} core-hours, or draw, which shows "
         f"what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published with other "
         "parameters, code, images or device; `snakemake plan` with the same options lists the missing runs"
     )

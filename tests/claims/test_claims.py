@@ -149,9 +149,11 @@ def test_claim_is_undecided_before_its_required_steps():
     assert (found.verdict, found.why) == (UNDECIDED, "needs 30,000,000 steps, has 25,000,000")
 
 
-def test_claim_about_a_curve_that_a_scale_leaves_out_is_undecided():
-    found = verdict(claim(lower={"curve": "redo", "window": END}), cbp=ends(5, 6, 7))
-    assert (found.verdict, found.why, found.n) == (UNDECIDED, "has no curve redo", 0)
+@pytest.mark.parametrize("curve", ["redo", len(PANEL.curves)])
+def test_claim_about_a_curve_that_a_scale_leaves_out_is_undecided(curve):
+    """A curve may be given by its name or by its position."""
+    found = verdict(claim(lower={"curve": curve, "window": END}), cbp=ends(5, 6, 7))
+    assert (found.verdict, found.why, found.n) == (UNDECIDED, f"has no curve {curve}", 0)
 
 
 @pytest.mark.parametrize(

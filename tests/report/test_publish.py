@@ -17,7 +17,7 @@ def test_history_sums_core_hours_and_lists_every_machine_and_version():
     earlier = {"from": 0, "machine": {"processor": "first"}, "versions": {"torch": "1"}}
     runs = [about(SPEC, seconds=5400.0, earlier=[earlier]), about(SPEC, ended="2026-02-03T03:04:05")]
     found = publish.history(runs)
-    names(found, "2 runs", "2 core hours", "2026-02-03", "first", "a <b>processor</b>", "python 3.11, torch 1, torch 2")
+    names(found, "2 runs", "2 core-hours", "2026-02-03", "first", "a <b>processor</b>", "python 3.11, torch 1, torch 2")
     assert publish.history([]) == "no runs"  # of a picture
 
 

@@ -124,6 +124,16 @@ def test_file_of_another_format_or_run_counts_as_damaged(tmp_path, changes):
     assert contents.runs == []
 
 
+def test_page_names_a_damaged_file_and_keeps_the_claims_about_other_figures(tmp_path):
+    for run in CBP:
+        write_returns(tmp_path, run.spec)
+    damaged = write_returns(tmp_path, shown_runs(load_figure("fig3c", "smoke"), CONDITIONS)[0].spec)
+    damaged.write_bytes(b"PAR1")
+    contents = gather("smoke", tmp_path, tmp_path, CONDITIONS, ["fig3c", "fig4a"])
+    assert {claim["figure"] for claim in contents.claims} == {"fig4a"}
+    names(contents.claims_summary, damaged, "5 claims")
+
+
 @pytest.mark.parametrize("changed", [False, True])
 def test_picture_of_earlier_runs_is_marked(tmp_path, changed):
     for run in RUNS:

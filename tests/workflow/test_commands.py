@@ -333,7 +333,7 @@ def scaled(command: Command) -> str:
 
 
 def masked(text: str) -> str:
-    """Return output without keys, sizes, ages, core hours and the width of columns."""
+    """Return output without keys, sizes, ages, core-hours and the width of columns."""
     text = re.sub(r"\b[0-9a-f]{16}\b", "KEY", text)
     text = re.sub(r"[\d.]+ [kMG]?B\b", "SIZE", text)
     text = re.sub(r"\b\d+ (s|min|h)( \d+ s)?\b", "AGE", text)

@@ -1,5 +1,5 @@
 # Repeat the beginning of published runs and compare: `snakemake verify --cores 2 --config scale=day`.
-# List missing runs and estimate their core hours: `snakemake plan`, or `snakemake plan --config scale=paper`. No run is
+# List missing runs and estimate their core-hours: `snakemake plan`, or `snakemake plan --config scale=paper`. No run is
 # started.
 
 
