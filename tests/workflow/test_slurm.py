@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from project import SEEDS_PER_JOB, Project
+from project import JOBS, SEEDS_PER_JOB, Project
 from slurm import Cluster, missing
 
 from lop.runs.metrics import read_about
@@ -80,6 +80,10 @@ class Build:
             self.process.terminate()
             raise AssertionError(self.text()) from None
 
+    @property
+    def submissions(self) -> int:
+        return self.log.read_text().count("with SLURM jobid")
+
     def text(self, last: int = 6_000) -> str:
         return self.log.read_text()[-last:]
 
@@ -107,9 +111,7 @@ def test_a_figure_is_built_with_the_profile(project, cluster):
     build = Build(project, cluster, "figures/fig4a.pdf")
     assert build.ended() == 0, build.text() + cluster.logs()
     assert (project.folder / "figures/fig4a.pdf").read_bytes().startswith(b"%PDF")
-    assert "Submitted array job with Snakemake IDs" in build.text(9**9)
-    sent = {path.name for path in (project.folder / ".snakemake/slurm_logs").iterdir()}
-    assert sent == {"rule_train_rl_0_1"}  # the table and the figure are made where Snakemake runs
+    assert build.submissions == len(JOBS)  # the table and the figure are made where Snakemake runs
 
 
 def test_a_cancelled_job_resumes_when_requested_again(fresh, long, cluster, uninterrupted):
@@ -150,13 +152,13 @@ def test_a_job_resumes_after_an_accident(accident, submissions, fresh, long, clu
     until(lambda: is_saved((fresh.folder / long).parent), build, cluster)
     accident(cluster)
     assert build.ended() == 0, build.text() + cluster.logs()
-    assert build.log.read_text().count("with SLURM jobid") == submissions
+    assert build.submissions == submissions
     assert read_about(fresh.folder / long)["resumed"] == 1
     assert pq.read_table(fresh.folder / long).equals(pq.read_table(uninterrupted))
 
 
 def test_timed_out_runs_requeue_themselves_and_resume(cluster, uninterrupted, tmp_path):
-    """Two tasks of one array, each with one seed, each requeue only themselves; the second is compared."""
+    """Two jobs, each with one seed, requeue themselves without failing; the second is compared."""
     steps = round(60 * read_about(uninterrupted)["steps_per_second"])  # of Hopper; Walker2d takes longer
     project, other = Project(tmp_path / "project"), Project(tmp_path / "other")
     for one in (project, other):
@@ -168,6 +170,6 @@ def test_timed_out_runs_requeue_themselves_and_resume(cluster, uninterrupted, tm
         build = Build(project, cluster, *longer, "--set-resources", "train_rl:runtime=1")
         assert build.ended(1200) == 0, build.text() + cluster.logs()
         whole.result()
-    assert build.log.read_text().count("Submitted array job with Snakemake IDs") == 1
+    assert build.submissions == 2
     assert all(read_about(project.folder / run)["resumed"] >= 1 for run in longer)
     assert pq.read_table(project.folder / longer[1]).equals(pq.read_table(other.folder / longer[1]))

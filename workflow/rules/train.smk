@@ -1,8 +1,8 @@
 # Execute runs, which are identified by their paths. The rules have no params, so that only a missing file triggers a run.
 # `update` keeps an existing file even if Snakemake considers it outdated; the run then exits at once. The command is
 # passed as a resource, since a changed resource does not trigger a rerun. Checkpoints are not outputs, because Snakemake
-# would delete them. Each problem has its own rules, so that all of their jobs request the same resources: train_<problem>
-# executes one seed; train_<problem>_0_2, for example, executes those that end in 0, 1 and 2 in turn (lop/plan/jobs.py).
+# would delete them. Each problem has its own rules, so that `--set-resources` can select it: train_<problem> executes one
+# seed; train_<problem>_0_2, for example, executes those that end in 0, 1 and 2 in turn (lop/plan/jobs.py).
 
 for problem, together in SEEDS_PER_JOB.items():
     for digits in [None, *(block for block in blocks(together) if len(block) > 1)]:
