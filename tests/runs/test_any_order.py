@@ -157,7 +157,7 @@ class Runs(RuleBasedStateMachine):
 
 @pytest.mark.slow
 def test_accidents_in_any_order(python, tmp_path, record_property):
-    counted, examples = [], 500 if "TORTURE" in os.environ else 15
+    counted, examples = [], 500 if "TORTURE" in os.environ else 8
     run_state_machine_as_test(
         lambda: Runs(python, tmp_path, counted),
         settings=settings(

@@ -55,7 +55,7 @@ def once(short_run, python, tmp_path):
     return call
 
 
-@each(2, None if TORTURE else 10)
+@each(2, None if TORTURE else 6)
 def test_a_run_survives_the_failure_of_any_operation(once, most, tmp_path, record_property):
     status, output = once(tmp_path / "whole")
     assert status == 0, output
@@ -91,7 +91,7 @@ def test_a_run_survives_a_disk_that_fills_up(once, most, tmp_path, record_proper
     record_property("faults", most)
 
 
-@each(2, None if TORTURE else 10)
+@each(2, None if TORTURE else 6)
 def test_a_run_survives_a_power_cut(once, most, tmp_path, record_property):
     """Whatever a power cut leaves of the files, the next call completes the run."""
     status, output = once(tmp_path / "whole", states=tmp_path / "states", most=most)
@@ -138,7 +138,7 @@ def building(python, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "most", [2, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
+    "most", [2, pytest.param(None if TORTURE else 6, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_figure_survives_the_failure_of_any_operation(most, building, record_property):
     status, output = building.build()
@@ -161,7 +161,7 @@ def test_a_figure_survives_the_failure_of_any_operation(most, building, record_p
 
 
 @pytest.mark.parametrize(
-    "most", [2, pytest.param(None if TORTURE else 10, marks=pytest.mark.slow)], ids=["some", "many"]
+    "most", [2, pytest.param(None if TORTURE else 6, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_power_cut_leaves_complete_tables_and_figures_or_none(most, building, tmp_path, record_property):
     status, output = building.build(states=tmp_path / "states", most=most)

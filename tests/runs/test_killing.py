@@ -74,7 +74,7 @@ def test_a_run_saves_and_stops_when_its_parent_is_killed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("short_run", [name for name in RUNS if "," not in name], indirect=True)
-def test_a_run_killed_at_any_time_20_times(short_run, python, tmp_path, record_property):
+def test_a_run_killed_at_any_time_10_times(short_run, python, tmp_path, record_property):
     script, arguments = short_run
 
     def start(name):
@@ -88,7 +88,7 @@ def test_a_run_killed_at_any_time_20_times(short_run, python, tmp_path, record_p
     began = time.monotonic()
     assert start("timed").wait() == 0
     duration, rng, kills, finished = time.monotonic() - began, random.Random(0), 0, 0
-    while kills < 20:
+    while kills < 10:
         with start(f"killed {finished}") as process:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(rng.uniform(0, duration))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project import Project
+from project import FIGURE, Project
 from refusals import names
 
 from lop.common.paths import ROOT
@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "extending.md").read_text()
 CODE = dict(re.findall(r"<!-- code: ([^\n]+) -->\n\n```\w*\n(.*?)```", PAGE, re.S))
 WALK = [name for name in CODE if name.startswith("lop/random_walk/")]
 FILES = [name for name in CODE if name.startswith("lop/") and name not in WALK]
-FIGURES = ("figures/fig4a.pdf", "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
+FIGURES = (FIGURE, "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
 CURVES = {  # code on the page: last curve, after which it is inserted
     "curves of fig4a": "    curves: {std: rl/ant/std, ns: rl/ant/ns, l2: rl/ant/l2, cbp: rl/ant/cbp}\n",
     "curves of fig1c": "      continual: {runs: imagenet/cbp}\n",
@@ -54,14 +54,12 @@ def add_tuning(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_methods_of_your_own(fresh):
-    project = fresh
-    project.build(*FIGURES)
+def test_methods_of_your_own(project):
     assert len(FILES) == 10
     add_methods(project)
 
     own = {
-        FIGURES[0]: {"rl/ant/l2_init", "rl/ant/crelu"},
+        FIGURE: {"rl/ant/l2_init", "rl/ant/crelu"},
         FIGURES[1]: {"imagenet/l2_init", "imagenet/lion"},
         FIGURES[2]: {"permuted_mnist/l2_init", "permuted_mnist/crelu"},
         FIGURES[3]: {"slowly_changing_regression/l2_init"},
@@ -70,7 +68,8 @@ def test_methods_of_your_own(fresh):
         short = figure.removeprefix("figures/").removesuffix(".pdf")
         seeds = "0-2" if "slowly" in str(runs) else "0-1"
         wanted = {f"{run} seed {seeds}" for run in runs} | {f"collect {short}", f"draw {short}"}
-        assert project.stale(figure) == wanted
+        stale = project.stale(figure)
+        assert stale == wanted if figure == FIGURE else stale > wanted  # the other figures have not been built
     project.build(*FIGURES)
     for figure, runs in own.items():
         curves = set(pd.read_csv((project.folder / figure).with_suffix(".csv"))["curve"])
@@ -79,7 +78,7 @@ def test_methods_of_your_own(fresh):
     assert "L2 towards the initial weights ends above backpropagation." in done.stdout, done.stderr
 
     project.edit("lop/algos/l2_init.py", "alpha=2 *", "alpha=3 *")
-    assert project.stale(FIGURES[0]) == {"rl/ant/l2_init seed 0-1", "collect fig4a", "draw fig4a"}
+    assert project.stale(FIGURE) == {"rl/ant/l2_init seed 0-1", "collect fig4a", "draw fig4a"}
 
 
 @pytest.mark.slow
@@ -125,27 +124,27 @@ def add_results(project: Project) -> None:
 @pytest.mark.slow
 def test_a_file_of_results_makes_only_the_table_and_the_figure_stale(project):
     add_results(project)
-    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
-    project.build(FIGURES[0])
+    assert project.stale(FIGURE) == {"collect fig4a", "draw fig4a"}
+    project.build(FIGURE)
     table = pd.read_csv(project.folder / "figures/fig4a.csv")
     last = table[(table["curve"] == "mine") & (table["step"] == 200_000)]
     assert last[["label", "n"]].to_numpy().tolist() == [["My method", 2]]
     assert last["mean"].item() == pytest.approx((790.1 + 815.6) / 2)
     os.utime(project.folder / "mine.csv")
-    assert project.stale(FIGURES[0]) == set()
+    assert project.stale(FIGURE) == set()
     project.edit("mine.csv", "815.6", "915.6")
-    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
+    assert project.stale(FIGURE) == {"collect fig4a", "draw fig4a"}
     project.edit("mine.csv", "915.6", "many")
-    names(project.refusal("-n", FIGURES[0]), "mine.csv", "row 9", "value", "'many'")
+    names(project.refusal("-n", FIGURE), "mine.csv", "row 9", "value", "'many'")
     assert project.stale("figures/ed2_cbp.pdf") == set()
     (project.folder / "mine.csv").unlink()
-    names(project.refusal("-n", FIGURES[0]), "mine.csv")
+    names(project.refusal("-n", FIGURE), "mine.csv")
 
 
 @pytest.mark.slow
 def test_every_command_handles_results_from_elsewhere(project):
     add_results(project)
-    project.build(FIGURES[0], "figures/fig4a.crate.zip")
+    project.build(FIGURE, "figures/fig4a.crate.zip")
     archived = zipfile.ZipFile(project.folder / "figures/fig4a.crate.zip").namelist()
     assert [Path(name).name for name in archived if name.startswith("files/")] == ["mine.csv"]
     for module in ("lop.plan", "lop.report", "lop.runs", "lop.claims fig4a", "lop.report.publish fig4a"):
@@ -154,7 +153,7 @@ def test_every_command_handles_results_from_elsewhere(project):
         assert done.returncode == 0, done.stderr
         assert module != "lop.claims fig4a" or "My method ends above standard PPO." in done.stdout
     project.edit("mine.csv", "815.6", "915.6")  # published runs need not be repeated, so there is nothing to ask
-    assert project.stale(FIGURES[0]) == {"collect fig4a", "draw fig4a"}
+    assert project.stale(FIGURE) == {"collect fig4a", "draw fig4a"}
 
 
 def add_problem(project: Project) -> None:
@@ -195,4 +194,4 @@ def test_a_mistake_in_the_settings_of_a_method_is_reported_in_one_line(fresh, mi
     add_methods(fresh)
     cfg = "lop/rl/cfg/ant/l2_init.yml"
     fresh.edit(cfg, "callback_settings: {strength: 1e-3}", mistake)
-    names(fresh.refusal("-n", FIGURES[0]), cfg, *facts)
+    names(fresh.refusal("-n", FIGURE), cfg, *facts)
