@@ -47,7 +47,7 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "missing: Python 3.11 or newer. Debian, Ubuntu: sudo apt-get install python3.11 python3.11-venv   macOS: brew install python@3.11   or specify one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
 	  { echo "missing: Python's venv module. Debian, Ubuntu: sudo apt-get install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; }
-	@echo "Setting up $(VENV) with the pinned packages of requirements.lock; this takes a few minutes and 2 GB."
+	@echo "Setting up $(VENV) with the pinned packages of requirements.lock; this takes a minute or more and 2 GB."
 	@$(BIN)/pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 	  { echo "failed: cannot create $(CURDIR)/$(VENV); the folder must be writable and have 2 GB of free space"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.lock && \
