@@ -47,15 +47,15 @@ def test_documentation_of_this_project_is_up_to_date():
 
 
 def test_table_of_figures_shows_the_verdicts_of_figures_with_data(tmp_path):
-    rows = ["<!-- figures:begin -->", "| `fig1` | all | 9, 9 |", "| `fig1a` | pairs | picture |", "<!-- figures:end -->"]
+    rows = ["<!-- figures:begin -->", "| `fig1` | a | 9, 9 |", "| `fig1a` | pairs | picture |", "<!-- figures:end -->"]
     found = documentation.claims(ROOT, "laptop")
     verdicts = found["verdict"][found["figure"].isin(["fig1b_first", "fig1b_all", "fig1c"])].tolist()
     numbers = [verdicts.count(one) for one in ("reproduced", "contradicted", "not reproduced", "undecided")]
     assert sum(numbers) == 9
     renewed = documentation.renewed("\n".join(rows), ROOT)
-    assert f"| `fig1` | all | {', '.join(map(str, numbers))} |\n" in renewed
+    assert f"| `fig1` | a | {', '.join(map(str, numbers))} |\n" in renewed
     assert "| `fig1a` | pairs | picture |\n" in renewed
-    assert "| `fig1` | all | not tested |\n" in documentation.renewed("\n".join(rows), tmp_path)
+    assert "| `fig1` | a | not tested |\n" in documentation.renewed("\n".join(rows), tmp_path)
 
 
 def test_renewing_draws_pictures_and_rewrites_tables(folder):
