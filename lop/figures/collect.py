@@ -56,8 +56,8 @@ def collect(figure: Figure, runs: Iterable[Shown], results: Path) -> pd.DataFram
         rows = read_metric(path, panel, None if run.curve in panel.levels else panel.to)
         tables.append(_labelled(_means(rows, panel, run.curve), run.panel, run.curve, run.spec.seed))
     for place, panel in figure.curve_panels.items():
-        for curve, source in panel.file_curves.items():
-            for seed, rows in read_results(source, panel).items():
+        for curve in panel.file_curves:
+            for seed, rows in read_results(panel, curve).items():
                 tables.append(_labelled(_means(rows, panel, curve), place, curve, seed))
     return _frame(pa.concat_tables(tables))
 

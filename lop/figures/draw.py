@@ -58,7 +58,7 @@ def draw(
     """
     numbers = plotted_numbers(collected, figure)
     seeds = {index: seed_curves(rows) for index, rows, _ in _by_panel(collected, figure)}
-    notes = {index: conditions(rows, panel) for index, rows, panel in _by_panel(collected, figure)}
+    notes = _notes(collected, figure)
     scale = "the paper's parameters" if published else f"{figure.scale} scale"
     scale += f" ({remark})" if remark else ""
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
@@ -97,30 +97,51 @@ def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
     return numbers[columns]
 
 
-def conditions(rows: pd.DataFrame, panel: Panel) -> str:
+def _notes(collected: pd.DataFrame, figure: Figure) -> dict[int, str]:
+    """Return the note of each panel with curves, by its position.
+
+    Panels may show different metrics of the same runs, not all of which are recorded in the last bin.
+    """
+    panels = _by_panel(collected, figure)
+
+    def last_step(panel: Panel) -> int:
+        of_same_runs = [(rows, one) for _, rows, one in panels if (one.curves, one.to) == (panel.curves, panel.to)]
+        return max(_last_bin(rows, one) for rows, one in of_same_runs)
+
+    return {index: conditions(rows, panel, last_step(panel)) for index, rows, panel in panels}
+
+
+def _last_bin(rows: pd.DataFrame, panel: Panel) -> int:
+    bins = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
+    return int(bins.max()) if len(bins) else panel.to
+
+
+def conditions(rows: pd.DataFrame, panel: Panel, last: int) -> str:
     """Return the note of a panel: its own, and below it `3 seeds, 150k steps; bands: 95% intervals`.
 
     Args:
-        rows: rows of the panel in the collected table; their last bin is the number of steps.
+        rows: rows of the panel in the collected table.
         panel: definition of the panel, with the requested seeds and the unit of a step.
+        last: number of steps of its runs.
     """
     seeds = rows.groupby("curve")["seed"].nunique()
-    bins = rows.loc[~rows["curve"].isin(panel.levels), "bin"]
-    last = int(bins.max()) if len(bins) else panel.to
+    wanted = pd.Series({curve: len(panel.seeds_of(str(curve))) for curve in seeds.index})
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
     drawn = ["thin lines: seeds"] * bool(1 < seeds.min() < FEW) + ["bands: 95% intervals"] * bool(seeds.max() >= FEWEST)
     shown = "; " * bool(drawn) + ", ".join(drawn)
-    return (
-        f"{panel.note}\n" if panel.note else ""
-    ) + f"{_seeds(seeds.min(), seeds.max(), len(panel.seeds))}, {steps}{shown}"
+    note = f"{panel.note}\n" if panel.note else ""
+    return f"{note}{_seeds(seeds, wanted)}, {steps}{shown}"
 
 
-def _seeds(fewest: int, most: int, wanted: int) -> str:
-    """Return `3 seeds`, or `1-2 of 3 seeds` if some are missing."""
-    found = f"{fewest}" if fewest == most else f"{fewest}-{most}"
-    found = found if fewest == wanted else f"{found} of {wanted}"
-    return f"{found} seed{'s' if wanted > 1 else ''}"
+def _seeds(found: pd.Series, wanted: pd.Series) -> str:
+    """Return `3 seeds`, or `1-2 of 3 seeds` if some are missing, from the number of seeds of each curve."""
+    numbers = " of ".join(map(_range, [wanted] if found.equals(wanted) else [found, wanted]))
+    return f"{numbers} seed{'s' if wanted.max() > 1 else ''}"
+
+
+def _range(numbers: pd.Series) -> str:
+    return str(numbers.min()) if numbers.min() == numbers.max() else f"{numbers.min()}-{numbers.max()}"
 
 
 def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.DataFrame, Panel]]:

@@ -34,7 +34,15 @@ def _colour(value: Any) -> str:
     return value
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
+def _seeds(value: Any, info: ValidationInfo) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    if not isinstance(value, dict):
+        return _list_of_seeds(value)
+    if value.keys() != (curves := info.data.get("curves", value)).keys():
+        raise ValueError(f"one number or list of seeds for each of the curves {', '.join(curves)}")
+    return {curve: _list_of_seeds(seeds) for curve, seeds in value.items()}
+
+
+def _list_of_seeds(value: Any) -> tuple[int, ...]:
     if isinstance(value, int) and value > FIRST_TUNING_SEED:
         raise ValueError(f"up to {FIRST_TUNING_SEED} seeds")
     seeds = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -173,7 +181,7 @@ class Panel(_Model):
     """Axes with curves."""
 
     curves: dict[str, Annotated[Source | ResultsFile, BeforeValidator(_source)]] = Field(min_length=1)
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
+    seeds: Annotated[tuple[int, ...] | dict[str, tuple[int, ...]], BeforeValidator(_seeds)]
     metric: str
     layers: Annotated[tuple[Annotated[Whole, Field(ge=0, lt=2**15)], ...], Field(min_length=1)] | None = None
     to: Whole = Field(ge=1)
@@ -237,6 +245,10 @@ class Panel(_Model):
     def levels(self) -> set[str]:
         """Names of the curves with `level`."""
         return {curve for curve, source in self.curves.items() if source.level}
+
+    def seeds_of(self, curve: str) -> tuple[int, ...]:
+        """Return the seeds of a curve."""
+        return self.seeds[curve] if isinstance(self.seeds, dict) else self.seeds
 
     def collected_from(self) -> dict[str, Any]:
         """Return what the collected table depends on besides its runs and files, as plain JSON values."""
@@ -371,10 +383,12 @@ class _Resolver:
             merged.setdefault("title", letter[1])
         model: type[Panel | Picture] = Picture if "picture" in merged else Panel
         panel = checked(model, merged, f"{self.path}: figures.{name}", replaced)
-        if isinstance(panel, Panel) and max(panel.seeds) >= FIRST_TUNING_SEED:
-            where = replaced.get("seeds", f"{self.path}: figures.{name}")
-            allowed = f"seeds below {FIRST_TUNING_SEED}, since the others are for tuning"
-            raise InputError(f"{where}: key `seeds`: found seed {max(panel.seeds)}, allowed: {allowed}")
+        if isinstance(panel, Panel):
+            largest = max(seed for curve in panel.curves for seed in panel.seeds_of(curve))
+            if largest >= FIRST_TUNING_SEED:
+                where = replaced.get("seeds", f"{self.path}: figures.{name}")
+                allowed = f"seeds below {FIRST_TUNING_SEED}, since the others are for tuning"
+                raise InputError(f"{where}: key `seeds`: found seed {largest}, allowed: {allowed}")
         return panel
 
     @staticmethod

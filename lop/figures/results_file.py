@@ -22,7 +22,7 @@ import pyarrow.csv
 from lop.common.errors import InputError
 from lop.common.paths import shown
 from lop.common.ranges import ranges
-from lop.figures.registry import Figure, Panel, ResultsFile
+from lop.figures.registry import Figure, Panel
 from lop.runs.parameters import LARGEST
 from lop.runs.tables import read_table
 
@@ -47,18 +47,18 @@ def checked_files(figure: Figure) -> list[str]:
     Raises:
         InputError: a file is invalid or does not fit the figure.
     """
-    files = [(source, panel) for panel in figure.curve_panels.values() for source in panel.file_curves.values()]
-    for source, panel in files:
-        read_results(source, panel)
-    return list(dict.fromkeys(source.file for source, _ in files))
+    files = [(panel, curve) for panel in figure.curve_panels.values() for curve in panel.file_curves]
+    for panel, curve in files:
+        read_results(panel, curve)
+    return list(dict.fromkeys(panel.file_curves[curve].file for panel, curve in files))
 
 
-def read_results(source: ResultsFile, panel: Panel) -> dict[int, pa.Table]:
+def read_results(panel: Panel, curve: str) -> dict[int, pa.Table]:
     """Return the results of a curve.
 
     Args:
-        source: file and method.
-        panel: panel of the curve, with the seeds and the last step that it shows.
+        panel: panel of the curve, with the last step that it shows.
+        curve: name of a curve that shows results from a file.
 
     Returns:
         {seed: columns step, layer (null), value}, in ascending order of seeds.
@@ -66,6 +66,7 @@ def read_results(source: ResultsFile, panel: Panel) -> dict[int, pa.Table]:
     Raises:
         InputError: the file is invalid, lacks the method or a seed, or has a step beyond the panel's last one.
     """
+    source, seeds = panel.file_curves[curve], panel.seeds_of(curve)
     where, table = shown(source.path), read_file(source.path)
     if source.method not in set(table["method"]):
         names = list(dict.fromkeys(table["method"]))
@@ -73,12 +74,12 @@ def read_results(source: ResultsFile, panel: Panel) -> dict[int, pa.Table]:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"{where}: found no method {source.method!r}, allowed: {', '.join(names)}{hint}")
     rows = table[table["method"] == source.method]
-    if missing := set(panel.seeds) - set(rows["seed"]):
+    if missing := set(seeds) - set(rows["seed"]):
         raise InputError(
             f"{where}: method {source.method}: column `seed`: found {ranges(set(rows['seed']))}, "
-            f"allowed: all seeds of the figure, {ranges(panel.seeds)}; missing: {ranges(missing)}"
+            f"allowed: all seeds of the figure, {ranges(seeds)}; missing: {ranges(missing)}"
         )
-    rows = rows[rows["seed"].isin(panel.seeds)]
+    rows = rows[rows["seed"].isin(seeds)]
     if (beyond := rows["step"] > panel.to).any():
         _refuse(source.path, rows, beyond, "step", f"0 to {panel.to}, the last step of the figure")
     return {
@@ -89,7 +90,7 @@ def read_results(source: ResultsFile, panel: Panel) -> dict[int, pa.Table]:
                 "value": one["value"].to_numpy(),  # as an array, whose NaN does not become null
             }
         )
-        for seed in sorted(panel.seeds)
+        for seed in sorted(seeds)
         for one in [rows[rows["seed"] == seed]]
     }
 

@@ -34,7 +34,7 @@ def shown_runs(figure: Figure, conditions: Conditions) -> list[Shown]:
         for place, panel in figure.curve_panels.items()
         for curve, source in panel.run_curves.items()
         for first in [_first_run(figure, curve, source, conditions)]
-        for seed in sorted(panel.seeds)
+        for seed in sorted(panel.seeds_of(curve))
     ]
 
 

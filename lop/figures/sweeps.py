@@ -125,7 +125,7 @@ def scores(collected: pd.DataFrame, sweep: Figure, comparison: Comparison) -> pd
     rows = []
     for place, panel in sweep.curve_panels.items():
         for setting, source in panel.run_curves.items():
-            for seed in panel.seeds:
+            for seed in panel.seeds_of(setting):
                 rows.append((source.runs, setting, seed, float(means.get((place, setting, seed), np.nan))))
     return pd.DataFrame(rows, columns=["runs", "setting", "seed", "score"])
 

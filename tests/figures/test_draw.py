@@ -17,7 +17,7 @@ from synthetic import METHODS, PANEL, collected, figure, runs_of, write_runs
 
 from lop.common.paths import ROOT
 from lop.figures.collect import write_collected
-from lop.figures.draw import _page, conditions, draw, plotted_numbers
+from lop.figures.draw import _notes, _page, conditions, draw, plotted_numbers
 from lop.figures.plotting import STYLE
 from lop.figures.registry import Figure
 from lop.figures.statistics import seed_curves
@@ -163,17 +163,25 @@ THIN = "; thin lines: seeds, bands: 95% intervals"
 
 
 @pytest.mark.parametrize(
-    ("kept", "note"),
+    ("kept", "seeds", "note"),
     [
-        ("seed < 9", f"3 seeds, 40 steps{THIN}"),
-        ("seed < 2", "2 of 3 seeds, 40 steps; thin lines: seeds"),
-        ("seed < 1 or curve == 'cbp'", f"1-3 of 3 seeds, 40 steps{BANDS}"),
-        ("seed < 1", "1 of 3 seeds, 40 steps"),
-        ("bin < 40", f"3 seeds, 30 steps{THIN}"),
+        ("seed < 9", 3, f"3 seeds, 40 steps{THIN}"),
+        ("seed < 2", 3, "2 of 3 seeds, 40 steps; thin lines: seeds"),
+        ("seed < 1 or curve == 'cbp'", 3, f"1-3 of 3 seeds, 40 steps{BANDS}"),
+        ("seed < 1", 3, "1 of 3 seeds, 40 steps"),
+        ("seed < 2 or curve == 'cbp'", {"std": 2, "cbp": 3}, f"2-3 seeds, 40 steps{THIN}"),
+        ("seed < 2", {"std": 2, "cbp": 3}, "2 of 2-3 seeds, 40 steps; thin lines: seeds"),
     ],
 )
-def test_note_states_seeds_steps_and_bands(table, kept, note):
-    assert conditions(table.query(kept), figure().panels[0]) == note
+def test_note_states_seeds_steps_and_bands(table, kept, seeds, note):
+    assert conditions(table.query(kept), figure({"seeds": seeds}).panels[0], 40) == note
+
+
+def test_panels_of_the_same_runs_state_the_same_number_of_steps(table):
+    """The last value of a metric may be recorded before the end of a run."""
+    both = pd.concat([table, table.assign(panel=1)[table["bin"] < 40]])
+    assert ["40 steps" in note for note in _notes(both, figure({}, {})).values()] == [True, True]
+    assert ["30 steps" in note for note in _notes(both, figure({}, {"to": 30})).values()] == [False, True]
 
 
 def test_scale_is_stated_once(table):
@@ -217,11 +225,11 @@ def test_curves_can_be_drawn_relative_to_another_curve(table):
     [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],
 )
 def test_note_abbreviates_large_numbers_of_steps(table, last, text):
-    assert text in conditions(table.assign(bin=last), figure().panels[0])
-    assert "2,000 tasks" in conditions(table.assign(bin=2_000), figure({"unit": "tasks"}).panels[0])
-    noted = conditions(table, figure({"note": "3 x 100 units"}).panels[0])
+    assert text in conditions(table, figure().panels[0], last)
+    assert "2,000 tasks" in conditions(table, figure({"unit": "tasks"}).panels[0], 2_000)
+    noted = conditions(table, figure({"note": "3 x 100 units"}).panels[0], 40)
     assert noted.startswith("3 x 100 units\n3 seeds, ")
-    assert "1 seed," in conditions(table[table["seed"] == 0], figure({"seeds": 1}).panels[0])
+    assert "1 seed," in conditions(table[table["seed"] == 0], figure({"seeds": 1}).panels[0], 40)
 
 
 def test_figure_is_drawn_without_a_missing_curve(table, tmp_path):

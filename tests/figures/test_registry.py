@@ -92,6 +92,11 @@ def test_scale_overrides_keys(config):
     assert figure.scale == "tiny"
 
 
+def test_curves_can_have_seeds_of_their_own(config):
+    figure = config(changes={"fig4a": {"seeds": {"std": 2, "cbp": [7]}}})
+    assert sorted((run.curve, run.spec.seed) for run in runs_of(figure)) == [("cbp", 7), ("std", 0), ("std", 1)]
+
+
 @pytest.mark.parametrize(
     ("changes", "limits"),
     [({}, (0, 9)), ({"to": 40}, (0, 9)), ({"to": 20}, None), ({"to": 20, "y_limits": [0, 1]}, (0, 1))],
@@ -168,6 +173,10 @@ BAD_ENTRIES = {
     "negative number of seeds": ({"seeds": -3}, ("seeds", -3)),
     "boolean instead of seeds": ({"seeds": True}, ("seeds", True)),
     "duplicate seed": ({"seeds": [1, 1]}, ("seeds", [1, 1])),
+    "no seeds of a curve": ({"seeds": {"std": 1}}, ("seeds", "std", "cbp")),
+    "seeds of an unknown curve": ({"seeds": {"std": 1, "cbp": 1, "l2": 1}}, ("seeds", "l2", "std", "cbp")),
+    "invalid seeds of a curve": ({"seeds": {"std": 1, "cbp": 0}}, ("seeds", 0)),
+    "tuning seed of a curve": ({"seeds": {"std": 1, "cbp": [100]}}, ("seeds", 100)),
     "negative seed": ({"seeds": [-1]}, ("seeds", [-1])),
     "reversed limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
     "invalid runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),

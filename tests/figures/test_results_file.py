@@ -137,7 +137,7 @@ def test_types_of_other_programs_are_accepted(tmp_path):
     binary = frame(seeds=[0])[:2].assign(step=[5.0, 10.0], value=[1, 2]).astype({"method": "category", "seed": "uint8"})
     panels = [beside(text), beside(write(tmp_path / "mine.parquet", binary.set_index("step")))]
     for panel in (one.curve_panels[0].model_copy(update={"seeds": (0,)}) for one in panels):
-        (rows,) = read_results(panel.file_curves["mine"], panel).values()
+        (rows,) = read_results(panel, "mine").values()
         assert rows.select(["step", "value"]).to_pydict() == {"step": [5, 10], "value": [1.0, 2.0]}
 
 
