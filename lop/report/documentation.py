@@ -8,7 +8,8 @@ current definition of the figure, if a page shows it, and writes the tables betw
 
     <!-- numbers: <figure> <scale> -->      mean of every curve in its first and last bin
     <!-- verdicts: <figure> <scale> -->     every claim about the figure, the paper's values, ours, and the verdict
-    <!-- claims: <scale> -->                number of verdicts of each kind per figure
+    <!-- claims: <scale> <scale> ... -->    number of verdicts of each kind per figure and scale
+    <!-- summary: <scale> -->               number of verdicts of each kind at a scale, as a sentence
     <!-- figures:begin -->                  these numbers in the last column
 
 and `<!-- end -->` in README.md, docs/*.md and the README files of the problems. It needs neither runs nor a network.
@@ -20,7 +21,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from string import ascii_lowercase
@@ -48,7 +49,7 @@ from lop.runs.configured import conditions
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
 VERDICTS = (REPRODUCED, CONTRADICTED, NOT_REPRODUCED, UNDECIDED)
 ROWS = re.compile(r"<!-- figures:begin -->.*?<!-- figures:end -->", re.S)
-BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims|summary): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -148,13 +149,18 @@ def renewed(text: str, root: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         start, kind, what, end = match.groups()
-        name, scale = ["", *what.split()][-2:]
+        *_, scale = names = what.split()
         if kind == "numbers":
-            return f"{start}{_markdown(numbers(root, name, scale))}\n{end}"
-        table = judged_at(scale)
-        if kind == "verdicts":
-            return f"{start}{_markdown(verdicts(table, name))}\n{end}"
-        return f"{start}{_markdown(counts(table))}\n\n{summary(table)}\n{end}"
+            new = _markdown(numbers(root, names[0], scale))
+        elif kind == "verdicts":
+            new = _markdown(verdicts(judged_at(scale), names[0]))
+        elif kind == "summary":
+            new = summary(judged_at(scale))
+        else:
+            judged = {scale: judged_at(scale) for scale in names}
+            totals = [f"- At `{scale}`, {summary(table)}" for scale, table in judged.items()]
+            new = "\n".join([_markdown(counts(judged)), "", *totals])
+        return f"{start}{new}\n{end}"
 
     return ROWS.sub(lambda rows: _with_verdicts(rows[0], judged_at("laptop")), BLOCK.sub(block, text))
 
@@ -186,13 +192,16 @@ def claims(root: Path, scale: str) -> pd.DataFrame:
     return judged_tables(root / "published" / scale, scale, images_at(scale))
 
 
-def counts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of verdicts of each kind per figure, from the table of `claims`."""
-    if table.empty:
-        return pd.DataFrame(columns=["figure", "verdict"])
-    numbers = table.groupby(["figure", "verdict"], sort=False).size().unstack(fill_value=0)
-    numbers.loc["all"] = numbers.sum()
-    return numbers.reset_index()
+def counts(judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the number of verdicts of each kind per figure and scale, as text, from {scale: table of `claims`}."""
+
+    def cell(table: pd.DataFrame, figure: str) -> str:
+        found = table["verdict"][table["figure"] == figure].value_counts()
+        return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found)
+
+    rows = {figure: [cell(table, figure) for table in judged.values()] for figure in claimed_figures()}
+    shown_rows = [[f"`{figure}`", *cells] for figure, cells in rows.items() if any(cells)]
+    return pd.DataFrame(shown_rows, columns=["figure", *judged])
 
 
 def verdicts(table: pd.DataFrame, name: str) -> pd.DataFrame:

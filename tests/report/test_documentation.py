@@ -34,8 +34,8 @@ def folder(tmp_path):
     for name in ("docs", "published/smoke"):
         (tmp_path / name).mkdir(parents=True)
     write_collected(collected(load_figure("fig4a", "smoke"), 2.0), tmp_path / "published/smoke/fig4a.parquet")
-    blocks = [f"<!-- {what} -->\nold\n<!-- end -->" for what in ("numbers: fig4a smoke", "claims: smoke")]
-    blocks.append("<!-- verdicts: fig4 smoke -->\n<!-- end -->")
+    blocks = [f"<!-- {what} -->\nold\n<!-- end -->" for what in ("numbers: fig4a smoke", "claims: smoke laptop")]
+    blocks.append("<!-- verdicts: fig4 smoke -->\n<!-- end -->\n<!-- summary: smoke -->\n<!-- end -->")
     text = f"![](docs/fig4a_smoke.png)\nBefore\n{blocks[0]}\nBetween\n{blocks[1]}\nAfter\n{blocks[2]}\n"
     (tmp_path / "README.md").write_text(text)
     return tmp_path
@@ -69,7 +69,9 @@ def test_renewing_draws_pictures_and_rewrites_tables(folder):
         (row,) = (line for line in text.splitlines() if line.startswith(f"| {figure.methods[curve].label} | 2 |"))
         assert f": {place} |" in row
         assert f": {place + 2} |" in row
-    assert "| fig4a |" in text
+    claims = len(load_claims("fig4a"))
+    assert f"| `fig4a` | {claims} undecided |  |" in text
+    assert [line.partition(" ")[0] for line in text.splitlines() if f"{claims} claims: " in line] == ["-", f"{claims}"]
     for _, claim in load_claims("fig4a"):
         assert f"| {claim.says} |" in text
     assert "old" not in text
@@ -118,9 +120,11 @@ def test_built_in_images_of_a_picture_are_created_before_it_is_drawn(folder, mon
 
 
 def test_claims_of_a_scale_without_published_tables_are_none(tmp_path):
-    page = "<!-- claims: smoke -->\nold\n<!-- end -->\n<!-- figures:begin -->\n| `fig4a` | a |\n<!-- figures:end -->"
-    renewed = documentation.renewed(page, tmp_path)
-    assert "| figure | verdict |\n| --- | --- |\n\n0 claims" in renewed
+    blocks = "<!-- claims: smoke -->\nold\n<!-- end -->\n<!-- summary: smoke -->\n<!-- end -->\n"
+    rows = "<!-- figures:begin -->\n| `fig4a` | a |\n<!-- figures:end -->"
+    renewed = documentation.renewed(blocks + rows, tmp_path)
+    assert "| figure | smoke |\n| --- | --- |\n\n- At `smoke`, 0 claims" in renewed
+    assert "<!-- summary: smoke -->\n0 claims" in renewed
     assert "| `fig4a` | not tested |" in renewed
 
 
