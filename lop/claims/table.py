@@ -71,7 +71,7 @@ def summary(table: pd.DataFrame) -> str:
     """Return the numbers of verdicts and of tests, and what remains after the correction, as sentences."""
     counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items()) or "none tested"
     sure = table[table["p_holm"] < 1 - CONFIDENCE]["verdict"].value_counts()
-    remaining = ", ".join(f"{sure.get(verdict, 0)} {verdict}" for verdict in (REPRODUCED, CONTRADICTED))
+    remaining = " and ".join(f"{sure.get(verdict, 0)} {verdict}" for verdict in (REPRODUCED, CONTRADICTED))
     tested = table["p"].notna().sum()
     return f"{len(table)} claims: {counts}. After Holm's correction for the {tested} tests made, {remaining} remain."
 
@@ -95,7 +95,7 @@ def as_markdown(table: pd.DataFrame) -> str:
 LEGEND = (
     "Values are in the units of the figure's axis. Paper, ours: the two sides of the claim. Difference: mean over",
     "seeds of the paired differences, with its 95% interval (Student's t), which decides the verdict. Interquartile",
-    "mean: that of the same differences, with a bootstrap interval. Higher in: probability in percent that the first",
+    "mean: that of the same differences, with a bootstrap interval. Higher in: probability in per cent that the first",
     "side in one run is higher than the second side in another, with a bootstrap interval. p: p-value of the t-test,",
     "and after Holm's correction for the number of tests.",
     "",
