@@ -93,7 +93,7 @@ def _closure(entries: Iterable[str], stop: tuple[str, ...] = (), comments: bool 
     while waiting:
         module = waiting.pop()
         path = source_file(module)
-        if path is None or module in found or module.startswith(tuple(f"{package}." for package in stop) + stop):
+        if path is None or module in found or f"{module}.".startswith(tuple(f"{package}." for package in stop)):
             continue
         text = path.read_text("utf-8")
         imports, code = _parsed(text, module, is_package=path.name == "__init__.py")

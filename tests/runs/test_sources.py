@@ -18,13 +18,15 @@ FILES = {
     "lop/pack/__init__.py": "",
     "lop/pack/b.py": "def f():\n    from ..d import z\n    return z\n",
     "lop/pack/assets/model.xml": "<model/>",
-    "lop/d.py": "z = 3\n",
+    "lop/d.py": "from lop.runs_of_mine import u\nz = 3\n",
+    "lop/runs_of_mine.py": "u = 6\n",
     "lop/runs/__init__.py": "",
     "lop/runs/r.py": "from lop.e import v\n",
     "lop/e.py": "v = 5\n",
     "lop/unrelated.py": "w = 4\n",
 }
 SCIENCE = {"lop", "lop.entry", "lop.a", "lop.c", "lop.pack", "lop.pack.b", "lop/pack/assets/model.xml", "lop.d"}
+SCIENCE.add("lop.runs_of_mine")  # begins like the name of a plumbing package
 
 
 @pytest.fixture
