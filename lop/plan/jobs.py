@@ -5,12 +5,8 @@ their last digit, and there is one rule for each block of last digits: with thre
 seeds 0-2, 3-5, 6-8, 9, 10-12 and so on.
 """
 
-from fnmatch import fnmatchcase
-
-from lop.common.errors import InputError
-from lop.common.paths import shown
 from lop.problems import PROBLEMS
-from lop.runs.scale import load_scale, scale_path
+from lop.runs.scale import load_scale
 
 WITH_INPUTS = r"\d+-[0-9a-f]{8}"  # in the name of a folder: a seed with inputs of its own
 
@@ -19,13 +15,9 @@ def seeds_per_job(scale: str) -> dict[str, int]:
     """Return {problem: number of seeds per job} at a scale.
 
     Raises:
-        InputError: the file of the scale is missing or invalid, or names a problem that does not exist.
+        InputError: the file of the scale is missing or invalid.
     """
     found = load_scale(scale)
-    for pattern in found.file.seeds_per_job:
-        if not any(fnmatchcase(problem, pattern) for problem in PROBLEMS):
-            names = ", ".join(PROBLEMS)
-            raise InputError(f"{shown(scale_path(scale))}: key `seeds_per_job`: found {pattern!r}, allowed: {names}, *")
     return {problem: found.seeds_in_job(problem) for problem in PROBLEMS}
 
 

@@ -13,7 +13,7 @@ from lop.common.errors import InputError
 from lop.common.paths import CONFIG, PROJECT, ROOT, shown
 from lop.data.sets import SOURCES, ImageSource
 from lop.runs.parameters import Number, Whole, checked, read_mapping
-from lop.runs.scale import load_scale
+from lop.runs.scale import check_names, load_scale
 from lop.runs.spec import Conditions
 
 Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # Snakemake would read braces as wildcards
@@ -93,8 +93,10 @@ def conditions(
         gpu_problems: problems that use the device if it is not the CPU; None for all.
 
     Raises:
-        InputError: there is no such scale or source, the seed is negative, or the device has no valid name.
+        InputError: there is no such scale or source, the scale's file names no existing problem or config, the seed is
+            negative, or the device has no valid name.
     """
+    check_names(scale)
     if not re.fullmatch(DEVICE, device):
         raise InputError(f"device: found {device!r}, allowed: a device such as cpu, cuda or cuda:1")
     if source is not None:

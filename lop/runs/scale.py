@@ -6,6 +6,7 @@ cfg files and the scale.
 The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
 """
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from lop.common.errors import InputError
-from lop.common.paths import CONFIG, shown
+from lop.common.paths import CONFIG, ROOT, shown
 from lop.runs.parameters import Whole, checked, read_mapping
 
 MOST_SEEDS = 10  # maximum number of seeds per job; see `lop.plan.jobs`
@@ -139,6 +140,31 @@ def load_scale(name: str) -> Scale:
         allowed = ", ".join(file.tuning) or "none"
         raise InputError(f"{shown(path)}: tuning: found {comparison!r}, allowed: {allowed}")
     return Scale(file, {}, file.tuning[comparison].grids)
+
+
+def check_names(name: str) -> None:
+    """Check that each pattern in a scale's file matches the name of a problem or config.
+
+    Raises:
+        InputError: there is no such scale, or a pattern matches nothing.
+    """
+    file, folders = load_scale(name).file, sorted(ROOT.glob("lop/*/cfg"))
+    names = {
+        "runs": [
+            f"{folder.parent.name}/{path.relative_to(folder).with_suffix('')}"
+            for folder in folders
+            for path in folder.rglob("*.yml")
+        ],
+        "seeds_per_job": [folder.parent.name for folder in folders],
+    }
+    for key, known in names.items():
+        for pattern in getattr(file, key):
+            if not any(fnmatchcase(one, pattern) for one in known):
+                near = difflib.get_close_matches(pattern, known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                allowed = "<problem>/<config> of a cfg file" if key == "runs" else ", ".join(known)
+                where = f"{shown(scale_path(name))}: key `{key}`"
+                raise InputError(f"{where}: found {pattern!r}, allowed: {allowed}, with wildcards{hint}")
 
 
 class _Tuned(RootModel[dict[str, dict[str, dict[str, Any]]]]):

@@ -9,7 +9,7 @@ from refusals import refusal
 
 from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.problems import PROBLEMS
-from lop.runs.scale import load_scale
+from lop.runs.scale import check_names, load_scale
 
 
 @pytest.fixture
@@ -50,7 +50,16 @@ def test_numbers_outside_the_range_are_refused(write, number):
 def test_names_of_no_problem_are_refused(write, name):
     write(f"seeds_per_job: {{'*': 2, {name}: 3}}")
     with refusal("tiny.yaml", "seeds_per_job", name, *PROBLEMS):
-        seeds_per_job("tiny")
+        check_names("tiny")
+
+
+@pytest.mark.parametrize(("name", "near"), [("rl/ants/std", "rl/ant/std"), ("imagnet/*", ""), ("rl", "")])
+def test_names_of_no_config_are_refused(write, name, near):
+    write("runs: {'*': {}, rl/ant/std: {}, 'rl/*/cbp?': {}}")
+    check_names("tiny")
+    write(f"runs: {{'*': {{}}, '{name}': {{}}}}")
+    with refusal("tiny.yaml", "runs", name, near):
+        check_names("tiny")
 
 
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
