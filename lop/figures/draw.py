@@ -128,16 +128,16 @@ def conditions(rows: pd.DataFrame, panel: Panel, last: int) -> str:
     wanted = pd.Series({curve: len(panel.seeds_of(str(curve))) for curve in seeds.index})
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
-    drawn = ["thin lines: seeds"] * bool(1 < seeds.min() < FEW) + ["bands: 95% intervals"] * bool(seeds.max() >= FEWEST)
-    shown = "; " * bool(drawn) + ", ".join(drawn)
+    drawn = {"thin lines: seeds": seeds.between(2, FEW - 1).any(), "bands: 95% intervals": seeds.max() >= FEWEST}
+    shown = "; " * any(drawn.values()) + ", ".join(text for text, is_drawn in drawn.items() if is_drawn)
     note = f"{panel.note}\n" if panel.note else ""
     return f"{note}{_seeds(seeds, wanted)}, {steps}{shown}"
 
 
 def _seeds(found: pd.Series, wanted: pd.Series) -> str:
     """Return `3 seeds`, or `1-2 of 3 seeds` if some are missing, from the number of seeds of each curve."""
-    numbers = " of ".join(map(_range, [wanted] if found.equals(wanted) else [found, wanted]))
-    return f"{numbers} seed{'s' if wanted.max() > 1 else ''}"
+    shown = [found, wanted] if (found < wanted).any() else [found]
+    return f"{' of '.join(map(_range, shown))} seed{'s' if shown[-1].max() > 1 else ''}"
 
 
 def _range(numbers: pd.Series) -> str:

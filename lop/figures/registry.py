@@ -207,6 +207,9 @@ class Panel(_Model):
         if name is not None and (name not in curves or curves[name].level):
             allowed = [curve for curve, source in curves.items() if not source.level]
             raise ValueError(f"a curve without `level`: {', '.join(allowed)}")
+        seeds = info.data.get("seeds")
+        if name is not None and isinstance(seeds, dict) and not set().union(*seeds.values()) <= set(seeds[name]):
+            raise ValueError("a curve with the seeds of all others, since values are paired by seed")
         return name
 
     @field_validator("bin")

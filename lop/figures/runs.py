@@ -91,7 +91,7 @@ def table_key(figure: Figure, runs: Iterable[Shown]) -> str:
         InputError: a file of results does not exist.
     """
     files = [
-        [place, curve, source.method, digest(source.path)]
+        [place, curve, source.method, digest(source.path), sorted(panel.seeds_of(curve))]
         for place, panel in figure.curve_panels.items()
         for curve, source in panel.file_curves.items()
     ]

@@ -158,7 +158,6 @@ def test_each_panel_has_its_own_numbers(table, tmp_path):
     assert len(page(rows, shown).axes) == 3
 
 
-BANDS = "; bands: 95% intervals"
 THIN = "; thin lines: seeds, bands: 95% intervals"
 
 
@@ -167,9 +166,10 @@ THIN = "; thin lines: seeds, bands: 95% intervals"
     [
         ("seed < 9", 3, f"3 seeds, 40 steps{THIN}"),
         ("seed < 2", 3, "2 of 3 seeds, 40 steps; thin lines: seeds"),
-        ("seed < 1 or curve == 'cbp'", 3, f"1-3 of 3 seeds, 40 steps{BANDS}"),
+        ("seed < 1 or curve == 'cbp'", 3, f"1-3 of 3 seeds, 40 steps{THIN}"),
         ("seed < 1", 3, "1 of 3 seeds, 40 steps"),
         ("seed < 2 or curve == 'cbp'", {"std": 2, "cbp": 3}, f"2-3 seeds, 40 steps{THIN}"),
+        ("seed < 9", {"std": 1, "cbp": 2}, f"3 seeds, 40 steps{THIN}"),
         ("seed < 2", {"std": 2, "cbp": 3}, "2 of 2-3 seeds, 40 steps; thin lines: seeds"),
     ],
 )

@@ -177,6 +177,10 @@ BAD_ENTRIES = {
     "seeds of an unknown curve": ({"seeds": {"std": 1, "cbp": 1, "l2": 1}}, ("seeds", "l2", "std", "cbp")),
     "invalid seeds of a curve": ({"seeds": {"std": 1, "cbp": 0}}, ("seeds", 0)),
     "tuning seed of a curve": ({"seeds": {"std": 1, "cbp": [100]}}, ("seeds", 100)),
+    "reference without a seed of another curve": (
+        {"seeds": {"std": 1, "cbp": 2}, "relative_to": "std"},
+        ("relative_to", "std", "seeds"),
+    ),
     "negative seed": ({"seeds": [-1]}, ("seeds", [-1])),
     "reversed limits": ({"y_limits": [5, 1]}, ("y_limits", [5, 1])),
     "invalid runs": ({"curves": {"std": "ant"}}, ("curves.std", "ant")),

@@ -148,6 +148,9 @@ def test_name_of_the_table_depends_on_the_content_and_on_the_method(tmp_path):
     copy = tmp_path / "copy.csv"
     copy.write_bytes(path.read_bytes())
     assert table_path(beside(copy), runs) == first
+    assert (
+        table_path(beside(path, seeds={curve: 3 - (curve == "mine") for curve in beside(path).methods}), runs) != first
+    )
     other = {"curves": PANEL["curves"] | {"mine": {"file": str(path), "method": "another"}}}
     assert table_path(beside(path, **other), runs) != first
     write(path, frame(lambda seed, step: 0.0))
