@@ -50,6 +50,16 @@ def test_path_without_a_name_is_refused_as_a_folder(folder):
     assert raised.value.filename == folder
 
 
+def test_failed_write_names_the_file_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space") as raised, atomic_file(path) as temporary:
+        raise OSError(errno.ENOSPC, "No space left", str(temporary))
+    assert raised.value.filename == str(path)
+    with pytest.raises(OSError, match="gone") as raised, atomic_file(path):
+        raise OSError(errno.ENOENT, "gone", "source.txt")
+    assert raised.value.filename == "source.txt"
+
+
 def test_unreadable_json_file_is_not_treated_as_missing(tmp_path):
     assert read_json(tmp_path / "none.json") == {}
     with refusal(tmp_path, os.strerror(errno.EISDIR)):

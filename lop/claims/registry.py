@@ -60,7 +60,8 @@ class Side(_Model):
         if self.steps:
             return self.steps
         assert self.window is not None
-        return self.window[0] * to, self.window[1] * to
+        first, last = (round(end * to, 6) for end in self.window)  # 0.29 * 100 is 28.999999999999996
+        return first, last
 
 
 class Claim(_Model):

@@ -82,7 +82,7 @@ def write(table: pd.DataFrame, csv: Path, markdown: Path | None = None) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
     if markdown:
         with atomic_file(markdown) as temporary:
-            temporary.write_text(as_markdown(table))
+            temporary.write_text(as_markdown(table), "utf-8")
 
 
 def as_markdown(table: pd.DataFrame) -> str:

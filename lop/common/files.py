@@ -36,7 +36,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a failed write, as on a full disk, does not name the file
+        if error.filename in (None, str(temporary)):  # a failed write, as on a full disk, does not name the file
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Locks on folders, based on the kernel's file locks."""
 
 import ctypes
+import fcntl
 import os
 import platform
 import signal
@@ -32,14 +33,14 @@ def locked(folder: Path) -> Iterator[None]:
     lock = FileLock(path, poll_interval=POLL, fallback_to_soft=False, on_acquired=_sign)
     try:
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=2 * POLL)  # `is_locked` of another process takes less
         except Timeout:
             print(f"{shown(folder)}: waiting for process {_holder(path)}", file=sys.stderr, flush=True)
             lock.acquire()
     except (NotImplementedError, OSError) as error:
         reason = getattr(error, "strerror", None) or "the file system has no file locks"
         raise InputError(
-            f"{shown(path)}: cannot be locked: {reason}; allowed: results on a file system with locks"
+            f"{shown(path)}: cannot be locked: {reason}; allowed: a writable folder on a file system with locks"
         ) from None
     try:
         yield
@@ -66,11 +67,20 @@ def try_lock(folder: Path) -> Iterator[bool]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether another process holds the lock of a folder."""
-    if not (folder / NAME).exists():
+    """Return whether another process holds the lock of a folder, which may belong to another user."""
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY)
+    except OSError:
         return False
-    with try_lock(folder) as is_free:
-        return not is_free
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # the file system has no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def die_with_parent() -> None:

@@ -1,8 +1,8 @@
 """Command line of the scripts lop/*/plots/*.py: draw a figure into the current folder, from the existing runs."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
 from lop.common.arguments import Parser
@@ -25,7 +25,7 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         figure, conditions = load_figure(name, options.scale), conditions_of(options)
         runs = shown_runs(figure, conditions)
         found = [run for run in runs if stored(run.spec.path, options.results).exists()]
-        command = _command(figure, options.results)
+        command = _command(figure, options)
         if runs and not found:
             raise InputError(f"no runs of {name} in {shown(options.results)}; {command} creates them")
         if runs:
@@ -45,8 +45,10 @@ def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
     """Return lines that list the used and the missing runs of each setting."""
     found = {spec.path for spec in wanted if stored(spec.path, results).exists()}
     lines = [f"{len(found)} of {len(wanted)} runs in {shown(results)}:"]
-    for name, group in groupby(wanted, lambda spec: spec.name_of_all_seeds):
-        specs = list(group)
+    settings: dict[str, list[RunSpec]] = {}
+    for spec in wanted:
+        settings.setdefault(spec.name_of_all_seeds, []).append(spec)
+    for name, specs in settings.items():
         used = ranges(spec.seed for spec in specs if spec.path in found)
         missing = ranges(spec.seed for spec in specs if spec.path not in found)
         parts = [f"seed {used}" if used else "none", f"missing: {missing}" if missing else ""]
@@ -54,9 +56,20 @@ def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
     return lines
 
 
-def _command(figure: Figure, results: Path) -> str:
-    options = f"scale={figure.scale}" + (f" results={results}" if results != PROJECT / configured().results else "")
-    return f"`snakemake figures/{figure.name}.pdf --cores all --config {options}` in {PROJECT}"
+def _command(figure: Figure, options: argparse.Namespace) -> str:
+    """Return the command that executes the missing runs."""
+    usual = configured()
+    given = {"scale": figure.scale}
+    if options.results != PROJECT / usual.results:
+        given["results"] = str(options.results)
+    if options.device != usual.device:
+        given["device"] = options.device
+    if options.gpu_problems != tuple(usual.runs_per_gpu):
+        given["runs_per_gpu"] = f"{{{', '.join(f'{name}: 1' for name in options.gpu_problems)}}}"
+    if (options.data_source, options.data_seed) != (usual.data.source, usual.data.seed):
+        given["data"] = f"{{source: {options.data_source or 'null'}, seed: {options.data_seed}}}"
+    config = shlex.join(f"{key}={value}" for key, value in given.items())
+    return f"`snakemake figures/{figure.name}.pdf --cores all --config {config}` in {PROJECT}"
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -136,11 +136,12 @@ def _must_exist(path: Path) -> None:
 def _read_csv(path: Path) -> pa.Table:
     """Return all columns as text, with the line of the first malformed row in the error."""
     try:
-        return pyarrow.csv.read_csv(
-            path,
-            read_options=pyarrow.csv.ReadOptions(use_threads=False),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string())),
-        )
+        with open(path, "rb") as file:
+            return pyarrow.csv.read_csv(
+                file,
+                read_options=pyarrow.csv.ReadOptions(use_threads=False),
+                convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string())),
+            )
     except pa.ArrowInvalid as error:
         raise InputError(f"{shown(path)}: not valid CSV: {error}") from None
 

@@ -11,6 +11,7 @@ from lop.data.sets import ImageSource
 from lop.figures.registry import Figure, Method, Source, load_figure
 from lop.figures.results_file import digest
 from lop.problems import PROBLEMS, first_run
+from lop.runs.scale import scale_path
 from lop.runs.spec import KEY_LENGTH, Conditions, RunSpec
 
 
@@ -71,8 +72,14 @@ def appearances(figure: Figure, conditions: Conditions) -> dict[int, dict[str, M
 
 
 def by_path(runs: Iterable[Shown]) -> dict[Path, RunSpec]:
-    """Return {path of the metrics relative to the results folder: run}; runs that several curves share occur once."""
-    return {run.spec.path: run.spec for run in runs}
+    """Return {path of the metrics relative to the results folder: run}.
+
+    A run that several curves show occurs once, with the config and setting of the first.
+    """
+    found: dict[Path, RunSpec] = {}
+    for run in runs:
+        found.setdefault(run.spec.path, run.spec)
+    return found
 
 
 def table_path(figure: Figure, runs: Iterable[Shown]) -> Path:
@@ -119,6 +126,8 @@ def all_as_published(figure: Figure, images: ImageSource) -> bool:
 
 def is_published(figure: Figure, place: int, images: ImageSource) -> bool:
     """Return whether a panel shows only runs, and these have the paper's parameters and images."""
+    if not scale_path("paper").is_file():
+        return False
     panel, published = figure.curve_panels[place], load_figure(figure.name, "paper").curve_panels[place]
     sets = {PROBLEMS[source.problem].data for source in panel.run_curves.values()} - {""}
     own_images = all(images.source_of(name) == "original" for name in sets)

@@ -116,7 +116,7 @@ def scores(collected: pd.DataFrame, sweep: Figure, comparison: Comparison) -> pd
         Columns runs, setting, seed, score (mean of the bins in the window); methods and settings in the order of the
         grids.
     """
-    low, high = (fraction * comparison.to for fraction in comparison.window)
+    low, high = (round(fraction * comparison.to, 6) for fraction in comparison.window)
     width = comparison.bin or comparison.to
     inside = collected[(collected["bin"] > low) & (collected["bin"] - width < high)]
     means = inside.groupby(["panel", "curve", "seed"], sort=False)["value"].agg(

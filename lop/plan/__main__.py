@@ -9,6 +9,7 @@ No run is started. `snakemake plan --config scale=paper` prints the same for all
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from lop.common.arguments import Parser
@@ -31,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         conditions = conditions_of(options)
         names = options.figures or [*figure_names(), *sweep_names(options.scale)]
         figures = [load_collected(name, options.scale) for name in names]
-        specs = {figure.name: by_path(shown_runs(figure, conditions)) for figure in figures}
-        every = {path: spec for runs in specs.values() for path, spec in runs.items()}
+        shown_ones = {figure.name: shown_runs(figure, conditions) for figure in figures}
+        specs = {name: by_path(runs) for name, runs in shown_ones.items()}
+        every = by_path(chain.from_iterable(shown_ones.values()))
         found = states(every.values(), options.results)
         records = read_records(options.results)
         todo = {path: estimate(every[path], records) for path, state in found.items() if state.why}

@@ -6,6 +6,7 @@ model does not make runs stale.
 
 import platform
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 from lop.common.errors import InputError
 from lop.problems import PROBLEMS
 from lop.runs.metrics import read_about
-from lop.runs.spec import RunSpec
+from lop.runs.spec import RunSpec, metrics_files, seed_folders
 
 MOST_RECORDS = 3  # maximum number of records read per key
 
@@ -51,7 +52,7 @@ def estimate(spec: RunSpec, records: Iterable[Record]) -> Estimate:
     same_problem = [record for record in records if record.problem == spec.problem.name]
     same_config = [record for record in same_problem if record.config == spec.config]
     wanted = spec.identity["parameters"]
-    same = [record for record in same_config if record.parameters == wanted]
+    same = [record for record in same_problem if record.parameters == wanted]
     for basis, found in {"same parameters": same, "same config": same_config, "same problem": same_problem}.items():
         if found:
             return Estimate(seconds * median(record.slowness for record in found), basis)
@@ -63,8 +64,8 @@ def read_records(results: Path) -> list[Record]:
     records = []
     for problem in PROBLEMS:
         for group in sorted(results.glob(f"{problem}/*/*")):
-            paths = sorted(group.glob("seed-*/metrics-*.parquet"))[:MOST_RECORDS]
-            records += [record for path in paths if (record := _record(path))]
+            paths = (path for folder in seed_folders(group) for path in metrics_files(folder))
+            records += [record for path in islice(paths, MOST_RECORDS) if (record := _record(path))]
     return records
 
 
@@ -86,10 +87,11 @@ def _record(path: Path) -> Record | None:
 
 def model_seconds(problem: str, parameters: Any) -> float:
     """Return the core seconds of a run according to the model of its problem; NaN if there is no model."""
-    seconds = MODELS.get(problem, lambda parameters: np.nan)(parameters)
-    if getattr(parameters, "engine_on", None) and parameters.engine_on("cpu") == "reference":
-        return REFERENCES[problem](parameters, seconds)
-    return seconds
+    if problem not in MODELS:
+        return np.nan
+    seconds = MODELS[problem](parameters)
+    on_reference = getattr(parameters, "engine_on", None) and parameters.engine_on("cpu") == "reference"
+    return REFERENCES[problem](parameters, seconds) if on_reference else seconds
 
 
 def _rl(p: Any) -> float:

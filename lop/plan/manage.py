@@ -14,11 +14,13 @@ prefix of the key, or by the path of any of its files.
 
 import argparse
 import json
+import os
 import re
 import shutil
+import stat
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +46,7 @@ from lop.runs.identity import differences
 from lop.runs.metrics import read_about
 from lop.runs.progress import duration
 from lop.runs.provenance import changed_since
-from lop.runs.spec import CHECKPOINT, IDENTITY, KEY_LENGTH, Conditions
+from lop.runs.spec import CHECKPOINT, IDENTITY, KEY_LENGTH, Conditions, metrics_files, seed_folders
 
 HEAD = ("runs", "key", "seeds", "length", "state", "size", "age", "changed since", "wanted by")
 
@@ -81,12 +83,12 @@ class Group:
     @cached_property
     def metrics(self) -> list[Path]:
         """Paths of all metrics files."""
-        return sorted(self.folder.glob("seed-*/metrics-*.parquet"))
+        return [path for folder in seed_folders(self.folder) for path in metrics_files(folder)]
 
     @cached_property
     def seeds(self) -> list[int]:
         """Seeds with a folder, finished or not."""
-        return sorted({int(folder.name.split("-")[1]) for folder in self.folder.glob("seed-*")})
+        return sorted(set(seed_folders(self.folder).values()))
 
     @property
     def changed_code(self) -> list[str]:
@@ -107,16 +109,16 @@ class Group:
     @property
     def lengths(self) -> list[int]:
         """Lengths of the finished runs."""
-        return sorted({int(path.stem.rpartition("-")[2]) for path in self.metrics})
+        return sorted({length for folder in seed_folders(self.folder) for length in metrics_files(folder).values()})
 
     @property
     def state(self) -> str:
         """Number of seeds per state: finished at some length, interrupted, running or empty."""
         counts: Counter[str] = Counter()
-        for folder in self.folder.glob("seed-*"):
+        for folder in seed_folders(self.folder):
             if is_locked(folder):
                 counts["running"] += 1
-            elif any(folder.glob("metrics-*.parquet")):
+            elif metrics_files(folder):
                 counts["finished"] += 1
             elif (folder / CHECKPOINT).exists():
                 counts["interrupted"] += 1
@@ -127,12 +129,17 @@ class Group:
     @property
     def size(self) -> int:
         """Size of all files in bytes."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return sum(found.st_size for found in self._stats() if stat.S_ISREG(found.st_mode))
 
     @property
     def changed(self) -> float:
         """Time of the last change to a file, in seconds since the epoch."""
-        return max((path.stat().st_mtime for path in self.folder.rglob("*")), default=self.folder.stat().st_mtime)
+        return max((found.st_mtime for found in self._stats()), default=self.folder.stat().st_mtime)
+
+    def _stats(self) -> Iterator[os.stat_result]:
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a running job replaces its checkpoint
+                yield path.stat()
 
 
 def wanted_figures(results: Path) -> list[tuple[Figure, Conditions]]:
@@ -220,8 +227,8 @@ def describe(group: Group, figures: dict[str, set[str]]) -> list[str]:
         )
     lines += [
         f"{folder.name}: interrupted, no metrics yet"
-        for folder in sorted(group.folder.glob("seed-*"))
-        if (folder / CHECKPOINT).exists() and not any(folder.glob("metrics-*.parquet"))
+        for folder in seed_folders(group.folder)
+        if (folder / CHECKPOINT).exists() and not metrics_files(folder)
     ]
     return lines
 
@@ -242,7 +249,7 @@ def unwanted(results: Path) -> list[Path]:
     """Return the run folders and tables that no figure uses and no process is working on."""
     keys = wanted_keys(results)
     runs = [group for group in groups(results) if group.key not in keys]
-    free = [group.folder for group in runs if not any(map(is_locked, group.folder.glob("seed-*")))]
+    free = [group.folder for group in runs if not any(map(is_locked, seed_folders(group.folder)))]
     tables = set(results.glob("tables/*/*.parquet"))
     drawn = {table.parent.name for table in tables}
     for figure, conditions in wanted_figures(results):
@@ -255,7 +262,7 @@ def remove(path: Path) -> bool:
     """Delete a run folder or a table unless a process is using it; return whether it was deleted."""
     if path.is_dir():
         with ExitStack() as locks:
-            if not all([locks.enter_context(try_lock(folder)) for folder in path.glob("seed-*")]):
+            if not all([locks.enter_context(try_lock(folder)) for folder in seed_folders(path)]):
                 return False
             shutil.rmtree(path)
         if not any(path.parent.iterdir()):

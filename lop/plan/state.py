@@ -9,7 +9,7 @@ from lop.common.errors import InputError
 from lop.runs.identity import Differences, differences
 from lop.runs.metrics import check_belongs, read_about
 from lop.runs.published import RUNS, stored
-from lop.runs.spec import CHECKPOINT, RunSpec
+from lop.runs.spec import CHECKPOINT, RunSpec, metrics_files, seed_folders
 
 MISSING, DAMAGED, OTHER_CODE = "missing", "damaged", "of other code"
 INTERRUPTED, LONGER, SHORTER = "interrupted", "longer than before", "shorter than before"
@@ -45,7 +45,7 @@ def _state(spec: RunSpec, results: Path) -> State:
             return State("", check_belongs(path, spec))
         except InputError:
             return State(DAMAGED, {})
-    lengths = [int(other.stem.rpartition("-")[2]) for other in folder.glob("metrics-*.parquet")]
+    lengths = metrics_files(folder).values()
     if not (folder / CHECKPOINT).exists():
         return State(MISSING, {})
     if any(length > spec.horizon for length in lengths):
@@ -58,18 +58,19 @@ def _other_runs(folder: Path, wanted: set[str]) -> list[dict[str, Any]]:
     found = []
     for group in sorted(folder.glob("*/*")):
         if group.name not in wanted:
-            for path in sorted(group.glob("seed-*/metrics-*.parquet")):
+            for path in (path for folder in seed_folders(group) for path in metrics_files(folder)):
                 with suppress(InputError):
                     found.append(read_about(path))
     return found
 
 
 def _why_new(spec: RunSpec, others: Iterable[Mapping[str, Any]]) -> str:
-    """Return how a run differs from the most similar existing run of its config, setting and seed."""
-    name = (spec.config, spec.setting, spec.seed)
+    """Return how a run differs from the most similar existing run of its seed, with its name or its parameters."""
+    name, parameters = (spec.config, spec.setting), spec.origin["parameters"]
     alike: list[Differences] = []
     for about in others:
-        if (about["config"], about["setting"], about["origin"]["seed"]) == name:
+        same = (about["config"], about["setting"]) == name or about["origin"]["parameters"] == parameters
+        if same and about["origin"]["seed"] == spec.seed:
             alike.append(differences(about["origin"], spec.origin))
     nearest = min(alike, key=lambda one: len(one.facts), default=None)
     if nearest is None or len(nearest.facts) > ALIKE:

@@ -84,7 +84,14 @@ def figure_lines(name: str, specs: Iterable[RunSpec], results: Path, records: Se
     waiting = [spec for spec in specs if not stored(spec.path, results).is_file()]
     locked = [spec for spec in waiting if is_locked(results / spec.folder)]
     going = {spec.path: progress_of(results / spec.folder) for spec in waiting}
-    seconds = sum(going[spec.path].left or estimate(spec, records).seconds for spec in waiting)
+
+    def left(spec: RunSpec) -> float:
+        one = going[spec.path]
+        if one.left is None and one.of and spec in locked:
+            return 0.0  # the extrapolation has reached its end
+        return estimate(spec, records).seconds if one.left is None else one.left
+
+    seconds = sum(map(left, waiting))
     parts = [f"{len(specs) - len(waiting):,} of {len(specs):,} runs finished"]
     if waiting:
         parts += [f"{len(locked):,} running", f"{len(waiting) - len(locked):,} waiting"]

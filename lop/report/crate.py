@@ -105,14 +105,15 @@ def write_crate(
 
 def _add_run(crate: RunCrate, spec: RunSpec, about: Mapping[str, Any], metrics: Path) -> Entity:
     """Add the action that produced a run's metrics, and return the metrics."""
-    place, parameters = Path("results", spec.folder), spec.parameters
+    place, parameters = Path("results", spec.path), spec.parameters
+    identity = f"#{place.with_suffix('')}"
     origin, parts = about["origin"], [*about["earlier"], about]  # one part per machine and set of versions
     values = {"seed": spec.seed, parameters.horizon: about["horizon"], **origin["parameters"]}
     machines = dict.fromkeys(_machine(part["machine"]) for part in parts)
     packages = dict.fromkeys(package for part in parts for package in part["versions"].items())
-    result = crate.file(metrics, place / metrics.name)
+    result = crate.file(metrics, place)
     crate.action(
-        f"#{place}",
+        identity,
         name=f"{spec.scale} {spec.name}",
         description=f"{about['seconds']:.0f} seconds, resumed {about['resumed']} times; {about['device']} of "
         f"{', then '.join(machines)}; code {sources.combined(origin['code'])}",
@@ -121,7 +122,7 @@ def _add_run(crate: RunCrate, spec: RunSpec, about: Mapping[str, Any], metrics: 
         instrument=crate.program(spec.problem.entry, parameters.modules(spec.conditions.device_kind), packages),
         object=[
             *map(crate.file, dict.fromkeys(layer.source for layer in layers(spec.problem, spec.config, spec.scale))),
-            *(crate.value(f"#{place}/{key}", key, value) for key, value in values.items()),
+            *(crate.value(f"{identity}/{key}", key, value) for key, value in values.items()),
         ],
         result=result,
     )

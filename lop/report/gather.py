@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,14 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     entries = [load_figure(name, scale) for name in names or figure_names()]
     shown = {figure.name: shown_runs(figure, conditions) for figure in entries}
     wanted = {name: by_path(runs) for name, runs in shown.items()}
-    every = {path: spec for runs in wanted.values() for path, spec in runs.items()}
+    every = by_path(chain.from_iterable(shown.values()))
     found = states(every.values(), results)
     whys = {path: state.why for path, state in found.items()}
     records = read_records(results)
     todo = {path: estimate(every[path], records) for path, why in whys.items() if why}
+    named = {name: [every[path] for path in runs] for name, runs in wanted.items()}
     drawn = [
-        _drawn(figure, figures, wanted[figure.name], table_key(figure, shown[figure.name]), whys) for figure in entries
+        _drawn(figure, figures, named[figure.name], table_key(figure, shown[figure.name]), whys) for figure in entries
     ]
     claims, claims_summary = _claims(entries, results, conditions)
     return Contents(
@@ -136,8 +138,8 @@ def gather(scale: str, results: Path, figures: Path, conditions: Conditions, nam
     )
 
 
-def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], key: str, whys: Mapping[Path, str]) -> Drawn:
-    waits = Counter(whys[path] for path in runs if whys[path])
+def _drawn(figure: Figure, folder: Path, runs: Sequence[RunSpec], key: str, whys: Mapping[Path, str]) -> Drawn:
+    waits = Counter(whys[spec.path] for spec in runs if whys[spec.path])
     found = {suffix: folder / f"{figure.name}.{suffix}" for suffix in MEDIA}
     files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
     picture, scale, earlier = "", "", False
@@ -146,7 +148,7 @@ def _drawn(figure: Figure, folder: Path, runs: Mapping[Path, RunSpec], key: str,
             scale, drawn_from = (str(image.info.get(name, "")) for name in ("Scale", "Table"))
         picture = files["png"]
         earlier = bool(drawn_from) and scale == figure.scale and drawn_from != key
-    sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs.values()))
+    sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs))
     ready = len(runs) - waits.total()
     return Drawn(figure.name, figure.caption, picture, scale, earlier, files, len(runs), ready, dict(waits), sources)
 

@@ -21,7 +21,7 @@ from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file, read_json, write_json
 from lop.common.paths import PROJECT, shown
-from lop.figures.registry import load_figure
+from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, collection_key, shown_runs, table_key, table_path
 from lop.report.gather import commit
 from lop.runs.configured import add_options, conditions_of
@@ -70,12 +70,12 @@ def publish(name: str, version: str, options: argparse.Namespace) -> None:
         )
     specs = by_path(runs)
     abouts = [check_belongs(stored(path, options.results), spec) for path, spec in specs.items()]
-    if not options.tables:
-        for path, spec in specs.items():
-            copy_run(stored(path, options.results), options.published / "runs" / path, spec)
     if options.tables:
         for suffix in DRAWN:
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    else:
+        for path, spec in specs.items():
+            copy_run(stored(path, options.results), options.published / "runs" / path, spec)
     for source in (table, *files):
         with atomic_file(folder / (f"{name}.parquet" if source is table else source.name)) as temporary:
             shutil.copyfile(source, temporary)
@@ -121,15 +121,18 @@ def write_claims(options: argparse.Namespace) -> None:
 
 
 def outdated(options: argparse.Namespace) -> list[str]:
-    """Return the published figures of a scale whose tables were collected from other runs than the current ones."""
-    conditions = conditions_of(options)
+    """Return the published figures of a scale whose tables were collected from other runs than the current ones.
+
+    Figures that are no longer defined do not count.
+    """
+    conditions, defined = conditions_of(options), figure_names()
 
     def key(name: str) -> str:
         figure = load_figure(name, options.scale)
         return table_key(figure, shown_runs(figure, conditions))
 
     index = read_index(options.published / options.scale / "index.json")
-    return [name for name, entry in index.items() if entry.key != key(name)]
+    return [name for name, entry in index.items() if name in defined and entry.key != key(name)]
 
 
 def remove_unused(published: Path) -> None:

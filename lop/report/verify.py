@@ -30,7 +30,7 @@ from lop.common.arguments import Parser, count, positive
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import PROJECT
 from lop.data.prepare import prepare
-from lop.figures.registry import load_figure
+from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.metrics import check_belongs, read_about
@@ -64,7 +64,8 @@ def published_runs(options: argparse.Namespace) -> list[RunSpec]:
         InputError: there are none.
     """
     conditions = conditions_of(options)
-    figures = [name for name, table in published_tables(options.scale).items() if table.runs]
+    defined = figure_names()
+    figures = [name for name, table in published_tables(options.scale).items() if table.runs and name in defined]
     specs = {
         path: spec
         for name in sorted(figures)
@@ -98,7 +99,8 @@ def verify(spec: RunSpec, others: Sequence[RunSpec], seconds: float, folder: Pat
     if name := spec.problem.data:
         images, data = spec.conditions.images, PROJECT / configured().data.sets
         if not all(path.is_file() for path in short.data_files(data)):
-            prepare(name, images, short.parameters.classes(spec.seed), data=data)
+            own = configured().data.folder if images.source_of(name) == "original" else None
+            prepare(name, images, short.parameters.classes(spec.seed), Path(own) if own else None, data)
         command += ["--data", str(data), "--data-source", images.source_of(name), "--data-seed", str(images.seed)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -109,7 +111,7 @@ def verify(spec: RunSpec, others: Sequence[RunSpec], seconds: float, folder: Pat
         return True, f"{part}: all {len(ours):,} values are bit-identical"
     if same_processor(about, read_about(folder / short.path)):
         return False, f"{part}: values differ, on the same kind of processor"
-    seeds = [one for one in others if one.group == spec.group]
+    seeds = {one.seed: one for one in others if one.group == spec.group}.values()
     outside = list(outliers(ours, [read_table(RUNS / one.path).slice(0, len(ours)) for one in seeds]))
     where = f"on another kind of processor, means in the intervals of {len(seeds)} published seeds"
     return not outside, f"{part}: {where}" + (f", except {', '.join(outside)}" if outside else "")

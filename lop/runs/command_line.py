@@ -202,4 +202,5 @@ class _Tee:
 
 def _log_to(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr = _Tee(sys.__stderr__, open(os.fspath(path), "a", errors="backslashreplace"))  # noqa: SIM115 (open until the process ends)
+    stream = sys.stderr.streams[0] if isinstance(sys.stderr, _Tee) else sys.stderr
+    sys.stderr = _Tee(stream, open(os.fspath(path), "a", errors="backslashreplace"))  # noqa: SIM115 (open until the process ends)

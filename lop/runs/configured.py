@@ -160,4 +160,7 @@ def conditions_of(options: argparse.Namespace) -> Conditions:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
+    names = tuple(text.split(",")) if text else ()
+    if unknown := set(names) - set(problem_names()):
+        raise argparse.ArgumentTypeError(f"found {', '.join(sorted(unknown))}, allowed: {', '.join(problem_names())}")
+    return names

@@ -86,7 +86,7 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         scale: scale of its runs.
         own: path of the table in the results folder, which may not exist yet; its stem is the key.
         choice: what to do if the published table is not the current one: `train` the missing runs, `draw` the published
-            table, or `ask`, which trains if that takes at most `CHEAP` core-hours.
+            table, or `ask`, which trains if that takes at most `CHEAP` core-hours, or if only the table is published.
         hours: core-hours of the current runs that exist neither in the results folder nor among the published ones; NaN
             if unknown.
 
@@ -94,11 +94,11 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         InputError: the missing runs are expensive, and `choice` is `ask`.
     """
     table = published_tables(scale).get(figure)
-    if own.is_file() or table is None or not table.runs:
+    if own.is_file() or table is None:
         return own
-    if choice == "draw" or table.key == own.stem:
+    if choice == "draw" or (table.runs and table.key == own.stem):
         return table.path
-    if choice == "train" or hours <= CHEAP:
+    if not table.runs or choice == "train" or hours <= CHEAP:
         return own
     raise InputError(
         f"published: found {choice}, allowed: train, which takes about {hours:.2g} core-hours, or draw, which shows "

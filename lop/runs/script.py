@@ -23,12 +23,12 @@ def selected(options: str) -> tuple[str, Conditions]:
 def logged(log: str) -> Iterator[None]:
     """Report an InputError in the block as one line on standard error and in `log`, and exit with status 2."""
     path = Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("")
     with told_in_one_line():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
         try:
             with failures_as_input_errors():
                 yield
         except InputError as error:
-            path.write_text(f"error: {error}\n")
+            path.write_text(f"error: {error}\n", "utf-8", errors="backslashreplace")
             raise

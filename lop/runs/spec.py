@@ -6,6 +6,7 @@ config, setting and scale that requested a run are not part of its identity: equ
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -28,6 +29,18 @@ KEY_LENGTH = 16  # hexadecimal digits of a key in a path
 CHECKPOINT = "checkpoint.pt"  # file in the folder of a run
 EXTENDS = "extends"  # key of a cfg file: name of the config whose parameters at the scale in use the file changes
 IDENTITY = "identity.json"  # file next to the folders of the seeds: the identity that their key is a digest of
+
+
+def seed_folders(group: Path) -> dict[Path, int]:
+    """Return {folder: seed} of the runs in the folder of a key, finished or not."""
+    found = {folder: re.fullmatch(r"seed-(\d+)(-[0-9a-f]{8})?", folder.name) for folder in sorted(group.glob("seed-*"))}
+    return {folder: int(match[1]) for folder, match in found.items() if match}
+
+
+def metrics_files(folder: Path) -> dict[Path, int]:
+    """Return {file: length} of the metrics in the folder of a run."""
+    found = {path: re.fullmatch(r"metrics-(\d+)\.parquet", path.name) for path in sorted(folder.glob("metrics-*"))}
+    return {path: int(match[1]) for path, match in found.items() if match}
 
 
 @dataclass(frozen=True)

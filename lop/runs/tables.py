@@ -31,7 +31,8 @@ def write_table(table: pa.Table, path: Path, about: str = "", level: int | None 
     metadata = {ABOUT: about.encode(), ABOUT_DIGEST: _sha256(about.encode()), ROWS_DIGEST: rows_digest(table)}
     with atomic_file(path) as temporary:
         sealed = table.replace_schema_metadata(metadata)
-        pq.write_table(sealed, temporary, compression="zstd", compression_level=level)
+        with open(temporary, "wb") as file:  # pyarrow accepts no path that is not valid UTF-8
+            pq.write_table(sealed, file, compression="zstd", compression_level=level)
 
 
 def read_table(path: Path) -> pa.Table:
@@ -42,7 +43,8 @@ def read_table(path: Path) -> pa.Table:
     """
     read_schema(path)
     try:
-        table = pq.read_table(path, use_threads=False)
+        with open(path, "rb") as file:
+            table = pq.read_table(file, use_threads=False)
         digest = (table.schema.metadata or {}).get(ROWS_DIGEST)
         if digest is not None and digest != rows_digest(table):
             raise ValueError("the rows differ from their digest")
@@ -60,7 +62,8 @@ def read_schema(path: Path) -> pa.Schema:
     if path.exists() and not path.is_file():
         raise InputError(f"{shown(path)}: not a regular file")  # reading a FIFO would never end
     try:
-        schema = pq.read_schema(path)
+        with open(path, "rb") as file:
+            schema = pq.read_schema(file)
         metadata = schema.metadata or {}
         if ABOUT_DIGEST in metadata and metadata[ABOUT_DIGEST] != _sha256(metadata.get(ABOUT, b"")):
             raise ValueError("the metadata differ from their digest")

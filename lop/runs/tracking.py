@@ -63,7 +63,7 @@ class WandB:
         self._run = wandb.init(
             project="lop",
             dir=str(results),
-            id=f"{spec.key}-{spec.seed}",
+            id=f"{spec.key}-{spec.folder.name.removeprefix('seed-')}",
             name=spec.name,
             group=spec.name_of_all_seeds,
             config={"seed": spec.seed, **spec.identity["parameters"]},

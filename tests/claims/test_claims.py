@@ -11,7 +11,7 @@ from written import write_run
 
 from lop.claims.__main__ import main
 from lop.claims.basis import Setting, judged_from, setting_of
-from lop.claims.registry import Claim, claimed_figures, load_claims
+from lop.claims.registry import Claim, Side, claimed_figures, load_claims
 from lop.claims.statistics import holm, improvement_estimate, iqm_estimate, mean_estimate, p_value
 from lop.claims.table import as_markdown, joined, judged, judged_by_runs, summary, write
 from lop.claims.verdict import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
@@ -131,6 +131,12 @@ def test_values_are_averaged_over_their_windows():
     found = verdict(claim(**sides), std=falls)
     assert (found.first, found.second) == pytest.approx(((8.5 + 8.75) / 2, (0.5 + 0.6) / 2))
     assert found.verdict == REPRODUCED
+
+
+def test_ends_of_a_window_are_rounded():
+    """Otherwise, the window [0, 0.29] of 100 steps would end before step 29, and [0.55, 1] begin after step 55."""
+    assert Side(curve=0, window=(0.0, 0.29)).span(100) == (0, 29)
+    assert Side(curve=0, window=(0.55, 1.0)).span(100) == (55, 100)
 
 
 def test_a_window_in_steps_is_the_same_at_all_scales():
@@ -264,7 +270,7 @@ def test_holm_multiplies_the_smallest_p_value_by_the_number_of_tests_and_keeps_t
 def test_summary_counts_the_verdicts_that_remain_after_the_correction():
     rows = {"verdict": [REPRODUCED, REPRODUCED, CONTRADICTED, UNDECIDED], "p": [0.001, 0.04, 0.03, np.nan]}
     words = summary(joined([pd.DataFrame(rows)]))
-    names(words, 4, "2 reproduced", "1 contradicted", "1 undecided", "3 tests", "1 reproduced, 0 contradicted remain")
+    names(words, 4, "2 reproduced", "1 contradicted", "1 undecided", "3 tests", "1 reproduced and 0 contradicted")
 
 
 def test_csv_and_markdown_tables_list_every_claim(tmp_path):

@@ -1,10 +1,12 @@
 """Scripts that draw a figure from existing runs."""
 
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
+import yaml
 from refusals import error_line, names
 from synthetic import runs_of
 from written import write_run
@@ -13,6 +15,8 @@ from lop.common.paths import ROOT
 from lop.figures import by_hand
 from lop.figures.by_hand import main
 from lop.figures.registry import load_figure
+from lop.problems import PROBLEMS
+from lop.runs.configured import check_config, conditions
 
 FIGURE = load_figure("fig4a", "smoke")
 RUNS = {(run.spec.config, run.spec.seed): run.spec for run in runs_of(FIGURE)}
@@ -69,6 +73,18 @@ def refused(capsys, arguments, *facts):
 def test_error_without_runs_names_the_snakemake_command(smoke, options, capsys):
     """Runs with another device or at another scale are different runs."""
     refused(capsys, ("--results", smoke, *options), "snakemake figures/fig4a.pdf --cores all")
+
+
+def test_suggested_command_selects_the_same_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ["--device", "cuda", "--gpu-problems", "rl,imagenet", "--data-source", "original", "--data-seed", "3"]
+    line = error_line(capsys, run, "--results", tmp_path / "my results", *options)
+    config = shlex.split(line.split("`")[1])[5:]
+    assert config[0] == "scale=smoke"
+    chosen = check_config({key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in config)})
+    assert chosen.results == f"{tmp_path}/my results"
+    assert chosen.conditions == conditions("smoke", "cuda", "original", 3, ("rl", "imagenet"))
+    names(error_line(capsys, run, "--gpu-problems", "rll"), "gpu-problems", "rll", *PROBLEMS)
 
 
 def test_unknown_scale_and_damaged_file_are_rejected(smoke, capsys):

@@ -45,6 +45,14 @@ def test_runs_are_listed_with_their_states_and_figures(tmp_path, run):
     assert all(state in unwanted for state in ("1 finished", "1 interrupted", "1 running", "1 empty"))
 
 
+def test_files_with_other_names_are_not_listed(tmp_path, run):
+    path = made(tmp_path, spec())
+    path.with_name("metrics-4096 (conflicted copy).parquet").touch()
+    (path.parent.with_name("seed-0 copy")).mkdir()
+    (line,) = run()[1:]
+    names(line, spec().key, "1 finished", "4,096")
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [(0, "0 B"), (999, "999 B"), (1234, "1.23 kB"), (999_499, "999 kB"), (999_500, "1 MB"), (25e11, "2.5 TB")],

@@ -1,7 +1,9 @@
 """`python -m lop.plan`: states of runs, estimates of their cost, and the printed plan."""
 
 import json
+import math
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -75,6 +77,32 @@ def test_reason_for_execution_is_the_difference_to_an_existing_run(other, reason
     assert why(spec(), tmp_path) == reason
 
 
+def test_run_is_recognised_by_its_parameters_if_another_config_recorded_it(tmp_path):
+    """Two configs of permuted MNIST have a setting in common."""
+    first = resolve(PROBLEMS["permuted_mnist"], "bp/std_net", 0, "laptop", "step_size=0.003")
+    second = resolve(PROBLEMS["permuted_mnist"], "bp/rate", 0, "laptop", "change_after=10000")
+    assert first.path == second.path
+    made(tmp_path, first, seconds=5 * model_seconds("permuted_mnist", first.parameters))
+    assert estimate(second, read_records(tmp_path)).basis == "same parameters"
+    first.__dict__["identity"] = {**first.identity, "code": {}}
+    for cached in ("key", "group"):
+        del first.__dict__[cached]
+    shutil.rmtree(tmp_path / "permuted_mnist")
+    made(tmp_path, first)
+    assert why(second, tmp_path) == "of other code"
+
+
+def test_files_with_other_names_are_no_runs(tmp_path):
+    """Programs that synchronise folders keep conflicting copies."""
+    path = made(tmp_path, spec())
+    shutil.copy(path, path.with_name("metrics-4096 (conflicted copy).parquet"))
+    shutil.copytree(path.parent, path.parent.with_name("seed-0 copy"))
+    longer = spec(n_steps=10_000)
+    (path.parent / "checkpoint.pt").touch()
+    assert why(longer, tmp_path) == "longer than before"
+    assert len(read_records(tmp_path)) == 1
+
+
 def test_other_wanted_runs_are_not_reasons(tmp_path):
     made(tmp_path, edited(lr=1.0))
     assert why(spec(), tmp_path, edited(lr=1.0)) == "missing"
@@ -112,6 +140,11 @@ def test_runs_of_other_machines_are_not_records(tmp_path):
     unknown.__dict__["identity"] = {**unknown.identity, "problem": "gone"}
     made(tmp_path, unknown)
     assert read_records(tmp_path) == []
+
+
+def test_problem_without_a_cost_model_has_no_estimate():
+    parameters = spec(engine="reference").parameters
+    assert math.isnan(model_seconds("mine", parameters))
 
 
 def test_every_problem_has_a_cost_model():

@@ -70,6 +70,9 @@ def test_the_time_left_for_a_figure_counts_all_of_its_runs(tmp_path, specs, monk
     assert first.startswith("ed2_cbp: 1 of 3 runs finished, 1 running, 1 waiting, about 7 min ")
     assert second.endswith("left")
     assert specs[1].name in second
+    overdue = interrupted(tmp_path, specs[2], 5_000, seconds=50.0, age=5_000.0)
+    with locked(folder), locked(overdue):
+        assert ", about 1 min " in next(figure_lines("ed2_cbp", specs, tmp_path, []))  # 75 seconds
 
 
 def test_damaged_checkpoints_and_those_without_progress_are_shown_as_unknown(tmp_path, specs):

@@ -19,7 +19,7 @@ from lop.common.paths import ROOT
 from lop.figures.collect import collect, write_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.figures.runs import shown_runs, table_path
+from lop.figures.runs import by_path, shown_runs, table_path
 from lop.report.crate import write_crate
 from lop.runs.spec import Conditions
 
@@ -47,13 +47,18 @@ SKIPPED = {  # recommended checks
 def drawn(tmp_path_factory):
     """Return the folders of results and figures with all files of figure 4a, which tests must not change."""
     results, figures = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("figures")
-    for spec in (run.spec for run in RUNS):
-        rows = [("return", step, None, step / 100 + spec.seed) for step in range(2_048, 10_241, 2_048)]
-        write_run(results, spec, rows)
-    table = collect(FIGURE, RUNS, results)
-    write_collected(table, results / TABLE)
-    draw(table, FIGURE, figures)
+    build(FIGURE, RUNS, "return", results, figures)
     return results, figures
+
+
+def build(figure, runs, metric, results, figures):
+    """Write synthetic runs of a figure, its table and its drawing."""
+    for spec in by_path(runs).values():
+        steps = range(spec.horizon // 5, spec.horizon + 1, spec.horizon // 5)
+        write_run(results, spec, [(metric, step, None, step / 100 + spec.seed) for step in steps])
+    table = collect(figure, runs, results)
+    write_collected(table, results / table_path(figure, runs))
+    draw(table, figure, figures)
 
 
 @pytest.fixture
@@ -158,8 +163,22 @@ def test_machines_of_a_continued_run_are_recorded(drawn, tmp_path):
     write_crate("fig4a", "smoke", results, results / TABLE, drawn[1], CONDITIONS, tmp_path / "fig4a.zip")
     with zipfile.ZipFile(tmp_path / "fig4a.zip") as crate:
         graph = {one["@id"]: one for one in json.loads(crate.read("ro-crate-metadata.json"))["@graph"]}
-    assert re.search("there: .* then here: ", graph[f"#results/{spec.folder}"]["description"])
+    assert re.search("there: .* then here: ", graph[f"#results/{spec.path.with_suffix('')}"]["description"])
     assert {"#python-3.12", "#python-3.11"} <= graph.keys()
+
+
+def test_runs_of_different_lengths_have_their_own_actions(tmp_path):
+    figure = load_figure("ed3b", "laptop")
+    runs, zipped = shown_runs(figure, CONDITIONS), tmp_path / "ed3b.zip"
+    build(figure, runs, "online_accuracy", tmp_path / "results", tmp_path / "figures")
+    paths = set(by_path(runs))
+    assert len({path.parent for path in paths}) < len(paths)
+    table = tmp_path / "results" / table_path(figure, runs)
+    write_crate("ed3b", "laptop", tmp_path / "results", table, tmp_path / "figures", CONDITIONS, zipped)
+    with zipfile.ZipFile(zipped) as crate:
+        graph = json.loads(crate.read("ro-crate-metadata.json"))["@graph"]
+    made = [references(one["result"]) for one in graph if one["@type"] == "CreateAction" and "startTime" in one]
+    assert {quote(f"results/{path}") for path in paths} <= {name for names in made if len(names) == 1 for name in names}
 
 
 def refused(results, figures, folder, *facts):

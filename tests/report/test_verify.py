@@ -120,12 +120,12 @@ def test_missing_images_of_a_repeated_run_are_created(tmp_path, monkeypatch):
     spec = resolve(PROBLEMS["imagenet"], "bp", 0, "smoke", "step_size=0.01")
     made = []
     monkeypatch.setattr(verify, "PROJECT", tmp_path)
-    monkeypatch.setattr(verify, "prepare", lambda *which, data: made.append((*which, data)))
+    monkeypatch.setattr(verify, "prepare", lambda *which: made.append(which))
     repeating = Repeating(tmp_path, monkeypatch)
     write_run(tmp_path / "published", spec, [])
     repeating.specs = [spec]
     assert repeating.verified(None)[0] is False
-    assert made == [("imagenet", spec.conditions.images, spec.parameters.classes(0), tmp_path / "data")]
+    assert made == [("imagenet", spec.conditions.images, spec.parameters.classes(0), None, tmp_path / "data")]
     assert repeating.commands[0][-6:] == [
         *("--data", f"{tmp_path / 'data'}", "--data-source", "glyphs", "--data-seed", "0")
     ]

@@ -1,6 +1,7 @@
 """Runs are resumed exactly, kept apart and never repeated."""
 
 import errno
+import fcntl
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 
@@ -336,6 +338,18 @@ def test_second_process_waits_for_the_lock_of_the_first(tmp_path):
     assert str(first.pid) in second.stderr
     assert second.stderr.count("\n") == 1
     assert first.wait() == 0
+
+
+def test_run_waits_silently_while_another_process_inspects_its_lock(tmp_path, capsys):
+    with locked(tmp_path):
+        pass
+    inspecting = os.open(tmp_path / ".lock", os.O_RDONLY)
+    fcntl.flock(inspecting, fcntl.LOCK_SH)
+    assert not is_locked(tmp_path)  # inspections do not disturb each other
+    threading.Timer(0.1, os.close, [inspecting]).start()
+    with locked(tmp_path):
+        pass
+    assert not capsys.readouterr().err
 
 
 def test_lock_is_released_at_the_end_of_its_block(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from refusals import names, refusal
 
 from lop.common.errors import InputError
+from lop.runs import tables
 from lop.runs.tables import read_schema, read_table, rows_digest, write_table
 
 TABLE = pa.table(
@@ -37,6 +38,13 @@ def test_a_table_is_restored(tmp_path):
     write_table(TABLE, tmp_path / "a.parquet", ABOUT)
     assert read_table(tmp_path / "a.parquet").to_pydict()["metric"] == ["return", "rank", "return", None]
     assert read(tmp_path / "a.parquet") == (ABOUT.encode(), rows_digest(TABLE))
+
+
+def test_a_path_may_contain_any_bytes(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write_table(TABLE, folder / "a.parquet", ABOUT)
+    assert read(folder / "a.parquet") == (ABOUT.encode(), rows_digest(TABLE))
 
 
 @pytest.mark.parametrize(
@@ -92,10 +100,10 @@ def test_a_file_without_permission_to_read_it_is_not_called_damaged(tmp_path, mo
     path = tmp_path / "a.parquet"
     write_table(TABLE, path)
 
-    def forbidden(path):
+    def forbidden(path, mode):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(pq, "read_schema", forbidden)
+    monkeypatch.setattr(tables, "open", forbidden, raising=False)
     with pytest.raises(InputError) as raised:
         read_table(path)
     names(str(raised.value), path, "permission denied")

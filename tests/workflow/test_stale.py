@@ -29,6 +29,10 @@ AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
             lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: 3"),
             {f"rl/ant/{method} seed 2-3" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
         ),
+        (
+            lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: {std: 3, ns: 1, l2: 2, cbp: 2}"),
+            {"rl/ant/std seed 2-3", TABLE, DRAW},
+        ),
         (lambda p: p.append("lop/engines/ppo/agent.py", "\nEXTRA = 1\n"), JOBS | {TABLE, DRAW}),
         (
             lambda p: (
@@ -53,6 +57,7 @@ AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
         "nothing",
         "a parameter",
         "a seed",
+        "a seed of a curve",
         "scientific code",
         "a comment, plumbing, a rule, a README, a label and a deleted run",
         "a comment of plotting code",
