@@ -30,7 +30,9 @@ AFTER = {"collect ed2_cbp", "draw ed2_cbp"}
             {f"rl/ant/{method} seed 2-3" for method in ("std", "ns", "l2", "cbp")} | {TABLE, DRAW},
         ),
         (
-            lambda p: p.edit("config/scales/smoke.yaml", "seeds: 2", "seeds: {std: 3, ns: 1, l2: 2, cbp: 2}"),
+            lambda p: p.edit(
+                "config/scales/smoke.yaml", "fig4a: {seeds: 2", "fig4a: {seeds: {std: 3, ns: 1, l2: 2, cbp: 2}"
+            ),
             {"rl/ant/std seed 2-3", TABLE, DRAW},
         ),
         (lambda p: p.append("lop/engines/ppo/agent.py", "\nEXTRA = 1\n"), JOBS | {TABLE, DRAW}),
