@@ -39,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.claims", description=__doc__)
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures whose claims are tested (default: all)")
     add_options(parser)
     return parser

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lop.claims.registry import load_claims
 from lop.data.sets import ImageSource
 from lop.figures.registry import Figure
-from lop.figures.runs import is_published
+from lop.figures.runs import has_paper_parameters
 from lop.problems import PROBLEMS
 
 
@@ -38,4 +38,4 @@ def setting_of(figure: Figure, place: int, images: ImageSource) -> Setting:
     """Return the origin of a panel's runs."""
     sets = {PROBLEMS[source.problem].data for source in figure.curve_panels[place].run_curves.values()} - {""}
     sources = " and ".join(sorted({images.source_of(name) for name in sets}))
-    return Setting(figure.scale, sources, is_published(figure, place, images))
+    return Setting(figure.scale, sources, has_paper_parameters(figure, place, images))

@@ -3,25 +3,22 @@
 The head of that file documents the keys.
 """
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import CONFIG, shown
 from lop.figures.registry import Figure, Panel, figure_names, load_figure
-from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.parameters import Number, Strict, Whole, checked, read_mapping
 
 CLAIMS = CONFIG / "claims.yaml"
 
@@ -32,17 +29,13 @@ def _is_part(window: tuple[float, float]) -> tuple[float, float]:
     return window
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 def _are_steps(steps: tuple[int, int]) -> tuple[int, int]:
     if not 0 <= steps[0] < steps[1]:
         raise ValueError("[from, to], ascending numbers of steps")
     return steps
 
 
-class Side(_Model):
+class Side(Strict):
     """Side of a comparison: the mean of a curve in a window of the x axis, given as fractions or in steps."""
 
     curve: str | Whole
@@ -64,7 +57,7 @@ class Side(_Model):
         return first, last
 
 
-class Claim(_Model):
+class Claim(Strict):
     """Statement of the paper about two curves, two windows, or a curve and a number."""
 
     says: str = Field(min_length=1)
@@ -137,9 +130,8 @@ def claimed_figures(path: Path = CLAIMS) -> list[str]:
     names, claimed = figure_names(), read_mapping(path)
     for name in claimed:
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"{shown(path)}: found figure {name!r}, allowed: {', '.join(names)}{hint}")
+            allowed = f"{', '.join(names)}{hint(name, names)}"
+            raise InputError(f"{shown(path)}: found figure {name!r}, allowed: {allowed}")
     return [name for name in names if name in claimed]
 
 

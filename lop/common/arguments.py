@@ -1,22 +1,27 @@
 """Command lines whose errors are one line."""
 
 import argparse
-import difflib
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser that raises an InputError, in one line, instead of printing the usage and exiting."""
+    """Parser that raises an InputError, in one line, instead of printing the usage and exiting.
+
+    It prints the lines of descriptions unchanged.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         """Raise an InputError with the message, and with the option most similar to an unknown one."""
         words = [option for action in self._actions for option in action.option_strings]
         wrong = next((word for word in message.split() if word.startswith("-")), "")
-        near = difflib.get_close_matches(wrong, words, n=1) if "unrecognized" in message else []
-        raise InputError(f"command line: {message}; " + (f"did you mean {near[0]}? " if near else "") + "see --help")
+        near = hint(wrong, words) if "unrecognized" in message else ""
+        raise InputError(f"command line: {message}{near or ';'} see --help")
 
 
 def count(text: str) -> int:

@@ -1,9 +1,10 @@
 """User-facing errors."""
 
+import difflib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 EXIT_BAD_INPUT = 2
@@ -18,6 +19,12 @@ class InputError(Exception):
     def __str__(self) -> str:
         """Return the message in one line, although it may contain names and other messages with several lines."""
         return " ".join(line.strip() for line in super().__str__().splitlines())
+
+
+def hint(word: object, names: Iterable[str]) -> str:
+    """Return `; did you mean <name>?` for the name most similar to a word, or an empty string if none is similar."""
+    near = difflib.get_close_matches(str(word), list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def tell(error: InputError) -> None:

@@ -12,7 +12,7 @@ from lop.common.ranges import ranges
 from lop.figures.collect import collect
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, load_figure
-from lop.figures.runs import all_as_published, by_path, shown_runs
+from lop.figures.runs import all_have_paper_parameters, by_path, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.published import stored
 from lop.runs.spec import RunSpec
@@ -36,9 +36,9 @@ def main(name: str, argv: Sequence[str] | None = None) -> None:
         for picture in figure.pictures:
             if picture.data:
                 conditions.images.must_exist(picture.data, picture.classes, data)
-        published = all_as_published(figure, conditions.images)
+        of_paper = all_have_paper_parameters(figure, conditions.images)
         table = collect(figure, found, options.results)
-        print("wrote", *draw(table, figure, Path(), conditions.images, data, published=published))
+        print("wrote", *draw(table, figure, Path(), conditions.images, data, paper_parameters=of_paper))
 
 
 def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:

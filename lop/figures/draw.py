@@ -11,6 +11,7 @@ import matplotlib.figure
 import matplotlib.style
 import pandas as pd
 from matplotlib.legend import Legend
+from PIL import Image
 
 from lop.common.errors import InputError
 from lop.common.files import atomic_file
@@ -32,7 +33,7 @@ def draw(
     images: ImageSource = ImageSource(),
     data: Path = DATA,
     table: str = "",
-    published: bool = False,
+    paper_parameters: bool = False,
     remark: str = "",
 ) -> list[Path]:
     """Draw a figure from its collected table.
@@ -46,7 +47,7 @@ def draw(
         images: source of the images that pictures show.
         data: folder of all sets of images.
         table: key of the collected table, stored in the PNG's metadata.
-        published: whether the runs have the paper's parameters and images; the figure is labelled accordingly.
+        paper_parameters: whether the runs have the paper's parameters and images; the figure is labelled accordingly.
         remark: text added to the label, such as the version of the code that made the runs.
 
     Returns:
@@ -59,7 +60,7 @@ def draw(
     numbers = plotted_numbers(collected, figure)
     seeds = {index: seed_curves(rows) for index, rows, _ in _by_panel(collected, figure)}
     notes = _notes(collected, figure)
-    scale = "the paper's parameters" if published else f"{figure.scale} scale"
+    scale = "the paper's parameters" if paper_parameters else f"{figure.scale} scale"
     scale += f" ({remark})" if remark else ""
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
@@ -72,6 +73,17 @@ def draw(
         shown = numbers if len(figure.panels) > 1 else numbers.drop(columns="panel")
         shown.to_csv(temporary, index=False, lineterminator="\n")
     return [pdf, png, csv]
+
+
+def stored_texts(png: Path) -> dict[str, str]:
+    """Return what `draw` has stored in a PNG: Title, Description, Scale, Table and, if there is one, Remark.
+
+    The result is empty if there is no such file.
+    """
+    if not png.is_file():
+        return {}
+    with Image.open(png) as image:
+        return {str(name): str(text) for name, text in image.info.items()}
 
 
 def plotted_numbers(collected: pd.DataFrame, figure: Figure) -> pd.DataFrame:
@@ -108,7 +120,7 @@ def _notes(collected: pd.DataFrame, figure: Figure) -> dict[int, str]:
         of_same_runs = [(rows, one) for _, rows, one in panels if (one.curves, one.to) == (panel.curves, panel.to)]
         return max(_last_bin(rows, one) for rows, one in of_same_runs)
 
-    return {index: conditions(rows, panel, last_step(panel)) for index, rows, panel in panels}
+    return {index: note_of(rows, panel, last_step(panel)) for index, rows, panel in panels}
 
 
 def _last_bin(rows: pd.DataFrame, panel: Panel) -> int:
@@ -116,7 +128,7 @@ def _last_bin(rows: pd.DataFrame, panel: Panel) -> int:
     return int(bins.max()) if len(bins) else panel.to
 
 
-def conditions(rows: pd.DataFrame, panel: Panel, last: int) -> str:
+def note_of(rows: pd.DataFrame, panel: Panel, last: int) -> str:
     """Return the note of a panel: its own, and below it `3 seeds, 150k steps; bands: 95% intervals`.
 
     Args:

@@ -4,7 +4,6 @@ The head of that file documents the keys.
 """
 
 import ast
-import difflib
 import importlib
 import re
 from collections.abc import Mapping
@@ -12,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import CONFIG, PROJECT, shown
 from lop.common.sources import definitions
 from lop.data.formats import IMAGENET_CLASSES
 from lop.problems import PROBLEMS
-from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.parameters import Number, Strict, Whole, checked, read_mapping
 from lop.runs.scale import FIRST_TUNING_SEED, load_scale, scale_path
 
 FIGURES = CONFIG / "figures.yaml"
@@ -61,9 +60,7 @@ def _source(value: Any) -> "Source | ResultsFile":
             "<problem>/<config>, {runs: <problem>/<config>, setting: <key>=<value>}, or {file: <path>, method: <name>}"
         )
     if (problem := runs.partition("/")[0]) not in PROBLEMS:
-        near = difflib.get_close_matches(problem, PROBLEMS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"a config of one of the problems {', '.join(PROBLEMS)}{hint}")
+        raise ValueError(f"a config of one of the problems {', '.join(PROBLEMS)}{hint(problem, PROBLEMS)}")
     return Source.model_validate(value if isinstance(value, dict) else {"runs": value})
 
 
@@ -91,11 +88,7 @@ def _function(value: Any, info: ValidationInfo) -> str:
     return value
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Method(_Model):
+class Method(Strict):
     """Appearance of a method's curves in every figure."""
 
     label: str = Field(min_length=1)
@@ -104,7 +97,7 @@ class Method(_Model):
     marker: Marker | None = None
 
 
-class Source(_Model):
+class Source(Strict):
     """Runs of a curve: all seeds of one setting of a config; with `level`, their mean over all steps."""
 
     runs: str
@@ -122,7 +115,7 @@ class Source(_Model):
         return self.runs.partition("/")[2]
 
 
-class ResultsFile(_Model):
+class ResultsFile(Strict):
     """Results of a curve that were computed elsewhere: the rows of one method in a file.
 
     `lop.figures.results_file` documents its columns. With `level`, the curve is the mean over all steps.
@@ -138,7 +131,7 @@ class ResultsFile(_Model):
         return PROJECT / self.file
 
 
-class Picture(_Model):
+class Picture(Strict):
     """Panel drawn by a function `<module>:<function>` of the library, without runs.
 
     The function takes the axes and, if `data` is given, the folder of that set of images, for `lop.data.load`.
@@ -177,7 +170,7 @@ class Picture(_Model):
         function(ax, images) if self.data else function(ax)
 
 
-class Panel(_Model):
+class Panel(Strict):
     """Axes with curves."""
 
     curves: dict[str, Annotated[Source | ResultsFile, BeforeValidator(_source)]] = Field(min_length=1)
@@ -259,7 +252,7 @@ class Panel(_Model):
         return self.model_dump(mode="json", include={"metric", "layers", "to", "bin", "within"}) | {"levels": levels}
 
 
-class Figure(_Model):
+class Figure(Strict):
     """A figure at a scale: its panels and the methods that they show."""
 
     name: str
@@ -288,7 +281,7 @@ class Figure(_Model):
         return ""
 
 
-class Registry(_Model):
+class Registry(Strict):
     """Contents of config/figures.yaml; entries are validated by `load_figure`, after merging the changes of a scale."""
 
     methods: dict[str, Method]
@@ -397,9 +390,7 @@ class _Resolver:
     @staticmethod
     def _known(name: str, table: Mapping[str, Any], where: str) -> Any:
         if name not in table:
-            near = difflib.get_close_matches(name, list(table), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"{where}: found {name!r}, allowed: {', '.join(table)}{hint}")
+            raise InputError(f"{where}: found {name!r}, allowed: {', '.join(table)}{hint(name, table)}")
         return table[name]
 
 

@@ -10,7 +10,6 @@ A file is CSV or Parquet and has exactly these columns, in any order:
 There is at most one row per method, seed and step.
 """
 
-import difflib
 import hashlib
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import shown
 from lop.common.ranges import ranges
 from lop.figures.registry import Figure, Panel
@@ -70,9 +69,8 @@ def read_results(panel: Panel, curve: str) -> dict[int, pa.Table]:
     where, table = shown(source.path), read_file(source.path)
     if source.method not in set(table["method"]):
         names = list(dict.fromkeys(table["method"]))
-        near = difflib.get_close_matches(source.method, names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{where}: found no method {source.method!r}, allowed: {', '.join(names)}{hint}")
+        allowed = f"{', '.join(names)}{hint(source.method, names)}"
+        raise InputError(f"{where}: found no method {source.method!r}, allowed: {allowed}")
     rows = table[table["method"] == source.method]
     if missing := set(seeds) - set(rows["seed"]):
         raise InputError(

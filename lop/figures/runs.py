@@ -119,12 +119,12 @@ def _collection(figure: Figure) -> dict[int, dict[str, Any]]:
     return {place: panel.collected_from() for place, panel in figure.curve_panels.items()}
 
 
-def all_as_published(figure: Figure, images: ImageSource) -> bool:
+def all_have_paper_parameters(figure: Figure, images: ImageSource) -> bool:
     """Return whether all panels with curves show only runs with the paper's parameters and images."""
-    return all(is_published(figure, place, images) for place in figure.curve_panels)
+    return all(has_paper_parameters(figure, place, images) for place in figure.curve_panels)
 
 
-def is_published(figure: Figure, place: int, images: ImageSource) -> bool:
+def has_paper_parameters(figure: Figure, place: int, images: ImageSource) -> bool:
     """Return whether a panel shows only runs, and these have the paper's parameters and images."""
     if not scale_path("paper").is_file():
         return False

@@ -56,9 +56,7 @@ def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argp
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.plan", description=__doc__)
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures and sweeps (default: all)")
     add_options(parser)
     return parser

@@ -323,9 +323,7 @@ def _remove(paths: Sequence[Path], delete: bool) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.runs", description=__doc__)
     results = PROJECT / configured().results
     parser.add_argument("--results", type=Path, default=results, help="folder of all results (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -6,12 +6,12 @@ from math import ceil, isnan
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lop.common.paths import CONFIG, shown
 from lop.plan.costs import model_seconds
 from lop.problems import PROBLEMS
-from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.parameters import Number, Strict, Whole, checked, read_mapping
 from lop.runs.spec import RunSpec
 
 RESOURCES = CONFIG / "resources.yaml"
@@ -26,18 +26,14 @@ class Resources(NamedTuple):
     gpu_percent: int  # percentage of a GPU
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Needs(_Model):
+class Needs(Strict):
     """Entry of a problem in config/resources.yaml."""
 
     mem_mb: Whole = Field(ge=1, description="memory in megabytes")
     slack: Number = Field(3.0, ge=1, description="time limit as a multiple of the model's estimate")
 
 
-class Table(_Model):
+class Table(Strict):
     """Contents of config/resources.yaml."""
 
     shortest: Whole = Field(ge=1, description="minimum time limit in minutes")

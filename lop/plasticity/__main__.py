@@ -101,9 +101,7 @@ def _picture(text: str) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.plasticity", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.plasticity", description=__doc__)
     usual, add = Training(), parser.add_argument
     add(
         "checkpoint",

@@ -32,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.report", description=__doc__)
     add = parser.add_argument
     add("names", nargs="*", metavar="FIGURE", help="figures on the page (default: all)")
     add("--figures", type=Path, default=PROJECT / "figures", help="folder of the drawn figures (default: %(default)s)")

@@ -27,7 +27,6 @@ from pathlib import Path
 from string import ascii_lowercase
 
 import pandas as pd
-from PIL import Image
 
 from lop.claims.registry import claimed_figures
 from lop.claims.table import HEAD, cells, judged_tables, number, summary
@@ -40,10 +39,10 @@ from lop.common.sources import fingerprint
 from lop.data.prepare import prepare
 from lop.data.sets import ImageSource
 from lop.figures.collect import read_collected
-from lop.figures.draw import draw, plotted_numbers
+from lop.figures.draw import draw, plotted_numbers, stored_texts
 from lop.figures.plotting import step_unit
 from lop.figures.registry import Figure, load_figure, read_registry
-from lop.figures.runs import all_as_published
+from lop.figures.runs import all_have_paper_parameters
 from lop.runs.configured import conditions
 
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
@@ -86,7 +85,7 @@ def renew(root: Path) -> list[Path]:
 def _outdated_pictures(root: Path) -> Iterator[Path]:
     """Yield the tables whose pictures are out of date."""
     for table in shown_tables(root):
-        if _source_of(picture_of(table)) != _source(table):
+        if stored_texts(picture_of(table)).get("Table") != _source(table):
             yield table
 
 
@@ -106,8 +105,8 @@ def _draw(table: Path) -> None:
         if picture.data:
             prepare(picture.data, images, picture.classes)
     with tempfile.TemporaryDirectory() as folder:
-        published = all_as_published(figure, images)
-        _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, published=published)
+        of_paper = all_have_paper_parameters(figure, images)
+        _, png, _ = draw(read_collected(table), figure, Path(folder), images, table=key, paper_parameters=of_paper)
         with atomic_file(picture_of(table)) as temporary:
             shutil.copyfile(png, temporary)
 
@@ -247,24 +246,18 @@ def _markdown(rows: pd.DataFrame) -> str:
 
 
 def _source(table: Path) -> str:
-    """Return a digest of a table and of the definition of its figure, which determine the picture."""
+    """Return a digest of a table and of the definition of its figure.
+
+    They determine the picture except for the drawing code: after a change of that, delete the pictures to renew them.
+    """
     content = hashlib.sha256(table.read_bytes()).hexdigest()
     return fingerprint([content, figure_of(table).model_dump(mode="json")])[:16]
-
-
-def _source_of(picture: Path) -> str:
-    """Return the digest stored in a picture, or an empty string."""
-    if not picture.is_file():
-        return ""
-    with Image.open(picture) as image:
-        return str(image.info.get("Table", ""))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m lop.report.documentation",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="only list outdated files")
     return parser

@@ -11,14 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from lop.claims.registry import claimed_figures, load_claims
 from lop.claims.table import HEAD, cells, joined, judged_by_runs, summary
 from lop.common.errors import InputError
 from lop.common.paths import ROOT
 from lop.common.ranges import ranges
 from lop.common.sources import combined
+from lop.figures.draw import stored_texts
 from lop.figures.registry import Figure, figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs, table_key
 from lop.plan.costs import estimate, read_records
@@ -144,8 +143,8 @@ def _drawn(figure: Figure, folder: Path, runs: Sequence[RunSpec], key: str, whys
     files = {suffix: _address(path, MEDIA[suffix]) for suffix, path in found.items() if path.is_file()}
     picture, scale, earlier = "", "", False
     if "png" in files:
-        with Image.open(found["png"]) as image:
-            scale, drawn_from = (str(image.info.get(name, "")) for name in ("Scale", "Table"))
+        texts = stored_texts(found["png"])
+        scale, drawn_from = texts.get("Scale", ""), texts.get("Table", "")
         picture = files["png"]
         earlier = bool(drawn_from) and scale == figure.scale and drawn_from != key
     sources = list(dict.fromkeys(spec.name_of_all_seeds for spec in runs))

@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from lop.claims.table import judged_tables, write
 from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
 from lop.common.files import atomic_file, read_json, write_json
 from lop.common.paths import PROJECT, shown
+from lop.figures.draw import stored_texts
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, collection_key, shown_runs, table_key, table_path
 from lop.report.gather import commit
@@ -63,7 +62,7 @@ def publish(name: str, version: str, options: argparse.Namespace) -> None:
         if not path.is_file():
             target = shown(table) if path is table else f"figures/{name}.pdf"
             raise InputError(f"{shown(path)}: no such file; `make {target} SCALE={options.scale}` builds it")
-    if not options.tables and _drawn_from(options.drawn / f"{name}.png") != table.stem:
+    if not options.tables and stored_texts(options.drawn / f"{name}.png").get("Table") != table.stem:
         raise InputError(
             f"{shown(options.drawn / name)}.png: found a figure of other runs, allowed: one drawn from {shown(table)}; "
             f"`make figures/{name}.pdf SCALE={options.scale}` draws it"
@@ -148,17 +147,10 @@ def remove_unused(published: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _drawn_from(picture: Path) -> str:
-    """Return the key of the table from which a figure was drawn."""
-    with Image.open(picture) as image:
-        return str(image.info.get("Table", ""))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m lop.report.publish",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="figures (default: none; test the claims again)")
     parser.add_argument("--tables", action="store_true", help="publish only the collected tables")

@@ -170,9 +170,7 @@ def means(table: pa.Table) -> dict[str, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m lop.report.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m lop.report.verify", description=__doc__)
     add = parser.add_argument
     add("--runs", type=count, default=4, help="number of runs to repeat (default: %(default)s)")
     add("--choice", type=int, default=0, help="seed of the random choice of runs (default: %(default)s)")

@@ -92,7 +92,6 @@ def _parser(problem: Problem, description: str) -> argparse.ArgumentParser:
     parser = Parser(
         usage="%(prog)s -c CONFIG [-s SEED] [-d DEVICE] [options] [--<parameter> VALUE ...]",
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

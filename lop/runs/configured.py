@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from lop.common.errors import InputError
 from lop.common.paths import CONFIG, PROJECT, ROOT, shown
 from lop.data.sets import SOURCES, ImageSource
-from lop.runs.parameters import Number, Whole, checked, read_mapping
+from lop.runs.parameters import Number, Strict, Whole, checked, read_mapping
 from lop.runs.scale import check_names, load_scale
 from lop.runs.spec import Conditions
 
@@ -20,11 +20,7 @@ Folder = Annotated[str, Field(pattern=r"^[^{}]+$")]  # Snakemake would read brac
 DEVICE = "[a-z]+(:[0-9]+)?"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Data(_Model):
+class Data(Strict):
     """Images that problems learn from."""
 
     source: Literal["glyphs", "original"] | None = Field(
@@ -39,7 +35,7 @@ class Data(_Model):
     )
 
 
-class Config(_Model):
+class Config(Strict):
     """Contents of config/config.yaml."""
 
     scale: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(

@@ -1,6 +1,5 @@
 """Typed parameters of a problem: read from cfg files, overridden, swept and validated, with one-line errors."""
 
-import difflib
 import hashlib
 import itertools
 import re
@@ -14,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import shown
 from lop.data.formats import IMAGENET_CLASSES
 
@@ -61,13 +60,17 @@ Utility = Literal[  # as in `lop.algos.utilities`, which this module must not im
 ]
 
 
-class Parameters(BaseModel):
+class Strict(BaseModel):
+    """Contents of a configuration file: unknown keys, NaN and infinity are errors, and values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Parameters(Strict):
     """Base class of a problem's parameters: one field per key, with its description, unit, default and range.
 
     A list of values is swept (see `settings_of`) unless the field itself is a list.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     horizon: ClassVar[str] = ""  # field with the length of the run; a longer run continues a shorter one
     cosmetic: ClassVar[frozenset[str]] = frozenset()  # fields that affect no result
@@ -104,8 +107,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         content = parsed(path.read_text("utf-8"))
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
-        raise InputError(f"{shown(path)}: no such file" + (f"; did you mean {near[0]}?" if near else "")) from None
+        near = hint(path.name, (other.name for other in path.parent.glob("*")))
+        raise InputError(f"{shown(path)}: no such file{near}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{shown(path)}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -199,9 +202,7 @@ def checked(
 def _one_line(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, list(model.model_fields), n=1)
-        hint = f"did you mean `{near[0]}`? " if near else ""
-        return f"unknown key `{key}`; {hint}allowed: {', '.join(model.model_fields)}"
+        return f"unknown key `{key}`, allowed: {', '.join(model.model_fields)}{hint(key, model.model_fields)}"
     if error["type"] == "missing":
         return f"key `{key}` is missing"
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input is not ")

@@ -12,22 +12,20 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lop.common.errors import InputError
 from lop.common.files import read_json
 from lop.common.paths import ROOT, shown
-from lop.runs.parameters import checked
+from lop.runs.parameters import Strict, checked
 
 PUBLISHED = ROOT / "published"
 RUNS = PUBLISHED / "runs"
 CHEAP = 1.0  # core-hours up to which runs of a published figure are executed without asking
 
 
-class Entry(BaseModel):
+class Entry(Strict):
     """Entry of a figure in an index."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str  # of the collected table: a digest of the runs and of how they are collected
     collected: str  # digest of how the table is collected from the runs

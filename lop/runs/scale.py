@@ -6,7 +6,6 @@ cfg files and the scale.
 The scale `<scale>.<comparison>` is that of the tuning runs: it has the grids of a comparison instead of chosen values.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +13,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import Field, RootModel, ValidationError, model_validator
 
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import CONFIG, ROOT, shown
-from lop.runs.parameters import Whole, checked, read_mapping
+from lop.runs.parameters import Strict, Whole, checked, read_mapping
 
 MOST_SEEDS = 10  # maximum number of seeds per job; see `lop.plan.jobs`
 FIRST_TUNING_SEED = 100  # tuning uses seeds from here on, figures the seeds below
 
 
-class Comparison(BaseModel):
+class Comparison(Strict):
     """Methods that are tuned with the same budget, and the criterion for choosing their settings."""
-
-    model_config = ConfigDict(extra="forbid")
 
     metric: str = Field(description="metric of the runs that is averaged")
     to: Whole = Field(ge=1, description="last step that counts")
@@ -56,10 +53,8 @@ class Comparison(BaseModel):
         return self
 
 
-class ScaleFile(BaseModel):
+class ScaleFile(Strict):
     """Contents of a scale file."""
-
-    model_config = ConfigDict(extra="forbid")
 
     runs: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -160,11 +155,11 @@ def check_names(name: str) -> None:
     for key, known in names.items():
         for pattern in getattr(file, key):
             if not any(fnmatchcase(one, pattern) for one in known):
-                near = difflib.get_close_matches(pattern, known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
                 allowed = "<problem>/<config> of a cfg file" if key == "runs" else ", ".join(known)
                 where = f"{shown(scale_path(name))}: key `{key}`"
-                raise InputError(f"{where}: found {pattern!r}, allowed: {allowed}, with wildcards{hint}")
+                raise InputError(
+                    f"{where}: found {pattern!r}, allowed: {allowed}, with wildcards{hint(pattern, known)}"
+                )
 
 
 class _Tuned(RootModel[dict[str, dict[str, dict[str, Any]]]]):

@@ -5,7 +5,6 @@ folder, and the key is a digest of everything that determines the run, so an exi
 config, setting and scale that requested a run are not part of its identity: equal runs share their files.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lop.common import sources
-from lop.common.errors import InputError
+from lop.common.errors import InputError, hint
 from lop.common.paths import shown
 from lop.common.sources import fingerprint
 from lop.data.sets import ImageSource
@@ -205,10 +204,8 @@ def _extended(problem: Problem, config: str, cfg: Path | None) -> list[_CfgFile]
             return files
         config = written[EXTENDS]
         if config not in problem.configs():
-            near = difflib.get_close_matches(str(config), problem.configs(), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            allowed = ", ".join(problem.configs())
-            raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: {allowed}{hint}")
+            allowed = f"{', '.join(problem.configs())}{hint(config, problem.configs())}"
+            raise InputError(f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: {allowed}")
         if problem.cfg_path(config) in [file.path for file in files]:
             raise InputError(
                 f"{shown(path)}: key `{EXTENDS}`: found {config!r}, allowed: a config that does not extend this one"

@@ -17,7 +17,7 @@ from synthetic import METHODS, PANEL, collected, figure, runs_of, write_runs
 
 from lop.common.paths import ROOT
 from lop.figures.collect import write_collected
-from lop.figures.draw import _notes, _page, conditions, draw, plotted_numbers
+from lop.figures.draw import _notes, _page, draw, note_of, plotted_numbers
 from lop.figures.plotting import STYLE
 from lop.figures.registry import Figure
 from lop.figures.statistics import seed_curves
@@ -174,7 +174,7 @@ THIN = "; thin lines: seeds, bands: 95% intervals"
     ],
 )
 def test_note_states_seeds_steps_and_bands(table, kept, seeds, note):
-    assert conditions(table.query(kept), figure({"seeds": seeds}).panels[0], 40) == note
+    assert note_of(table.query(kept), figure({"seeds": seeds}).panels[0], 40) == note
 
 
 def test_panels_of_the_same_runs_state_the_same_number_of_steps(table):
@@ -225,11 +225,11 @@ def test_curves_can_be_drawn_relative_to_another_curve(table):
     [(150_000, "150k steps"), (50_000_000, "50M steps"), (4_096, "4,096 steps")],
 )
 def test_note_abbreviates_large_numbers_of_steps(table, last, text):
-    assert text in conditions(table, figure().panels[0], last)
-    assert "2,000 tasks" in conditions(table, figure({"unit": "tasks"}).panels[0], 2_000)
-    noted = conditions(table, figure({"note": "3 x 100 units"}).panels[0], 40)
+    assert text in note_of(table, figure().panels[0], last)
+    assert "2,000 tasks" in note_of(table, figure({"unit": "tasks"}).panels[0], 2_000)
+    noted = note_of(table, figure({"note": "3 x 100 units"}).panels[0], 40)
     assert noted.startswith("3 x 100 units\n3 seeds, ")
-    assert "1 seed," in conditions(table[table["seed"] == 0], figure({"seeds": 1}).panels[0], 40)
+    assert "1 seed," in note_of(table[table["seed"] == 0], figure({"seeds": 1}).panels[0], 40)
 
 
 def test_figure_is_drawn_without_a_missing_curve(table, tmp_path):

@@ -15,7 +15,7 @@ from lop.figures import by_hand
 from lop.figures.draw import draw
 from lop.figures.registry import Figure, Panel
 from lop.figures.results_file import checked_files, read_results
-from lop.figures.runs import appearances, is_published, table_path
+from lop.figures.runs import appearances, has_paper_parameters, table_path
 from lop.runs.parameters import checked
 from lop.runs.spec import Conditions
 
@@ -190,7 +190,7 @@ def test_a_figure_of_files_alone_needs_no_runs(tmp_path, monkeypatch):
     shown = beside(path, curves={"mine": {"file": str(path), "method": "mine"}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(by_hand, "load_figure", lambda name, scale: shown)
-    monkeypatch.setattr(by_hand, "all_as_published", lambda *_: False)
+    monkeypatch.setattr(by_hand, "all_have_paper_parameters", lambda *_: False)
     by_hand.main("fig4a", ["--results", "none"])
     assert (tmp_path / "fig4a.pdf").exists()
     claim = Claim(says="Mine is above 0.", higher={"curve": "mine", "window": [0, 1]}, lower=0)
@@ -204,7 +204,7 @@ def test_by_hand_a_bad_file_ends_in_one_line(tmp_path, monkeypatch, capsys):
     shown = beside(path, curves={"mine": {"file": str(path), "method": "mine"}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(by_hand, "load_figure", lambda name, scale: shown)
-    monkeypatch.setattr(by_hand, "all_as_published", lambda *_: False)
+    monkeypatch.setattr(by_hand, "all_have_paper_parameters", lambda *_: False)
     assert "mine.csv: row 2" in error_line(capsys, by_hand.main, "fig4a", ["--results", "none"])
 
 
@@ -212,7 +212,7 @@ def test_a_panel_with_a_file_does_not_count_as_published(monkeypatch, tmp_path):
     path = write(tmp_path / "mine.csv", frame())
     shown = beside(path)
     monkeypatch.setattr("lop.figures.runs.load_figure", lambda name, scale: shown)
-    assert not is_published(shown, 0, ImageSource())
+    assert not has_paper_parameters(shown, 0, ImageSource())
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_whole_numbers_are_read_exactly(n):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"n": 1, "sise": 2}, "x.yml: unknown key `sise`; did you mean `size`? allowed: n, size, label, widths"),
+        ({"n": 1, "sise": 2}, "x.yml: unknown key `sise`, allowed: n, size, label, widths; did you mean size?"),
         ({}, "x.yml: key `n` is missing"),
         ({"n": "many"}, "x.yml: key `n`: found 'many', allowed: a whole number"),
         ({"n": 1.5}, "x.yml: key `n`: found 1.5, allowed: a whole number"),

@@ -26,7 +26,7 @@ from lop.data import sets
 from lop.figures.registry import figure_names, load_figure
 from lop.figures.results_file import checked_files
 from lop.figures.runs import (
-    all_as_published,
+    all_have_paper_parameters,
     appearances,
     by_path,
     shown_runs,
@@ -91,7 +91,7 @@ wildcard_constraints:
 # `seed-{tens}0`, `seed-{tens}1` and so on.
 
 
-def numbers_of(wildcards, seeds):
+def seeds_of_job(wildcards, seeds):
     """Return the seeds of a job as numbers."""
     return [int(seed.format(**wildcards).split("-")[1]) for seed in seeds]
 
@@ -138,7 +138,7 @@ def train_images(wildcards, seeds):
     spec = spec_of(wildcards, seeds)
     classes = {
         number
-        for seed in numbers_of(wildcards, seeds)
+        for seed in seeds_of_job(wildcards, seeds)
         for number in spec.parameters.classes(seed)
     }
     return ancient(image_files(spec.problem.data, sorted(classes)))
@@ -147,7 +147,7 @@ def train_images(wildcards, seeds):
 def train_command(wildcards, seeds):
     """Return the command that executes the runs of a job, without the options for files."""
     spec = spec_of(wildcards, seeds)
-    numbers = ranges(numbers_of(wildcards, seeds))
+    numbers = ranges(seeds_of_job(wildcards, seeds))
     command = [
         *(
             sys.executable,
@@ -171,7 +171,7 @@ def train_command(wildcards, seeds):
 
 def name_of(wildcards, seeds):
     """Return the name of a job: `rl/ant/std seed 0-2`."""
-    numbers = ranges(numbers_of(wildcards, seeds))
+    numbers = ranges(seeds_of_job(wildcards, seeds))
     return f"{spec_of(wildcards, seeds).name_of_all_seeds} seed {numbers}"
 
 
@@ -250,7 +250,7 @@ def stored_locally(path):
 
 def label_of(figure):
     """Return what a figure says about its runs: their key, and whether they have the paper's parameters."""
-    return [TABLES[figure], all_as_published(FIGURES[figure], IMAGES)]
+    return [TABLES[figure], all_have_paper_parameters(FIGURES[figure], IMAGES)]
 
 
 def looks_of(figure):

@@ -7,7 +7,7 @@ from lop.data.sets import DATA
 from lop.figures.collect import read_collected
 from lop.figures.draw import draw
 from lop.figures.registry import load_figure
-from lop.figures.runs import all_as_published, collection_key, shown_runs, table_key
+from lop.figures.runs import all_have_paper_parameters, collection_key, shown_runs, table_key
 from lop.runs.published import table_at
 from lop.runs.script import logged, selected
 
@@ -29,6 +29,6 @@ with logged(snakemake.log[0]):
                 f"published: found draw, allowed: train: at {scale} scale, the metrics, steps or bins of {figure.name} "
                 "have changed since it was published"
             )
-    published = not remark and all_as_published(figure, images)
+    of_paper = not remark and all_have_paper_parameters(figure, images)
     folder = Path(snakemake.output.pdf).parent
-    draw(read_collected(table), figure, folder, images, data, key, published, remark)
+    draw(read_collected(table), figure, folder, images, data, key, of_paper, remark)
