@@ -50,15 +50,14 @@ def relative(collected: pd.DataFrame, reference: str) -> pd.DataFrame:
     return paired.assign(value=paired["value"] - paired["reference"]).drop(columns="reference")
 
 
-def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def bootstrap_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute the 95% bootstrap interval of the mean over runs, bias-corrected and accelerated (BCa), as in the paper.
 
     All bins share the same resamples. The interval of a bin equals that of `scipy.stats.bootstrap` applied to the
-    bin alone with `rng=numpy.random.default_rng(seed)`.
+    bin alone with `rng=numpy.random.default_rng(0)`.
 
     Args:
         values: array of shape (bins, runs).
-        seed: seed of the resamples.
 
     Returns:
         low, high: arrays of shape (bins,). They are NaN for a single run or values that are not finite, the mean if
@@ -68,9 +67,9 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, n
     low = np.where(finite, values.mean(axis=1), np.nan)
     high = low.copy()
     spread = finite & (values.max(axis=1) > values.min(axis=1))
-    low[spread], high[spread] = _resampled(values[spread], "BCa", seed)
+    low[spread], high[spread] = _resampled(values[spread], "BCa")
     undefined = spread & ~(np.isfinite(low) & np.isfinite(high))
-    low[undefined], high[undefined] = _resampled(values[undefined], "percentile", seed)
+    low[undefined], high[undefined] = _resampled(values[undefined], "percentile")
     return low, high
 
 
@@ -136,7 +135,7 @@ def _run_values(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return bins, n, values
 
 
-def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _resampled(values: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     if not len(values):
         return np.empty(0), np.empty(0)
     with warnings.catch_warnings():
@@ -149,7 +148,7 @@ def _resampled(values: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, 
             batch=BATCH,
             confidence_level=CONFIDENCE,
             method=method,
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(0),
         ).confidence_interval
     return interval.low, interval.high
 
