@@ -162,9 +162,14 @@ def _by_panel(collected: pd.DataFrame, figure: Figure) -> list[tuple[int, pd.Dat
     Values are multiplied by the panel's factor. Those of runs that diverged beyond all axes are infinite.
     """
     return [
-        (index, _scaled(_ordered(collected[collected["panel"] == index], panel, figure.name), panel), panel)
+        (index, _scaled(_ordered(collected[collected["panel"] == index], panel, _where(figure, index)), panel), panel)
         for index, panel in figure.curve_panels.items()
     ]
+
+
+def _where(figure: Figure, index: int) -> str:
+    title = figure.panels[index].title or ascii_lowercase[index]
+    return figure.name if len(figure.panels) == 1 else f"{figure.name}, panel {title}"
 
 
 def _scaled(rows: pd.DataFrame, panel: Panel) -> pd.DataFrame:
@@ -172,20 +177,20 @@ def _scaled(rows: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     return rows.assign(value=values.where(values.abs() < DIVERGED, math.inf))
 
 
-def _ordered(rows: pd.DataFrame, panel: Panel, name: str) -> pd.DataFrame:
+def _ordered(rows: pd.DataFrame, panel: Panel, where: str) -> pd.DataFrame:
     if rows.empty:
-        raise InputError(f"{name}: nothing to draw: no values of `{panel.metric}` up to step {panel.to:,}")
+        raise InputError(f"{where}: nothing to draw: no runs with values of `{panel.metric}` up to step {panel.to:,}")
     places = rows["curve"].map({curve: place for place, curve in enumerate(panel.curves)})
     if places.isna().any():
         found = rows["curve"][places.isna()].iloc[0]
         allowed = ", ".join(panel.curves)
-        raise InputError(f"{name}: collected table: found curve {found!r}, allowed: {allowed}")
+        raise InputError(f"{where}: collected table: found curve {found!r}, allowed: {allowed}")
     rows = rows.loc[places.sort_values(kind="stable").index]
     if panel.relative_to is None:
         return rows
     paired = relative(rows, panel.relative_to)
     if paired.empty:
-        raise InputError(f"{name}: nothing to draw: no runs of {panel.relative_to}, the curve of `relative_to`")
+        raise InputError(f"{where}: nothing to draw: no runs of {panel.relative_to}, the curve of `relative_to`")
     return paired
 
 

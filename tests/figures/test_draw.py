@@ -248,6 +248,8 @@ def test_empty_table_and_unknown_curves_are_rejected(table, tmp_path, change, fa
     with refusal("fig4a", *facts):
         draw(change(table), figure(), tmp_path)
     assert not list(tmp_path.iterdir())
+    with refusal("fig4a, panel b", "return"):
+        draw(table, figure({}, {}), tmp_path)
 
 
 def test_drawing_does_not_import_training_code():
