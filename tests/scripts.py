@@ -35,7 +35,6 @@ def run(script: ModuleType, *arguments: object) -> str:
         with (
             chdir(script.PROBLEM.folder),
             redirect_stderr(written),
-            patch.object(sys, "__stderr__", written),  # with `--log`, the script writes here
             patch.dict(os.environ),
         ):
             try:

@@ -55,7 +55,7 @@ def claim(figure, verdict, **values):
     empty = dict.fromkeys(["paper_first", "paper_second", "first", "second", "p", "p_holm"])
     empty |= dict.fromkeys([name + end for name in numbers for end in ("", "_low", "_high")])
     about = {"figure": figure, "claim": f"{figure} rises.", "verdict": verdict, "scale": "day", "images": "", "n": 2}
-    return {**empty, **about, "why": "", "as_published": False, **values}
+    return {**empty, **about, "why": "", "paper_parameters": False, **values}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class Setting(NamedTuple):
 
     scale: str
     images: str  # source of the images, "" if the runs use none
-    as_published: bool  # whether the runs have the paper's parameters and images
+    paper_parameters: bool  # whether the runs have the paper's parameters and images
 
 
 def judged_from(figure: Figure, images: ImageSource) -> dict[str, Any]:

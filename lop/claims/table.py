@@ -131,7 +131,7 @@ def cells(row: pd.Series) -> list[str]:
 
 
 def _verdict(row: pd.Series) -> str:
-    where = "with the paper's parameters" if row["as_published"] else f"at {row['scale']} scale"
+    where = "with the paper's parameters" if row["paper_parameters"] else f"at {row['scale']} scale"
     return f"**{row['verdict']}** {where}" + (f": {row['why']}" if row["why"] else "")
 
 

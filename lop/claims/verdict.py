@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     claim: str
     scale: str
     images: str  # source of the images, "" if the runs use none
-    as_published: bool  # whether the runs have the paper's parameters and images
+    paper_parameters: bool  # whether the runs have the paper's parameters and images
     paper: tuple[float, float] | None  # the paper's values of the two sides
     first: float  # our values of the two sides
     second: float
@@ -74,7 +74,7 @@ def judge(claim: Claim, collected: pd.DataFrame, figure: Figure, place: int, set
         claim=claim.says,
         scale=setting.scale,
         images=setting.images,
-        as_published=setting.as_published,
+        paper_parameters=setting.paper_parameters,
         paper=claim.paper,
         first=float(np.mean(first)) if len(first) else np.nan,
         second=float(np.mean(second)) if len(second) else np.nan,
@@ -96,7 +96,7 @@ def _decide(
     if untested:
         return UNDECIDED, untested, np.nan
     if claim.is_order:
-        return *_order(claim, mean_estimate(by_seed), setting.as_published), p_value(by_seed)
+        return *_order(claim, mean_estimate(by_seed), setting.paper_parameters), p_value(by_seed)
     return *_likeness(claim, mean_estimate(by_seed)), p_value(by_seed, claim.within)
 
 
@@ -116,17 +116,17 @@ def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarra
         return "values of a run are not finite"
     if not np.ptp(by_seed):  # an interval without width decides nothing
         return "all differences are equal"
-    if claim.is_level and not setting.as_published:
+    if claim.is_level and not setting.paper_parameters:
         return "about a number, and runs are not the paper's"
     return ""
 
 
-def _order(claim: Claim, mean: Estimate, as_published: bool) -> tuple[str, str]:
+def _order(claim: Claim, mean: Estimate, paper_parameters: bool) -> tuple[str, str]:
     """Return the verdict on a claim that one side is higher, and the reason."""
     if mean.high < 0:
         return CONTRADICTED, "the other side is higher"
     enough = ENOUGH * (claim.paper[0] - claim.paper[1]) if claim.paper else 0.0
-    if as_published and mean.high < enough:
+    if paper_parameters and mean.high < enough:
         return NOT_REPRODUCED, f"less than {enough:.3g} of difference"
     return (REPRODUCED, "") if mean.low > 0 else (UNDECIDED, "the interval contains 0")
 

@@ -17,6 +17,7 @@ from lop.common.paths import shown
 
 NAME = ".lock"
 POLL = 0.2  # seconds between two attempts to get a lock that another process holds
+SILENT = 0.4  # seconds to wait before saying so; inspecting a lock takes less
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
     lock = FileLock(path, poll_interval=POLL, fallback_to_soft=False, on_acquired=_sign)
     try:
         try:
-            lock.acquire(timeout=2 * POLL)  # `is_locked` of another process takes less
+            lock.acquire(timeout=SILENT)
         except Timeout:
             print(f"{shown(folder)}: waiting for process {_holder(path)}", file=sys.stderr, flush=True)
             lock.acquire()
@@ -74,7 +75,7 @@ def is_locked(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # which of them depends on the system
         return True
     except OSError:  # the file system has no locks
         return False

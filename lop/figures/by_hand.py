@@ -58,16 +58,20 @@ def account(wanted: Sequence[RunSpec], results: Path) -> list[str]:
 
 def _command(figure: Figure, options: argparse.Namespace) -> str:
     """Return the command that executes the missing runs."""
-    usual = configured()
+    usual, results = configured(), options.results.absolute()
     given = {"scale": figure.scale}
-    if options.results != PROJECT / usual.results:
-        given["results"] = str(options.results)
-    if options.device != usual.device:
-        given["device"] = options.device
-    if options.gpu_problems != tuple(usual.runs_per_gpu):
-        given["runs_per_gpu"] = f"{{{', '.join(f'{name}: 1' for name in options.gpu_problems)}}}"
-    if (options.data_source, options.data_seed) != (usual.data.source, usual.data.seed):
-        given["data"] = f"{{source: {options.data_source or 'null'}, seed: {options.data_seed}}}"
+    if results != PROJECT / usual.results:
+        given["results"] = str(results)
+    problems = {source.problem for panel in figure.curve_panels.values() for source in panel.run_curves.values()}
+    on_gpu = problems & set(options.gpu_problems)
+    device = options.device if on_gpu else "cpu"
+    if device != usual.device:
+        given["device"] = device
+    if new := sorted(on_gpu - usual.runs_per_gpu.keys()) * (device != "cpu"):
+        given["runs_per_gpu"] = f"{{{', '.join(f'{problem}: 1' for problem in new)}}}"
+    images = {"source": options.data_source, "seed": options.data_seed}
+    if changed := [f"{key}: {value}" for key, value in images.items() if value != getattr(usual.data, key)]:
+        given["data"] = f"{{{', '.join(changed)}}}"
     config = shlex.join(f"{key}={value}" for key, value in given.items())
     return f"`snakemake figures/{figure.name}.pdf --cores all --config {config}` in {PROJECT}"
 

@@ -140,7 +140,8 @@ def note_of(rows: pd.DataFrame, panel: Panel, last: int) -> str:
     wanted = pd.Series({curve: len(panel.seeds_of(str(curve))) for curve in seeds.index})
     size, _, suffix = step_unit(last)
     steps = f"{last / size:,.6g}{suffix} {panel.unit}"
-    drawn = {"thin lines: seeds": seeds.between(2, FEW - 1).any(), "bands: 95% intervals": seeds.max() >= FEWEST}
+    thin = seeds.drop(index=list(panel.levels), errors="ignore").between(2, FEW - 1).any()
+    drawn = {"thin lines: seeds": thin, "bands: 95% intervals": seeds.max() >= FEWEST}
     shown = "; " * any(drawn.values()) + ", ".join(text for text, is_drawn in drawn.items() if is_drawn)
     note = f"{panel.note}\n" if panel.note else ""
     return f"{note}{_seeds(seeds, wanted)}, {steps}{shown}"

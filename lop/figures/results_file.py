@@ -56,7 +56,7 @@ def read_results(panel: Panel, curve: str) -> dict[int, pa.Table]:
     """Return the results of a curve.
 
     Args:
-        panel: panel of the curve, with the last step that it shows.
+        panel: panel of the curve, with the curve's seeds and the last step that it shows.
         curve: name of a curve that shows results from a file.
 
     Returns:
@@ -75,7 +75,7 @@ def read_results(panel: Panel, curve: str) -> dict[int, pa.Table]:
     if missing := set(seeds) - set(rows["seed"]):
         raise InputError(
             f"{where}: method {source.method}: column `seed`: found {ranges(set(rows['seed']))}, "
-            f"allowed: all seeds of the figure, {ranges(seeds)}; missing: {ranges(missing)}"
+            f"allowed: all seeds of the curve, {ranges(seeds)}; missing: {ranges(missing)}"
         )
     rows = rows[rows["seed"].isin(seeds)]
     if (beyond := rows["step"] > panel.to).any():

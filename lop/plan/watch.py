@@ -31,6 +31,7 @@ class Progress:
         of: number of steps, 0 if unknown.
         unit: name of a step.
         rate: steps per second.
+        saved: step of the last checkpoint.
     """
 
     name: str
@@ -38,11 +39,12 @@ class Progress:
     of: int = 0
     unit: str = ""
     rate: float = 0.0
+    saved: int = 0
 
     @property
     def left(self) -> float | None:
-        """Seconds until the run ends; None if unknown."""
-        return (self.of - self.step) / self.rate if self.rate and self.step < self.of else None
+        """Seconds until the run ends; None if unknown, as for a run that continues a finished shorter one."""
+        return (self.of - self.step) / self.rate if self.rate and self.saved < self.of else None
 
     def line(self) -> str:
         """Return one line of text."""
@@ -64,7 +66,7 @@ def progress_of(folder: Path) -> Progress:
         step, of, seconds = found["step"], found["of"], found["seconds"]
         rate = step / seconds if seconds else 0.0
         since = time.time() - (folder / CHECKPOINT).stat().st_mtime if is_locked(folder) else 0.0
-        return Progress(name, min(of, int(step + rate * since)), of, found["unit"], rate)
+        return Progress(name, min(of, int(step + rate * since)), of, found["unit"], rate, step)
     except (KeyError, OSError):  # no checkpoint, or one of an earlier version of lop
         return Progress(name)
 
@@ -84,14 +86,8 @@ def figure_lines(name: str, specs: Iterable[RunSpec], results: Path, records: Se
     waiting = [spec for spec in specs if not stored(spec.path, results).is_file()]
     locked = [spec for spec in waiting if is_locked(results / spec.folder)]
     going = {spec.path: progress_of(results / spec.folder) for spec in waiting}
-
-    def left(spec: RunSpec) -> float:
-        one = going[spec.path]
-        if one.left is None and one.of and spec in locked:
-            return 0.0  # the extrapolation has reached its end
-        return estimate(spec, records).seconds if one.left is None else one.left
-
-    seconds = sum(map(left, waiting))
+    known = {spec.path: going[spec.path].left for spec in waiting}
+    seconds = sum(estimate(spec, records).seconds if (left := known[spec.path]) is None else left for spec in waiting)
     parts = [f"{len(specs) - len(waiting):,} of {len(specs):,} runs finished"]
     if waiting:
         parts += [f"{len(locked):,} running", f"{len(waiting) - len(locked):,} waiting"]

@@ -48,7 +48,7 @@ from lop.runs.configured import conditions
 PAGES = ("README.md", "docs/*.md", "lop/*/README.md")
 VERDICTS = (REPRODUCED, CONTRADICTED, NOT_REPRODUCED, UNDECIDED)
 ROWS = re.compile(r"<!-- figures:begin -->.*?<!-- figures:end -->", re.S)
-BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims|summary): ([^>]*?) -->\n).*?(<!-- end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (numbers|verdicts|claims|summary): ([^>]*\w[^>]*?) -->\n).*?(<!-- end -->)", re.S)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

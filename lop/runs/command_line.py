@@ -42,7 +42,7 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
         if options.log:
             _log_to(options.log)
         _check_device(options.device)
-        specs = [spec_from(problem, options, seed) for seed in options.seed]
+        specs = specs_from(problem, options)
         if options.metrics:
             options.results = above(options.metrics[0], specs[0].path)
         if options.images:
@@ -69,15 +69,16 @@ def main(problem: Problem, description: str, train: Callable[[Any], None], argv:
             raise SystemExit(EXIT_BAD_INPUT)
 
 
-def spec_from(problem: Problem, options: argparse.Namespace, seed: int) -> RunSpec:
-    """Return the specification of the run that the options select for a seed."""
+def specs_from(problem: Problem, options: argparse.Namespace) -> list[RunSpec]:
+    """Return the specifications of the runs that the options select, one per seed."""
     overrides = {
         key: getattr(options, f"p_{key}") for key in problem.model.model_fields if hasattr(options, f"p_{key}")
     }
-    config = config_name(problem, options.config)
-    return resolve(
-        problem, config, seed, options.scale, options.setting, options.config, overrides, conditions_of(options)
-    )
+    config, conditions = config_name(problem, options.config), conditions_of(options)
+    return [
+        resolve(problem, config, seed, options.scale, options.setting, options.config, overrides, conditions)
+        for seed in options.seed
+    ]
 
 
 def config_name(problem: Problem, path: Path) -> str:

@@ -155,11 +155,9 @@ def check_names(name: str) -> None:
     for key, known in names.items():
         for pattern in getattr(file, key):
             if not any(fnmatchcase(one, pattern) for one in known):
-                allowed = "<problem>/<config> of a cfg file" if key == "runs" else ", ".join(known)
-                where = f"{shown(scale_path(name))}: key `{key}`"
-                raise InputError(
-                    f"{where}: found {pattern!r}, allowed: {allowed}, with wildcards{hint(pattern, known)}"
-                )
+                what = "the <problem>/<config> of cfg files" if key == "runs" else f"problems ({', '.join(known)})"
+                where = f"{shown(scale_path(name))}: key `{key}`: found {pattern!r}"
+                raise InputError(f"{where}, allowed: {what}, or a pattern for them{hint(pattern, known)}")
 
 
 class _Tuned(RootModel[dict[str, dict[str, dict[str, Any]]]]):

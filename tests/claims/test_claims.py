@@ -196,7 +196,7 @@ def test_all_claims_of_the_project_are_valid():
     assert all(load_claims(name) for name in claimed)
 
 
-def test_setting_states_whether_runs_are_as_published():
+def test_setting_states_whether_runs_have_the_paper_parameters():
     assert setting_of(load_figure("ed2b", "laptop"), 0, ImageSource()) == Setting("laptop", "", True)
     assert setting_of(load_figure("fig4a", "laptop"), 0, ImageSource()) == Setting("laptop", "", False)
     assert setting_of(load_figure("ed4a", "paper"), 0, ImageSource()) == Setting("paper", "glyphs", False)

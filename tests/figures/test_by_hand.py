@@ -8,6 +8,8 @@ import sys
 import pytest
 import yaml
 from refusals import error_line, names
+from snakemake.cli import parse_config
+from snakemake.utils import update_config
 from synthetic import runs_of
 from written import write_run
 
@@ -75,15 +77,27 @@ def test_error_without_runs_names_the_snakemake_command(smoke, options, capsys):
     refused(capsys, ("--results", smoke, *options), "snakemake figures/fig4a.pdf --cores all")
 
 
-def test_suggested_command_selects_the_same_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--data-seed", "3"], conditions("smoke", "cpu", None, 3)),
+        (["--data-source", "original"], conditions("smoke", "cpu", "original", 0)),
+        (["--device", "cuda", "--gpu-problems", "rl"], conditions("smoke", "cuda", None, 0)),
+        (["--device", "cuda", "--gpu-problems", "imagenet"], conditions("smoke", "cpu", None, 0)),
+    ],
+)
+def test_suggested_command_selects_the_same_runs(options, expected, tmp_path, monkeypatch, capsys):
+    """Snakemake merges the options of the command with config.yaml."""
     monkeypatch.chdir(tmp_path)
-    options = ["--device", "cuda", "--gpu-problems", "rl,imagenet", "--data-source", "original", "--data-seed", "3"]
-    line = error_line(capsys, run, "--results", tmp_path / "my results", *options)
-    config = shlex.split(line.split("`")[1])[5:]
-    assert config[0] == "scale=smoke"
-    chosen = check_config({key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in config)})
-    assert chosen.results == f"{tmp_path}/my results"
-    assert chosen.conditions == conditions("smoke", "cuda", "original", 3, ("rl", "imagenet"))
+    line = error_line(capsys, run, "--results", "my results", *options)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    update_config(config, parse_config(shlex.split(line.split("`")[1])[5:]))
+    chosen = check_config(config)
+    assert (chosen.scale, chosen.results) == ("smoke", f"{tmp_path}/my results")
+    assert chosen.conditions.of("rl") == expected.of("rl")
+
+
+def test_unknown_problem_of_a_gpu_is_rejected(capsys):
     names(error_line(capsys, run, "--gpu-problems", "rll"), "gpu-problems", "rll", *PROBLEMS)
 
 

@@ -182,7 +182,7 @@ def test_a_claim_is_judged_on_the_curve(tmp_path):
     claim = Claim(says="Mine is higher.", **sides)
     verdict = judge(claim, collected(shown, tmp_path), shown, 0, setting_of(shown, 0, ImageSource()))
     assert (verdict.verdict, verdict.difference.value, verdict.n) == (REPRODUCED, 102, 3)
-    assert not verdict.as_published
+    assert not verdict.paper_parameters
 
 
 def test_a_figure_of_files_alone_needs_no_runs(tmp_path, monkeypatch):
@@ -208,7 +208,7 @@ def test_by_hand_a_bad_file_ends_in_one_line(tmp_path, monkeypatch, capsys):
     assert "mine.csv: row 2" in error_line(capsys, by_hand.main, "fig4a", ["--results", "none"])
 
 
-def test_a_panel_with_a_file_does_not_count_as_published(monkeypatch, tmp_path):
+def test_a_panel_with_a_file_does_not_have_the_paper_parameters(monkeypatch, tmp_path):
     path = write(tmp_path / "mine.csv", frame())
     shown = beside(path)
     monkeypatch.setattr("lop.figures.runs.load_figure", lambda name, scale: shown)

@@ -47,7 +47,7 @@ def test_a_line_has_percentage_speed_and_time_left():
         "█████░░░░░░░░░░░░░░░  25%  rl/ant/std seed 2: 2,500,000 of 10,000,000 steps, 2,000/s, 1 h 2 min left"
     )
     assert "no checkpoint yet" in Progress("new").line()
-    assert "unknown time left" in Progress("extended", 10, 10, "steps", 1.0).line()
+    assert "unknown time left" in Progress("extended", 10, 10, "steps", 1.0, saved=10).line()
 
 
 def test_progress_is_extrapolated_only_while_a_process_executes_the_run(tmp_path, specs):
@@ -73,6 +73,11 @@ def test_the_time_left_for_a_figure_counts_all_of_its_runs(tmp_path, specs, monk
     overdue = interrupted(tmp_path, specs[2], 5_000, seconds=50.0, age=5_000.0)
     with locked(folder), locked(overdue):
         assert ", about 1 min " in next(figure_lines("ed2_cbp", specs, tmp_path, []))  # 75 seconds
+    extended = interrupted(tmp_path, specs[2], 20_000, seconds=50.0)
+    with locked(folder), locked(extended):
+        assert ", about 3 min " in next(
+            figure_lines("ed2_cbp", specs, tmp_path, [])
+        )  # 150 and 300 seconds, in parallel
 
 
 def test_damaged_checkpoints_and_those_without_progress_are_shown_as_unknown(tmp_path, specs):

@@ -42,7 +42,10 @@ def test_a_table_is_restored(tmp_path):
 
 def test_a_path_may_contain_any_bytes(tmp_path):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    folder.mkdir()
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("names of files must be valid UTF-8 here")
     write_table(TABLE, folder / "a.parquet", ABOUT)
     assert read(folder / "a.parquet") == (ABOUT.encode(), rows_digest(TABLE))
 
