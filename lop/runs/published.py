@@ -98,8 +98,9 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         return table.path
     if not table.runs or choice == "train" or hours <= CHEAP:
         return own
+    cost = f"about {hours:.2g}" if hours == hours else "an unknown number of"
     raise InputError(
-        f"published: found {choice}, allowed: train, which takes about {hours:.2g} core-hours, or draw, which shows "
+        f"published: found {choice}, allowed: train, which takes {cost} core-hours, or draw, which shows "
         f"what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published with other "
         "parameters, code, images or device; `snakemake plan` with the same options lists the missing runs"
     )

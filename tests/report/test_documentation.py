@@ -10,6 +10,7 @@ from refusals import refusal
 from lop.claims.registry import load_claims
 from lop.common.paths import ROOT
 from lop.figures.collect import write_collected
+from lop.figures.draw import stored_texts
 from lop.figures.registry import Picture, load_figure
 from lop.report import documentation
 
@@ -44,6 +45,18 @@ def folder(tmp_path):
 @pytest.mark.slow
 def test_documentation_of_this_project_is_up_to_date():
     assert list(documentation.outdated_files(ROOT)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["day", "laptop"])
+def test_published_claims_and_captions_are_up_to_date(scale):
+    folder = ROOT / "published" / scale
+    columns = ["figure", "claim", "n", "verdict"]
+    pd.testing.assert_frame_equal(
+        pd.read_csv(folder / "claims.csv")[columns], documentation.claims(ROOT, scale)[columns], check_dtype=False
+    )
+    for png in folder.glob("*.png"):
+        assert stored_texts(png)["Description"] == load_figure(png.stem, scale).caption
 
 
 def test_table_of_figures_shows_the_verdicts_of_figures_with_data(tmp_path):
