@@ -255,7 +255,7 @@ def _legend(page: matplotlib.figure.Figure, entries: Mapping[str, Any], heading:
     make = partial(
         page.legend, handles, labels, loc="outside upper center", title=heading or None, title_fontsize="small"
     )
-    _fitting(make, page.bbox.width).get_title().set(color="0.35")
+    _fitting(make, page.bbox.width).get_title().set(color="0.35", multialignment="center")
 
 
 def _fitting(make: Callable[..., Legend], width: float) -> Legend:

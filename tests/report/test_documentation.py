@@ -1,5 +1,6 @@
 """Pictures and tables of the documentation follow the published tables."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -9,8 +10,8 @@ from refusals import refusal
 
 from lop.claims.registry import load_claims
 from lop.common.paths import ROOT
-from lop.figures.collect import write_collected
-from lop.figures.draw import stored_texts
+from lop.figures.collect import read_collected, write_collected
+from lop.figures.draw import plotted_numbers, stored_texts
 from lop.figures.registry import Picture, load_figure
 from lop.report import documentation
 
@@ -57,6 +58,33 @@ def test_published_claims_and_captions_are_up_to_date(scale):
     )
     for png in folder.glob("*.png"):
         assert stored_texts(png)["Description"] == load_figure(png.stem, scale).caption
+
+
+def test_numbers_in_the_text_are_those_of_the_published_tables():
+    """This concerns the captions in README.md and the section on Ant, which are not generated."""
+    readme, results = (" ".join((ROOT / name).read_text("utf-8").split()) for name in ("README.md", "docs/results.md"))
+
+    def means(name):
+        numbers = plotted_numbers(read_collected(ROOT / f"published/day/{name}.parquet"), load_figure(name, "day"))
+        return numbers.pivot(index="step", columns=["panel", "curve"], values="mean")
+
+    def three_digits(value):
+        return f"{float(f'{value:.3g}'):,.0f}"
+
+    ant, mnist = means("fig4"), means("ed4a")
+    end = ant[ant.index > 9_000_000].mean()
+    for panel, text in enumerate((three_digits, "{:.1f}%".format, "{:.1f}%".format)):
+        *first, last = (text(end[panel, method]) for method in ("std", "ns", "l2", "cbp"))
+        assert f"{', '.join(first)} and {last}" in results
+    best = {method: (ant[0, method].max(), ant[0, method].idxmax() / 1e6) for method in ("std", "ns")}
+    for value, step in best.values():
+        assert re.search(f"{three_digits(value)},? after {step:g} million steps", results)
+    assert f"{best['std'][1]:g} million steps" in readme
+    assert end[0, "std"] < best["std"][0] / 2
+    claims = pd.read_csv(ROOT / "published/day/claims.csv").set_index("claim")
+    ends = claims.loc["Continual backpropagation ends above backpropagation."]
+    for method, value in {"bp": ends["second"], "continual": ends["first"]}.items():
+        assert re.search(rf"from {mnist[0, method].max():.1f}%[^%]* to {value:.1f}%", readme)
 
 
 def test_table_of_figures_shows_the_verdicts_of_figures_with_data(tmp_path):
