@@ -58,7 +58,7 @@ class Watched:
 
 def _path(name: str, args: tuple) -> Path | None:
     """Return the absolute path that an operation concerns, None if it has no path."""
-    given = args[1] if name == "write_table" else args[0] if args else "."
+    given = args[1].name if name == "write_table" else args[0] if args else "."
     if isinstance(given, int):
         try:
             given = os.readlink(f"/proc/self/fd/{given}")
