@@ -100,8 +100,9 @@ LEGEND = (
     "and after Holm's correction for the number of tests.",
     "",
     "A claim is reproduced if the interval lies on the claimed side, contradicted if it lies on the other, and",
-    "undecided otherwise, at the scale given with the figure. Not reproduced, with the paper's own parameters only:",
-    "the difference has less than half of the paper's size.",
+    "undecided otherwise, at the scale given with the figure. For a claim that two values are alike, the interval must",
+    "lie within a tolerance, or outside it. Not reproduced, with the paper's own parameters only: the difference has",
+    "less than half of the paper's size.",
 )
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import sys
 from contextlib import suppress
 
 import pyarrow as pa
@@ -40,12 +41,10 @@ def test_a_table_is_restored(tmp_path):
     assert read(tmp_path / "a.parquet") == (ABOUT.encode(), rows_digest(TABLE))
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files must be valid UTF-8")
 def test_a_path_may_contain_any_bytes(tmp_path):
     folder = tmp_path / os.fsdecode(b"\xe9t\xe9")
-    try:
-        folder.mkdir()
-    except OSError:
-        pytest.skip("names of files must be valid UTF-8 here")
+    folder.mkdir()
     write_table(TABLE, folder / "a.parquet", ABOUT)
     assert read(folder / "a.parquet") == (ABOUT.encode(), rows_digest(TABLE))
 
