@@ -36,9 +36,11 @@ def _colour(value: Any) -> str:
 def _seeds(value: Any, info: ValidationInfo) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
     if not isinstance(value, dict):
         return _list_of_seeds(value)
-    if value.keys() != (curves := info.data.get("curves", value)).keys():
-        raise ValueError(f"one number or list of seeds for each of the curves {', '.join(curves)}")
-    return {curve: _list_of_seeds(seeds) for curve, seeds in value.items()}
+    seeds = {curve: _list_of_seeds(value) for curve, value in value.items()}
+    curves = info.data.get("curves", value)
+    if not seeds.keys() <= {*curves, "others"} or "others" not in seeds and seeds.keys() != curves.keys():
+        raise ValueError(f"seeds of all of the curves {', '.join(curves)}, or of some of them and of `others`")
+    return {curve: seeds[curve if curve in seeds else "others"] for curve in curves}
 
 
 def _list_of_seeds(value: Any) -> tuple[int, ...]:

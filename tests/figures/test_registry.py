@@ -9,9 +9,9 @@ from synthetic import METHODS, PANEL, runs_of
 
 import lop.rl.pictures
 import lop.runs.scale
-from lop.common.paths import ROOT
+from lop.common.paths import CONFIG, ROOT
 from lop.figures.plotting import LINES, MARKERS
-from lop.figures.registry import Line, Marker, figure_names, load_figure
+from lop.figures.registry import FIGURES, Line, Marker, figure_names, load_figure
 from lop.figures.runs import appearances
 from lop.problems import PROBLEMS, first_run
 from lop.runs.configured import conditions
@@ -36,7 +36,10 @@ def changed(**values):
     return {"fig4a": {key: value for key, value in (PANEL | values).items() if value is not None}}
 
 
-@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+SCALES = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_every_figure_of_the_project_is_valid_at_every_scale(scale):
     for name in figure_names():
         figure = load_figure(name, scale)
@@ -95,6 +98,23 @@ def test_scale_overrides_keys(config):
 def test_curves_can_have_seeds_of_their_own(config):
     figure = config(changes={"fig4a": {"seeds": {"std": 2, "cbp": [7]}}})
     assert sorted((run.curve, run.spec.seed) for run in runs_of(figure)) == [("cbp", 7), ("std", 0), ("std", 1)]
+    seeds = {"std": 2, "others": [7]}
+    assert config(changes={"fig4a": {"seeds": seeds}}).panels == figure.panels
+    assert config(changes={"fig4a": {"seeds": seeds | {"cbp": 3}}}).panels[0].seeds == {"std": (0, 1), "cbp": (0, 1, 2)}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_curve_can_be_added_to_any_figure_at_any_scale(tmp_path, scale):
+    content = yaml.safe_load(FIGURES.read_text())
+    content["methods"]["mine"] = content["methods"]["std"]
+    for entry in content["figures"].values():
+        for part in (entry, *entry.get("panels", ())):
+            if "curves" in part:
+                part["curves"]["mine"] = {"file": "mine.csv", "method": "mine"}
+    path = tmp_path / "figures.yaml"
+    path.write_text(yaml.safe_dump(content))
+    for name in content["figures"]:
+        load_figure(name, scale, path)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +196,8 @@ BAD_ENTRIES = {
     "no seeds of a curve": ({"seeds": {"std": 1}}, ("seeds", "std", "cbp")),
     "seeds of an unknown curve": ({"seeds": {"std": 1, "cbp": 1, "l2": 1}}, ("seeds", "l2", "std", "cbp")),
     "invalid seeds of a curve": ({"seeds": {"std": 1, "cbp": 0}}, ("seeds", 0)),
+    "invalid seeds of others": ({"seeds": {"std": 1, "cbp": 1, "others": -1}}, ("seeds", -1)),
+    "unknown curve beside others": ({"seeds": {"l2": 1, "others": 1}}, ("seeds", "l2", "std", "cbp", "others")),
     "tuning seed of a curve": ({"seeds": {"std": 1, "cbp": [100]}}, ("seeds", 100)),
     "reference without a seed of another curve": (
         {"seeds": {"std": 1, "cbp": 2}, "relative_to": "std"},
