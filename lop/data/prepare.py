@@ -25,7 +25,7 @@ def prepare(
         name: name of the set.
         images: source and seed.
         classes: required classes of the built-in ImageNet; the original data sets are created as a whole.
-        supplied: folder with a copy of the original data sets; None to download them.
+        supplied: folder with a copy of the original data set, or with one folder per set; None to download it.
         data: folder of all sets.
 
     Returns:
@@ -39,6 +39,7 @@ def prepare(
     if source == "glyphs" and supplied is not None:
         raise InputError("data.folder: only allowed with data.source original")
     if supplied is not None:
+        supplied = supplied / name if (supplied / name).is_dir() else supplied
         originals.check_supplied(supplied, wanted, folder)
     if (name, source) == ("imagenet", "glyphs"):
         _draw_classes(folder, wanted, images)

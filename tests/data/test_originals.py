@@ -13,13 +13,15 @@ from refusals import error_line, names, refusal
 from server import serving  # noqa: F401
 from test_unpack import tar_gz, zipped
 
+import lop.data.prepare
 from lop.data import formats, imagenet32, originals
 from lop.data.__main__ import main
-from lop.data.checksums import sha256
+from lop.data.checksums import Checksums, sha256
 from lop.data.download import Patience
 from lop.data.formats import CIFAR_RECORD, CLASS_SHAPE
 from lop.data.imagenet32 import build_classes
 from lop.data.originals import Origin, unpack_classes
+from lop.data.prepare import prepare
 from lop.data.sets import FIXED_FILES, ImageSource
 
 QUICK = Patience(attempts=2, backoff=0.001, timeout=5)
@@ -78,6 +80,17 @@ def test_supplied_mnist_is_linked_and_not_modified(tmp_path, supplied, checksums
     assert link.is_symlink()
     assert link.resolve() == supplied / link.name
     assert sorted(path.name for path in supplied.iterdir()) == sorted(mnist_files())
+
+
+def test_one_folder_can_contain_a_folder_per_set(tmp_path, supplied, monkeypatch):
+    monkeypatch.setattr(lop.data.prepare, "Checksums", partial(Checksums, known={}))
+    (supplied / "mnist").mkdir()
+    for name, content in mnist_files().items():
+        (supplied / "mnist" / name).write_bytes(content)
+    bring = partial(prepare, images=ImageSource("original"), supplied=supplied, data=tmp_path / "data")
+    assert [path.resolve() for path in bring("mnist")] == [supplied / "mnist" / name for name in FIXED_FILES["mnist"]]
+    with refusal("data.folder", supplied, "train.bin"):
+        bring("cifar-100")
 
 
 def test_incomplete_or_damaged_supplied_mnist_is_rejected(tmp_path, supplied, checksums):
