@@ -27,7 +27,7 @@ class Comparison(Strict):
     """Methods that are tuned with the same budget, and the criterion for choosing their settings."""
 
     metric: str = Field(description="metric of the runs that is averaged")
-    to: Whole = Field(ge=1, description="last step that counts")
+    to: Whole = Field(ge=1, description="last step that counts, after which the runs end")
     bin: Whole | None = Field(None, ge=1, description="width of a bin in steps; the whole run by default")
     window: tuple[float, float] = Field(
         (0.0, 1.0), description="part of the run whose bins are averaged, as fractions of `to`"
@@ -79,11 +79,12 @@ class ScaleFile(Strict):
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale: its file, and either the values that tuning has chosen or the grids of a comparison."""
+    """A scale: its file, and either the values that tuning has chosen or the grids and last step of a comparison."""
 
     file: ScaleFile
     chosen: Mapping[str, Mapping[str, Any]]  # <problem>/<config> -> keys
     grids: Mapping[str, Mapping[str, Any]]
+    to: int | None = None
 
     def overrides(self, problem: str, config: str, below: Sequence[str] = (), tunes: bool = True) -> dict[str, Any]:
         """Return the keys that the file of this scale overrides for a config.
@@ -134,7 +135,7 @@ def load_scale(name: str) -> Scale:
     if comparison not in file.tuning:
         allowed = ", ".join(file.tuning) or "none"
         raise InputError(f"{shown(path)}: tuning: found {comparison!r}, allowed: {allowed}")
-    return Scale(file, {}, file.tuning[comparison].grids)
+    return Scale(file, {}, file.tuning[comparison].grids, file.tuning[comparison].to)
 
 
 def check_names(name: str) -> None:

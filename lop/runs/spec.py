@@ -160,7 +160,7 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
 
     Each of these configs contributes its file, then the overrides of the scale, then the chosen values. A pattern of
     the scale that matches one of them is not applied again to those that extend it. If values have been chosen for the
-    config itself, those chosen for the configs that it extends are ignored.
+    config itself, those chosen for the configs that it extends are ignored. Tuning runs end at the comparison's `to`.
 
     Args:
         problem: problem of the config.
@@ -184,6 +184,9 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
         ]
         found += [Layer(path, located(problem.model, keys, path.parent)) for path, keys in values if keys]
         below.append(file.config)
+    length = merged(found).get(horizon := problem.model.horizon)
+    if changes.to and isinstance(length, int) and changes.to < length:
+        found.append(Layer(scale_path(scale), {horizon: changes.to}))
     return found
 
 

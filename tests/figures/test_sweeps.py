@@ -11,6 +11,7 @@ from lop.figures.collect import write_collected
 from lop.figures.registry import load_figure
 from lop.figures.runs import shown_runs
 from lop.figures.sweeps import choose, chosen_values, draw_sweep, load_sweep, scores, tune
+from lop.problems import first_run
 from lop.runs import scale as scale_module
 from lop.runs.scale import load_scale
 from lop.runs.spec import Conditions
@@ -30,6 +31,7 @@ def scale(tmp_path, monkeypatch):
         path = tmp_path / "scales/small.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump({"tuning": {"ours": TUNING | changes}, "runs": {"rl/*": {"n_steps": 40}}}))
+        first_run.cache_clear()
 
     write()
     return write
@@ -64,6 +66,16 @@ def test_sweep_has_the_runs_of_all_settings_with_tuning_seeds(scale):
         for seed in (100, 101)
     }
     assert {run.spec.scale for run in runs} == {"small.ours"}
+    assert {run.spec.horizon for run in runs} == {40}
+
+
+def test_tuning_runs_end_where_their_scores_do_and_never_later_than_those_of_the_figure(scale):
+    lengths = {}
+    for to in (20, 80):
+        scale(to=to, bin=10)
+        sweep = load_sweep("tune_ours", "small")
+        lengths[to] = {run.spec.config: run.spec.horizon for run in shown_runs(sweep, Conditions())}
+    assert lengths == {20: {"bp_5000": 20, "ant/l2": 20}, 80: {"bp_5000": 80, "ant/l2": 40}}
 
 
 def test_scores_are_means_of_the_window_and_the_best_finite_mean_is_chosen(scale):
