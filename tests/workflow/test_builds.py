@@ -47,7 +47,7 @@ def test_a_new_method_takes_a_file_and_two_lines(project):
     assert project.stale(FIGURE) == {TABLE, DRAW}
     project.edit("lop/rl/cfg/ant/mine.yml", "lr: 0.0001", "lr: 0.0003")
     assert project.stale(FIGURE) == {"rl/ant/mine seed 0-1", TABLE, DRAW}
-    project.build(FIGURE)
+    assert "Runs to train: 2, less than 0.01 core-hours in total" in project.build(FIGURE)
     assert "Mine" in (project.folder / "figures/fig4a.csv").read_text()
 
 

@@ -36,6 +36,7 @@ def test_a_figure_is_drawn_from_published_results(shipped):
     log = shipped.build(FIGURE)
     (line,) = (line for line in log.splitlines() if DRAWN_FROM in line)
     names(line, "torch", "numpy")
+    assert "Runs to train" not in log
     assert not list(shipped.folder.glob("results/rl/*"))
     for suffix in ("pdf", "png", "csv"):
         drawn, published = (shipped.folder / place / f"fig4a.{suffix}" for place in ("figures", "published/smoke"))

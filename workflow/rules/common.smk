@@ -36,6 +36,7 @@ from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.costs import model_seconds
 from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
+from lop.plan.table import hours_text
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
 from lop.runs.published import PUBLISHED, stored, table_to_draw
@@ -68,6 +69,7 @@ with told_in_one_line():
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     WANTED.setdefault((str(spec.group), spec.folder.name, str(spec.horizon)), spec)
+TO_TRAIN = {}  # {path: run}: missing runs of the tables to collect
 IN_STORAGE = keeps_files_in_storage(workflow)
 # Command-line options that select the runs, for modules of lop that rules execute as commands: those of training
 # scripts, and those of all others.
@@ -214,22 +216,42 @@ def source_files(figure):
     """Return the metrics files of a figure, from the results folder or published ones, and its files of results."""
     with told_in_one_line():
         own = checked_files(COLLECTED[figure])
+    if not Path(RESULTS, TABLES[figure]).is_file():
+        TO_TRAIN.update(missing_runs(figure))
     runs = [stored_locally(stored(path, Path(RESULTS))) for path in RUNS[figure]]
     return runs + [ancient(local(file)) for file in own]
+
+
+def missing_runs(figure):
+    """Return {path: run} of a figure's runs that are neither in the results folder nor published."""
+    runs = RUNS[figure].items()
+    return {
+        path: spec for path, spec in runs if not stored(path, Path(RESULTS)).is_file()
+    }
+
+
+def core_hours(specs):
+    """Return the estimated core-hours of runs; NaN if unknown."""
+    return sum(model_seconds(spec.problem.name, spec.parameters) for spec in specs) / 3600
+
+
+def announce_training():
+    """Print the number and the cost of the runs that will be trained, unless results are kept in a storage."""
+    if TO_TRAIN and not IN_STORAGE:
+        hours = core_hours(TO_TRAIN.values())
+        cost = "less than 0.01" if hours < 0.01 else f"about {hours_text(hours)}"
+        print(
+            f"Runs to train: {len(TO_TRAIN):,}, {cost} core-hours in total",
+            file=sys.stderr,
+        )
 
 
 def table_of(figure):
     """Return the collected table from which a figure is drawn, from the results folder or a published one."""
     own = Path(RESULTS, TABLES[figure])
-    seconds = [
-        model_seconds(spec.problem.name, spec.parameters)
-        for path, spec in RUNS[figure].items()
-        if not stored(path, Path(RESULTS)).is_file()
-    ]
     with told_in_one_line():
-        table = table_to_draw(
-            figure, SCALE, own, SETTINGS.published, sum(seconds) / 3600
-        )
+        hours = core_hours(missing_runs(figure).values())
+        table = table_to_draw(figure, SCALE, own, SETTINGS.published, hours)
     return stored_locally(table)
 
 
