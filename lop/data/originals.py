@@ -53,6 +53,7 @@ class Origin:
     supplied: Path | None = None
     patience: Patience = field(default_factory=Patience)
     mirrors: tuple[str, ...] = ()  # replace the published addresses
+    subfolder: str = ""  # of the user's folder, in which files are also looked for
 
     def fetch(self, name: str, target: Path, mirrors: tuple[str, ...]) -> None:
         """Download a file.
@@ -69,11 +70,16 @@ class Origin:
 
     def find(self, *names: str, folders: tuple[str, ...] = ("",)) -> list[Path] | None:
         """Return the user's files with these names in the first of `folders` that has all of them, or None."""
-        for folder in (self.supplied / folder for folder in folders) if self.supplied else ():
+        for folder in (place / folder for place in self.places for folder in folders):
             found = [folder / name for name in names]
             if all(path.is_file() for path in found):
                 return found
         return None
+
+    @property
+    def places(self) -> list[Path]:
+        """The user's folder and its subfolder."""
+        return list(dict.fromkeys((self.supplied, self.supplied / self.subfolder))) if self.supplied else []
 
     def missing(self, *wanted: str) -> InputError:
         """Return the error for a user's folder that contains none of the wanted files."""
@@ -224,7 +230,7 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
     elif official := origin.find(OFFICIAL):
         origin.checksums.check(official[0], OFFICIAL)
         build_classes(official[0], folder, seed)
-    elif len(archives := sorted(origin.supplied.glob("*.zip"))) == 1:
+    elif len(archives := [archive for place in origin.places for archive in place.glob("*.zip")]) == 1:
         origin.checksums.check(archives[0], CLASSES_ZIP)
         unpack_classes(archives[0], folder)
         origin.checksums.pin(archives[0], CLASSES_ZIP)

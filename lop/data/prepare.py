@@ -25,7 +25,7 @@ def prepare(
         name: name of the set.
         images: source and seed.
         classes: required classes of the built-in ImageNet; the original data sets are created as a whole.
-        supplied: folder with a copy of the original data set, or with one folder per set; None to download it.
+        supplied: folder with a copy of the original data set, or with a subfolder named after it; None to download it.
         data: folder of all sets.
 
     Returns:
@@ -39,8 +39,8 @@ def prepare(
     if source == "glyphs" and supplied is not None:
         raise InputError("data.folder: only allowed with data.source original")
     if supplied is not None:
-        supplied = supplied / name if (supplied / name).is_dir() else supplied
-        originals.check_supplied(supplied, wanted, folder)
+        for place in (supplied, supplied / name):
+            originals.check_supplied(place, wanted, folder)
     if (name, source) == ("imagenet", "glyphs"):
         _draw_classes(folder, wanted, images)
     elif (name, source, supplied) == ("imagenet", "original", None):
@@ -52,9 +52,8 @@ def prepare(
             if source == "glyphs":
                 {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, images.seed)
             else:
-                _bring(
-                    name, folder, originals.Origin(Checksums(folder.parent / "checksums.json"), supplied), images.seed
-                )
+                checksums = Checksums(folder.parent / "checksums.json")
+                _bring(name, folder, originals.Origin(checksums, supplied, subfolder=name), images.seed)
     record(wanted)
     return wanted
 

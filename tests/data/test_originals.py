@@ -89,6 +89,11 @@ def test_one_folder_can_contain_a_folder_per_set(tmp_path, supplied, monkeypatch
         (supplied / "mnist" / name).write_bytes(content)
     bring = partial(prepare, images=ImageSource("original"), supplied=supplied, data=tmp_path / "data")
     assert [path.resolve() for path in bring("mnist")] == [supplied / "mnist" / name for name in FIXED_FILES["mnist"]]
+    (supplied / "cifar-100").mkdir()
+    (supplied / originals.CIFAR100_ARCHIVE).write_bytes(b"in the folder itself")
+    with refusal(supplied / originals.CIFAR100_ARCHIVE):
+        bring("cifar-100")
+    (supplied / originals.CIFAR100_ARCHIVE).unlink()
     with refusal("data.folder", supplied, "train.bin"):
         bring("cifar-100")
 
