@@ -9,7 +9,7 @@
 import argparse
 from collections.abc import Sequence
 
-from lop.claims.registry import claimed_figures
+from lop.claims.registry import claimed_figures, expanded
 from lop.claims.table import as_markdown, joined, judged_by_runs
 from lop.common.arguments import Parser
 from lop.common.errors import InputError, told_in_one_line
@@ -23,11 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         options = _parser().parse_args(argv)
         claimed = claimed_figures()
-        for name in options.figures:
-            if name not in claimed:
-                raise InputError(f"figure: found {name!r}, allowed: {', '.join(claimed)}")
         conditions = conditions_of(options)
-        figures = [load_figure(name, options.scale) for name in options.figures or claimed]
+        figures = [load_figure(name, options.scale) for name in expanded(options.figures, claimed) or claimed]
         tables = [judged_by_runs(figure, options.results, conditions) for figure in figures]
         found = joined(tables)
         if found.empty:

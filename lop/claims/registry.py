@@ -3,7 +3,7 @@
 The head of that file documents the keys.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from pydantic import (
 
 from lop.common.errors import InputError, hint
 from lop.common.paths import CONFIG, shown
-from lop.figures.registry import Figure, Panel, figure_names, load_figure
+from lop.figures.registry import Figure, Panel, figure_names, load_figure, read_registry
 from lop.runs.parameters import Number, Strict, Whole, checked, read_mapping
 
 CLAIMS = CONFIG / "claims.yaml"
@@ -119,6 +119,22 @@ def load_claims(name: str, path: Path = CLAIMS) -> list[tuple[int, Claim]]:
     """
     figure, entries = load_figure(name, "paper"), read_mapping(path).get(name) or []
     return [(_place(claim, figure, where), claim) for where, claim in _claims(entries, name, path)]
+
+
+def expanded(names: Iterable[str], claimed: Sequence[str]) -> list[str]:
+    """Return the names of figures with claims; a figure without claims stands for its panels that have some.
+
+    Raises:
+        InputError: there are no claims about a figure and its panels.
+    """
+    found, figures = [], read_registry().figures
+    for name in names:
+        panels = [name, *figures.get(name, {}).get("panels", [])]
+        with_claims = [panel for panel in panels if panel in claimed]
+        if not with_claims:
+            raise InputError(f"figure: found {name!r}, allowed: {', '.join(claimed)}, and figures with these panels")
+        found += with_claims
+    return list(dict.fromkeys(found))
 
 
 def claimed_figures(path: Path = CLAIMS) -> list[str]:

@@ -110,6 +110,11 @@ def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarra
     missing = [curve for curve in claim.curves if _name(curve, panel) not in panel.curves]
     if missing:
         return f"has no curve {missing[0]}"
+    for side in claim.sides:
+        if isinstance(side, Side) and (curve := _name(side.curve, panel)) not in panel.levels:
+            last = rows.loc[rows["curve"] == curve, "bin"].max()  # NaN without runs
+            if last <= side.span(panel.to)[0]:
+                return f"`{curve}` ends at {last:,} {panel.unit}"
     if len(by_seed) < 2:
         return f"needs two seeds, has {len(by_seed)}"
     if not np.isfinite(by_seed).all():

@@ -11,7 +11,7 @@ from written import write_run
 
 from lop.claims.__main__ import main
 from lop.claims.basis import Setting, judged_from, setting_of
-from lop.claims.registry import Claim, Side, claimed_figures, load_claims
+from lop.claims.registry import Claim, Side, claimed_figures, expanded, load_claims
 from lop.claims.statistics import holm, improvement_estimate, iqm_estimate, mean_estimate, p_value
 from lop.claims.table import as_markdown, joined, judged, judged_by_runs, summary, write
 from lop.claims.verdict import CONTRADICTED, NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
@@ -155,6 +155,13 @@ def test_claim_is_undecided_before_its_required_steps():
     assert (found.verdict, found.why) == (UNDECIDED, "needs 30,000,000 steps, has 25,000,000")
 
 
+def test_claim_about_steps_that_one_curve_lacks_is_undecided():
+    both = collected(cbp=ends(5, 6, 7), std=ends(1, 2, 3))
+    short = both[(both["curve"] == "cbp") | (both["bin"] <= PANEL.to // 5)]
+    found = judge(claim(), short, FIGURE, 0, PAPER)
+    assert (found.verdict, found.why) == (UNDECIDED, "`std` ends at 10,000,000 steps")
+
+
 @pytest.mark.parametrize("curve", ["redo", len(PANEL.curves)])
 def test_claim_about_a_curve_that_a_scale_leaves_out_is_undecided(curve):
     """A curve may be given by its name or by its position."""
@@ -296,6 +303,13 @@ def test_command_without_runs_suggests_snakemake(tmp_path, capsys):
 
 def test_command_rejects_an_unknown_figure(tmp_path, capsys):
     names(error_line(capsys, command, "fig4z", "--results", tmp_path), "fig4z", *claimed_figures())
+
+
+def test_a_figure_without_claims_stands_for_its_panels():
+    claimed = claimed_figures()
+    assert expanded(["fig4", "fig4a", "ed4a"], claimed) == ["fig4a", "fig4b", "fig4c", "fig4d", "ed4a"]
+    with refusal("fig3b", "fig3c"):
+        expanded(["fig3b"], claimed)
 
 
 def test_verdict_inputs_include_everything_a_verdict_depends_on():
