@@ -48,7 +48,7 @@ def draw(
         data: folder of all sets of images.
         table: key of the collected table, stored in the PNG's metadata.
         paper_parameters: whether the runs have the paper's parameters and images; the figure is labelled accordingly.
-        remark: text added to the label, such as the version of the code that made the runs.
+        remark: line above the label, such as the version of the code that made the runs.
 
     Returns:
         Paths of <name>.pdf, <name>.png, and <name>.csv with the plotted numbers (columns as in `plotted_numbers`,
@@ -61,7 +61,7 @@ def draw(
     seeds = {index: seed_curves(rows) for index, rows, _ in _by_panel(collected, figure)}
     notes = _notes(collected, figure)
     scale = "the paper's parameters" if paper_parameters else f"{figure.scale} scale"
-    scale += f" ({remark})" if remark else ""
+    scale = f"{remark}\n{scale}" if remark else scale
     pdf, png, csv = (folder / f"{figure.name}.{suffix}" for suffix in ("pdf", "png", "csv"))
     with matplotlib.style.context(STYLE, after_reset=True):
         page = _page(figure, numbers, seeds, scale, notes, images, data)

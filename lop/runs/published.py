@@ -89,10 +89,14 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
             if unknown.
 
     Raises:
-        InputError: the missing runs are expensive, and `choice` is `ask`.
+        InputError: the missing runs are expensive, and `choice` is `ask`; or nothing is published, and it is `draw`.
     """
     table = published_tables(scale).get(figure)
-    if own.is_file() or table is None:
+    if own.is_file():
+        return own
+    if table is None:
+        if choice == "draw":
+            raise InputError(f"published: found draw, allowed: ask, train: {figure} is not published at {scale} scale")
         return own
     if choice == "draw" or (table.runs and table.key == own.stem):
         return table.path
@@ -100,9 +104,10 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         return own
     cost = f"about {hours:.2g}" if hours == hours else "an unknown number of"
     raise InputError(
-        f"published: found {choice}, allowed: train, which takes {cost} core-hours, or draw, which shows "
-        f"what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published with other "
-        "parameters, code, images or device; `snakemake plan` with the same options lists the missing runs"
+        f"published: found {choice}, allowed: train, which takes {cost} core-hours for the missing runs, or draw, "
+        f"which shows what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published "
+        "with other curves, seeds, parameters, code, images or device; `snakemake plan` with the same options lists the "
+        "missing runs"
     )
 
 

@@ -29,6 +29,9 @@ with logged(snakemake.log[0]):
                 f"published: found draw, allowed: train: at {scale} scale, the metrics, steps or bins of {figure.name} "
                 "have changed since it was published"
             )
+    collected = read_collected(table)
+    if missing := sorted({curve for panel in figure.curve_panels.values() for curve in panel.curves} - set(collected["curve"])):
+        print(f"{figure.name}: without {', '.join(missing)}, which the published table lacks")
     of_paper = not remark and all_have_paper_parameters(figure, images)
     folder = Path(snakemake.output.pdf).parent
-    draw(read_collected(table), figure, folder, images, data, key, of_paper, remark)
+    draw(collected, figure, folder, images, data, key, of_paper, remark)
