@@ -23,6 +23,7 @@ from lop.runs.scale import FIRST_TUNING_SEED, load_scale, scale_path
 
 FIGURES = CONFIG / "figures.yaml"
 INTERNAL = ("dormant", "dead", "rank", "weight")  # in names of metrics whose axes have the paper's limits at all scales
+OTHERS = "others"  # key of the seeds of all curves that a mapping of seeds does not name
 Line = Literal["solid", "dashed", "dashdot", "dotted", "long_dashed", "dashdotdot"]
 Marker = Literal["circle", "square", "triangle", "diamond", "down", "cross", "plus"]
 
@@ -36,20 +37,22 @@ def _colour(value: Any) -> str:
 def _seeds(value: Any, info: ValidationInfo) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
     if not isinstance(value, dict):
         return _list_of_seeds(value)
-    seeds = {curve: _list_of_seeds(value) for curve, value in value.items()}
     curves = info.data.get("curves", value)
-    if not seeds.keys() <= {*curves, "others"} or "others" not in seeds and seeds.keys() != curves.keys():
-        raise ValueError(f"seeds of all of the curves {', '.join(curves)}, or of some of them and of `others`")
-    return {curve: seeds[curve if curve in seeds else "others"] for curve in curves}
+    if unknown := [str(curve) for curve in value if curve not in {*curves, OTHERS}]:
+        raise ValueError(f"seeds of the curves {', '.join(curves)} and of `{OTHERS}`, unlike {', '.join(unknown)}")
+    if OTHERS not in value and (missing := [curve for curve in curves if curve not in value]):
+        raise ValueError(f"also seeds of {', '.join(missing)}, or of `{OTHERS}`")
+    of_named = {name: _list_of_seeds(seeds, f"for `{name}`: ") for name, seeds in value.items()}
+    return {curve: of_named.get(curve) or of_named[OTHERS] for curve in curves}
 
 
-def _list_of_seeds(value: Any) -> tuple[int, ...]:
+def _list_of_seeds(value: Any, whose: str = "") -> tuple[int, ...]:
     if isinstance(value, int) and value > FIRST_TUNING_SEED:
-        raise ValueError(f"up to {FIRST_TUNING_SEED} seeds")
+        raise ValueError(f"{whose}up to {FIRST_TUNING_SEED} seeds")
     seeds = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(seeds, range | list | tuple) and all(type(seed) is int and seed >= 0 for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError("a positive number of seeds, or a list of distinct non-negative seeds")
+        raise ValueError(f"{whose}a positive number of seeds, or a list of distinct non-negative seeds")
     return tuple(seeds)
 
 
@@ -288,6 +291,13 @@ class Registry(Strict):
 
     methods: dict[str, Method]
     figures: dict[str, dict[str, Any]]
+
+    @field_validator("methods")
+    @classmethod
+    def _are_not_others(cls, methods: dict[str, Method]) -> dict[str, Method]:
+        if OTHERS in methods:
+            raise ValueError(f"other names than {OTHERS}, which stands for all other curves in `seeds`")
+        return methods
 
 
 def read_registry(path: Path = FIGURES) -> Registry:

@@ -199,6 +199,7 @@ BAD_ENTRIES = {
     "invalid seeds of others": ({"seeds": {"std": 1, "cbp": 1, "others": -1}}, ("seeds", -1)),
     "unknown curve beside others": ({"seeds": {"l2": 1, "others": 1}}, ("seeds", "l2", "std", "cbp", "others")),
     "tuning seed of a curve": ({"seeds": {"std": 1, "cbp": [100]}}, ("seeds", 100)),
+    "too many seeds of a curve": ({"seeds": {"std": 1, "cbp": 101}}, ("seeds", "for `cbp`", 100)),
     "reference without a seed of another curve": (
         {"seeds": {"std": 1, "cbp": 2}, "relative_to": "std"},
         ("relative_to", "std", "seeds"),
@@ -272,6 +273,11 @@ def test_error_in_a_change_names_the_file_of_the_scale(config):
 def test_invalid_colour_is_rejected(config, colour):
     with refusal("figures.yaml", "std.colour", colour, "C0", "C9", "#rrggbb"):
         config(methods=METHODS | {"std": METHODS["std"] | {"colour": colour}})
+
+
+def test_no_method_is_called_others(config):
+    with refusal("methods", "others"):
+        config(methods=METHODS | {"others": METHODS["std"]})
 
 
 def test_error_for_an_unknown_figure_lists_the_known_ones():

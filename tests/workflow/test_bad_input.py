@@ -15,7 +15,7 @@ from lop.problems import PROBLEMS
         (("lop/rl/cfg/ant/ns.yml", "lr: 0.0001", "lr: fast"), (), ("lop/rl/cfg/ant/ns.yml", "lr", "'fast'")),
         (("config/figures.yaml", "metric: return", "metrik: return"), (), ("figures.yaml", "metrik", "metric")),
         (
-            ("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rll/ant/cbp}"),
+            ("config/figures.yaml", "cbp: {runs: rl/ant/cbp}", "cbp: {runs: rll/ant/cbp}"),
             (),
             ("figures.yaml", "curves.cbp", "rll/ant/cbp", "imagenet", "rl"),
         ),

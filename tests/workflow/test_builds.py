@@ -43,7 +43,8 @@ def test_a_new_method_takes_a_file_and_two_lines(project):
     """A copy of a cfg file requests existing runs until a number in it changes."""
     shutil.copy(project.folder / "lop/rl/cfg/ant/std.yml", project.folder / "lop/rl/cfg/ant/mine.yml")
     project.edit("config/figures.yaml", "methods:\n", "methods:\n  mine: {label: Mine, colour: C2, line: dashdotdot}\n")
-    project.edit("config/figures.yaml", "cbp: rl/ant/cbp}", "cbp: rl/ant/cbp, mine: rl/ant/mine}")
+    curves = "      cbp: {runs: rl/ant/cbp}\n"
+    project.edit("config/figures.yaml", curves, curves + "      mine: {runs: rl/ant/mine}\n")
     assert project.stale(FIGURE) == {TABLE, DRAW}
     project.edit("lop/rl/cfg/ant/mine.yml", "lr: 0.0001", "lr: 0.0003")
     assert project.stale(FIGURE) == {"rl/ant/mine seed 0-1", TABLE, DRAW}

@@ -13,14 +13,13 @@ from refusals import names
 from lop.common.paths import ROOT
 
 SHORT = "to: 4_096, bin: 1_024"  # of figure 4a at smoke scale
-RETURN = "    seeds: 30\n    metric: return\n"  # keys of figure 4a after its curves
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 CODE = dict(re.findall(r"<!-- code: ([^\n]+) -->\n\n```\w*\n(.*?)```", PAGE, re.S))
 WALK = [name for name in CODE if name.startswith("lop/random_walk/")]
 FILES = [name for name in CODE if name.startswith("lop/") and name not in WALK]
 FIGURES = (FIGURE, "figures/fig1c.pdf", "figures/ed4a.pdf", "figures/ed2b.pdf")
-CURVES = {  # code on the page: last curve, after which it is inserted
-    "curves of fig4a": "    curves: {std: rl/ant/std, ns: rl/ant/ns, l2: rl/ant/l2, cbp: rl/ant/cbp}\n",
+CURVES = {  # code on the page: last curve, after whose line it is inserted
+    "curves of fig4a": "      cbp: {runs: rl/ant/cbp}\n    seeds: 30\n    metric: return\n",
     "curves of fig1c": "      continual: {runs: imagenet/cbp}\n",
     "curves of ed4a": "      continual: {runs: permuted_mnist/best/cbp}\n",
     "curves of ed2b": (
@@ -29,18 +28,19 @@ CURVES = {  # code on the page: last curve, after which it is inserted
 }
 
 
+def inserted(last: str, added: str) -> str:
+    """Insert lines after the first one, the last curve."""
+    curve, _, rest = last.partition("\n")
+    return f"{curve}\n{added}{rest}"
+
+
 def add_methods(project: Project) -> None:
     """Follow the steps of the page for methods of all kinds."""
     for name in FILES:
         (project.folder / name).write_text(CODE[name])
     project.edit("config/figures.yaml", "methods:\n", "methods:\n" + CODE["methods"])
     for name, last in CURVES.items():
-        added = CODE[name]
-        written = last
-        if "curves: {" in last:  # on one line
-            pairs = last.partition("{")[2].rstrip("}\n").split(", ")
-            written = "    curves:\n" + "".join(f"      {pair}\n" for pair in pairs)
-        project.edit("config/figures.yaml", last, written + added)
+        project.edit("config/figures.yaml", last, inserted(last, CODE[name]))
     project.edit("config/claims.yaml", "\ned4a:\n", "\ned4a:\n" + CODE["claim about l2_init"])
 
 
@@ -115,9 +115,8 @@ def add_results(project: Project) -> None:
     )
     (project.folder / "mine.csv").write_text(CODE["mine.csv"])
     project.edit("config/figures.yaml", "methods:\n", "methods:\n" + CODE["method mine"])
-    curves = CURVES["curves of fig4a"]
-    curve = CODE["curve of mine"].strip()
-    project.edit("config/figures.yaml", f"{curves}{RETURN}", curves.replace("}", f", {curve}}}") + RETURN)
+    last = CURVES["curves of fig4a"]
+    project.edit("config/figures.yaml", last, inserted(last, CODE["curve of mine"]))
     project.edit("config/claims.yaml", "\nfig4a:\n", "\nfig4a:\n" + CODE["claim about mine"])
 
 
