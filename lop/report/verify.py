@@ -1,9 +1,9 @@
 """Repeat the beginning of published runs, and compare: `snakemake verify --config scale=day`.
 
     python -m lop.report.verify --scale day                     # four runs, about a minute each
-    python -m lop.report.verify --scale day --runs 10 --choice 7
+    python -m lop.report.verify fig4 --scale day --runs 10 --choice 7
 
-The runs are a random choice from all published ones of the scale; `--choice` is its seed. Each is repeated up to the
+The runs are a random choice from all published ones of the scale or of the given figures; `--choice` is its seed. Each is repeated up to the
 step that takes about `--seconds`, in a temporary folder.
 
 On the same kind of processor, all values must be bit-identical to the published ones. On another kind, rounding
@@ -65,7 +65,10 @@ def published_runs(options: argparse.Namespace) -> list[RunSpec]:
     """
     conditions = conditions_of(options)
     defined = figure_names()
-    figures = [name for name, table in published_tables(options.scale).items() if table.runs and name in defined]
+    published = published_tables(options.scale)
+    figures = [name for name in options.figures or published if name in defined and name in published]
+    if unknown := set(options.figures) - {name for name in figures if published[name].runs}:
+        raise InputError(f"published: found no runs of {', '.join(sorted(unknown))} at {options.scale} scale")
     specs = {
         path: spec
         for name in sorted(figures)
@@ -172,6 +175,7 @@ def means(table: pa.Table) -> dict[str, float]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m lop.report.verify", description=__doc__)
     add = parser.add_argument
+    add("figures", nargs="*", metavar="FIGURE", help="figures whose runs are repeated (default: all)")
     add("--runs", type=count, default=4, help="number of runs to repeat (default: %(default)s)")
     add("--choice", type=int, default=0, help="seed of the random choice of runs (default: %(default)s)")
     add("--seconds", type=positive, default=60.0, help="approximate length of a repeated part (default: %(default)s)")
