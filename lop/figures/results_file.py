@@ -48,7 +48,10 @@ def checked_files(figure: Figure) -> list[str]:
     """
     files = [(panel, curve) for panel in figure.curve_panels.values() for curve in panel.file_curves]
     for panel, curve in files:
-        read_results(panel, curve)
+        try:
+            read_results(panel, curve)
+        except InputError as error:
+            raise InputError(f"{error} ({figure.name} at {figure.scale} scale)") from None
     return list(dict.fromkeys(panel.file_curves[curve].file for panel, curve in files))
 
 

@@ -8,14 +8,15 @@ No run is started. `snakemake plan --config scale=paper` prints the same for all
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from lop.common.arguments import Parser
-from lop.common.errors import told_in_one_line
+from lop.common.errors import InputError, told_in_one_line
 from lop.common.paths import shown
-from lop.figures.registry import figure_names
+from lop.figures.registry import Figure, figure_names
+from lop.figures.results_file import checked_files
 from lop.figures.runs import by_path, shown_runs
 from lop.figures.sweeps import load_collected, sweep_names
 from lop.plan.costs import Estimate, estimate, read_records
@@ -39,7 +40,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         records = read_records(options.results)
         todo = {path: estimate(every[path], records) for path, state in found.items() if state.why}
         print("\n".join(table(specs, {path: state.why for path, state in found.items()}, todo)))
-        print(*remarks(todo, found.values(), options), sep="\n")
+        print(*remarks(todo, found.values(), options), *unusable(figures), sep="\n")
+
+
+def unusable(figures: Iterable[Figure]) -> Iterator[str]:
+    """Yield the reasons why figures cannot be drawn with their files of results."""
+    for figure in figures:
+        try:
+            checked_files(figure)
+        except InputError as error:
+            yield f"cannot be drawn: {error}"
 
 
 def remarks(todo: Mapping[Path, Estimate], found: Iterable[State], options: argparse.Namespace) -> Iterable[str]:

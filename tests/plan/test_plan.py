@@ -13,8 +13,9 @@ import torch
 from refusals import error_line, names
 from written import about, write_run
 
+import lop.plan.__main__
 from lop.common.paths import ROOT
-from lop.figures.registry import figure_names, load_figure
+from lop.figures.registry import ResultsFile, figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs
 from lop.plan.__main__ import main
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
@@ -213,6 +214,18 @@ def test_command_prints_the_plan_and_changes_nothing(tmp_path, capsys):
     assert row.split()[:5] == ["fig4a", "8", "1", "7", "missing"]
     names(last, "smoke", tmp_path)
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_command_names_files_of_results_that_do_not_fit(tmp_path, capsys, monkeypatch):
+    source = {"file": str(tmp_path / "mine.csv"), "method": "mine"}
+    shown = load_figure("fig4a", "smoke")
+    (panel,) = shown.panels
+    with_mine = panel.model_copy(update={"curves": panel.curves | {"mine": ResultsFile.model_validate(source)}})
+    monkeypatch.setattr(
+        lop.plan.__main__, "load_collected", lambda *_: shown.model_copy(update={"panels": (with_mine,)})
+    )
+    command("fig4a", "--scale", "smoke", "--results", tmp_path)
+    names(capsys.readouterr().out.splitlines()[-1], "cannot be drawn", "mine.csv", "fig4a", "smoke")
 
 
 def test_command_rejects_an_unknown_figure(capsys):
