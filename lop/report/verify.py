@@ -3,8 +3,8 @@
     python -m lop.report.verify --scale day                     # four runs, about a minute each
     python -m lop.report.verify fig4 --scale day --runs 10 --choice 7
 
-The runs are a random choice from all published ones of the scale or of the given figures; `--choice` is its seed. Each is repeated up to the
-step that takes about `--seconds`, in a temporary folder.
+The runs are a random choice from all published ones of the scale, or of the given figures; `--choice` is its seed.
+Each is repeated up to the step that takes about `--seconds`, in a temporary folder.
 
 On the same kind of processor, all values must be bit-identical to the published ones. On another kind, rounding
 differs, and differences grow while a network learns. There, the mean of every metric over the repeated part must lie in

@@ -106,8 +106,8 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
     raise InputError(
         f"published: found {choice}, allowed: train, which takes {cost} core-hours for the missing runs, or draw, "
         f"which shows what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published "
-        "with other curves, seeds, parameters, code, images or device; `snakemake plan` with the same options lists the "
-        "missing runs"
+        "with other curves, seeds, parameters, code, images or device; `snakemake plan` with the same options lists "
+        "these runs"
     )
 
 

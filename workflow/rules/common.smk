@@ -232,7 +232,9 @@ def missing_runs(figure):
 
 def core_hours(specs):
     """Return the estimated core-hours of runs; NaN if unknown."""
-    return sum(model_seconds(spec.problem.name, spec.parameters) for spec in specs) / 3600
+    return (
+        sum(model_seconds(spec.problem.name, spec.parameters) for spec in specs) / 3600
+    )
 
 
 def announce_training():

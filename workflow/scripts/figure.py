@@ -30,8 +30,9 @@ with logged(snakemake.log[0]):
                 "have changed since it was published"
             )
     collected = read_collected(table)
-    if missing := sorted({curve for panel in figure.curve_panels.values() for curve in panel.curves} - set(collected["curve"])):
-        print(f"{figure.name}: without {', '.join(missing)}, which the published table lacks")
+    curves = {curve for panel in figure.curve_panels.values() for curve in panel.curves}
+    if missing := curves - set(collected["curve"]):
+        print(f"{figure.name}: drawn without {', '.join(sorted(missing))}, for which the table has no values")
     of_paper = not remark and all_have_paper_parameters(figure, images)
     folder = Path(snakemake.output.pdf).parent
     draw(collected, figure, folder, images, data, key, of_paper, remark)
