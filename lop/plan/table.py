@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from lop.common.core_hours import hours_text
 from lop.plan.costs import Estimate
 from lop.runs.spec import RunSpec
 
@@ -49,13 +50,6 @@ def bases_text(todo: Mapping[Path, Estimate]) -> str:
     bases = Counter(one.basis for one in todo.values())
     counts = ", ".join(f"{BASES[basis]} ({n:,})" for basis, n in bases.items())
     return f"Core-hours of {len(todo):,} runs, estimated from: {counts}."
-
-
-def hours_text(hours: float) -> str:
-    """Format hours with two significant digits; NaN is `unknown`."""
-    if hours != hours:
-        return "unknown"
-    return f"{hours:.2g}" if hours < 100 else f"{float(f'{hours:.2g}'):,.0f}"
 
 
 def _row(name: str, paths: list[Path], states: Mapping[Path, str], todo: Mapping[Path, Estimate]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from lop.plan.table import hours_text
+from lop.common.core_hours import hours_text
 from lop.report.gather import Contents
 
 BOX, GAP, HEIGHT, ROW = 210, 60, 34, 46  # dimensions of the workflow diagram, in pixels

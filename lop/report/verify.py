@@ -27,7 +27,7 @@ import pyarrow as pa
 from scipy import stats
 
 from lop.common.arguments import Parser, count, positive
-from lop.common.errors import InputError, told_in_one_line
+from lop.common.errors import InputError, hint, told_in_one_line
 from lop.common.paths import PROJECT
 from lop.data.prepare import prepare
 from lop.figures.registry import figure_names, load_figure
@@ -64,14 +64,16 @@ def published_runs(options: argparse.Namespace) -> list[RunSpec]:
         InputError: there are none.
     """
     conditions = conditions_of(options)
-    defined = figure_names()
-    published = published_tables(options.scale)
-    figures = [name for name in options.figures or published if name in defined and name in published]
-    if unknown := set(options.figures) - {name for name in figures if published[name].runs}:
-        raise InputError(f"published: found no runs of {', '.join(sorted(unknown))} at {options.scale} scale")
+    tables, defined = published_tables(options.scale), figure_names()
+    published = sorted(name for name, table in tables.items() if table.runs and name in defined)
+    if unknown := [name for name in options.figures if name not in published]:
+        raise InputError(
+            f"figure: found {unknown[0]!r}, allowed: those with published runs at {options.scale} scale: "
+            f"{', '.join(published) or 'none'}{hint(unknown[0], published)}"
+        )
     specs = {
         path: spec
-        for name in sorted(figures)
+        for name in options.figures or published
         for path, spec in by_path(shown_runs(load_figure(name, options.scale), conditions)).items()
     }
     found = [specs[path] for path in sorted(specs) if (RUNS / path).is_file()]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from lop.common.core_hours import cost_text
 from lop.common.errors import InputError
 from lop.common.files import read_json
 from lop.common.paths import ROOT, shown
@@ -102,9 +103,8 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
         return table.path
     if not table.runs or choice == "train" or hours <= CHEAP:
         return own
-    cost = f"about {hours:.2g}" if hours == hours else "an unknown number of"
     raise InputError(
-        f"published: found {choice}, allowed: train, which takes {cost} core-hours for the missing runs, or draw, "
+        f"published: found {choice}, allowed: train, which takes {cost_text(hours)} for the missing runs, or draw, "
         f"which shows what was published (with make: PUBLISHED=train or draw). {figure} at {scale} scale was published "
         "with other curves, seeds, parameters, code, images or device; `snakemake plan` with the same options lists "
         "these runs"

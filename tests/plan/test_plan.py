@@ -14,13 +14,14 @@ from refusals import error_line, names
 from written import about, write_run
 
 import lop.plan.__main__
+from lop.common.core_hours import cost_text, hours_text
 from lop.common.paths import ROOT
 from lop.figures.registry import ResultsFile, figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs
 from lop.plan.__main__ import main
 from lop.plan.costs import MODELS, Estimate, estimate, model_seconds, read_records
 from lop.plan.state import states
-from lop.plan.table import hours_text, table
+from lop.plan.table import table
 from lop.problems import PROBLEMS
 from lop.runs.spec import IDENTITY, Conditions, resolve
 
@@ -199,6 +200,7 @@ def test_shared_runs_count_once():
 
 def test_hours_have_two_significant_digits():
     assert [hours_text(one) for one in (0.0123, 4.56, 1234.5, float("nan"))] == ["0.012", "4.6", "1,200", "unknown"]
+    assert [cost_text(one) for one in (0.0023, 1234.5)] == ["less than 0.01 core-hours", "about 1,200 core-hours"]
 
 
 def command(*arguments):

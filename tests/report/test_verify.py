@@ -134,3 +134,9 @@ def test_missing_images_of_a_repeated_run_are_created(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
 def test_number_of_runs_must_be_positive(number, capsys):
     names(error_line(capsys, verify.main, ["--runs", number]), "--runs", repr(number))
+
+
+def test_figures_without_published_runs_are_refused(capsys):
+    """At laptop scale, only the table of ed2b is published."""
+    for scale, figure in (("day", "ed9"), ("laptop", "ed2b")):
+        names(error_line(capsys, verify.main, [figure, "--scale", scale]), figure, "fig4a" * (scale == "day"), scale)

@@ -84,7 +84,7 @@ def test_a_crate_contains_published_runs(shipped):
 
 
 def test_repeated_runs_are_compared(shipped):
-    done = shipped.run(shipped.python, *VERIFY, "--runs", "2")
+    done = shipped.run(shipped.python, *VERIFY, "--runs", "2", "fig4a")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("bit-identical") == 2
     names(done.stdout.splitlines()[-1], "2 of 2", "8")

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from lop.claims.basis import judged_from
 from lop.claims.registry import claimed_figures
 from lop.common import sources
+from lop.common.core_hours import cost_text
 from lop.common._compat import (
     keeps_files_in_storage,
     lift_default_job_rate_limit,
@@ -36,7 +37,6 @@ from lop.figures.sweeps import PREFIX, comparison_of, load_sweep, sweep_names
 from lop.plan.costs import model_seconds
 from lop.plan.jobs import alone, blocks, seeds_per_job
 from lop.plan.resources import read_resources, resources
-from lop.plan.table import hours_text
 from lop.problems import PROBLEMS
 from lop.runs.configured import check_config
 from lop.runs.published import PUBLISHED, stored, table_to_draw
@@ -240,12 +240,8 @@ def core_hours(specs):
 def announce_training():
     """Print the number and the cost of the runs that will be trained, unless results are kept in a storage."""
     if TO_TRAIN and not IN_STORAGE:
-        hours = core_hours(TO_TRAIN.values())
-        cost = "less than 0.01" if hours < 0.01 else f"about {hours_text(hours)}"
-        print(
-            f"Runs to train: {len(TO_TRAIN):,}, {cost} core-hours in total",
-            file=sys.stderr,
-        )
+        cost = cost_text(core_hours(TO_TRAIN.values()))
+        print(f"Runs to train: {len(TO_TRAIN):,}, {cost} in total", file=sys.stderr)
 
 
 def table_of(figure):
