@@ -122,17 +122,18 @@ def load_claims(name: str, path: Path = CLAIMS) -> list[tuple[int, Claim]]:
 
 
 def expanded(names: Iterable[str], claimed: Sequence[str]) -> list[str]:
-    """Return the names of figures with claims; a figure without claims stands for its panels that have some.
+    """Return the names of figures with claims, in place of a figure without claims those of its panels.
 
     Raises:
         InputError: there are no claims about a figure and its panels.
     """
     found, figures = [], read_registry().figures
     for name in names:
-        panels = [name, *figures.get(name, {}).get("panels", [])]
-        with_claims = [panel for panel in panels if panel in claimed]
+        panels = [name] if name in claimed else figures.get(name, {}).get("panels")
+        with_claims = [panel for panel in panels if panel in claimed] if isinstance(panels, list) else []
         if not with_claims:
-            raise InputError(f"figure: found {name!r}, allowed: {', '.join(claimed)}, and figures with these panels")
+            allowed = f"{', '.join(claimed)}, and figures with these panels{hint(name, claimed)}"
+            raise InputError(f"figure: found {name!r}, allowed: {allowed}")
         found += with_claims
     return list(dict.fromkeys(found))
 

@@ -112,8 +112,10 @@ def _untested(claim: Claim, panel: Panel, rows: pd.DataFrame, by_seed: np.ndarra
         return f"has no curve {missing[0]}"
     for side in claim.sides:
         if isinstance(side, Side) and (curve := _name(side.curve, panel)) not in panel.levels:
+            start, end = side.span(panel.to)
             last = rows.loc[rows["curve"] == curve, "bin"].max()  # NaN without runs
-            if last <= side.span(panel.to)[0]:
+            # Some metrics have no value in the last bin.
+            if last <= start or last + panel.bin < min(max(end, claim.needs), shown):
                 return f"`{curve}` ends at {last:,} {panel.unit}"
     if len(by_seed) < 2:
         return f"needs two seeds, has {len(by_seed)}"

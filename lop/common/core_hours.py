@@ -5,7 +5,7 @@ def hours_text(hours: float) -> str:
     """Format hours with two significant digits; NaN is `unknown`."""
     if hours != hours:
         return "unknown"
-    return f"{hours:.2g}" if hours < 100 else f"{float(f'{hours:.2g}'):,.0f}"
+    return f"{hours:.2g}" if hours < 99.5 else f"{float(f'{hours:.2g}'):,.0f}"
 
 
 def cost_text(hours: float) -> str:

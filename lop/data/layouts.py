@@ -25,7 +25,7 @@ PICKLES = ("train", "test")
 PICKLE_FOLDERS = ("", "cifar-100-python")
 PICKLE_BYTES = 200 * 2**20  # upper limit for each
 PARQUET = ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet")
-PARQUET_FOLDERS = ("", "data", "mnist", "cifar100")
+PARQUET_FOLDERS = {"mnist": ("", "data", "mnist"), "cifar-100": ("", "data", "cifar100")}
 LABELS = {"coarse": 20, "fine": 100}  # numbers of classes of CIFAR-100
 
 

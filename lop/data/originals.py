@@ -135,7 +135,7 @@ def mnist(folder: Path, origin: Origin) -> None:
         if found := origin.find(*(name.removesuffix(".gz") for name in names), folders=layouts.MNIST_FOLDERS):
             for path, name in zip(found, names, strict=True):
                 layouts.compress(path, scratch / name)
-        elif found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS):
+        elif found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS["mnist"]):
             parts = layouts.parquet_mnist(found, MNIST_IMAGES)
             for name, array in zip(names, (array for part in parts for array in part), strict=True):
                 write_idx(scratch / name, array)
@@ -185,7 +185,7 @@ def _convert_cifar100(folder: Path, origin: Origin) -> None:
         if not found and (archives := origin.find(CIFAR100_PICKLES)):
             found = [scratch / name for name in layouts.PICKLES]
             unpack(archives[0], scratch, found, layouts.PICKLE_BYTES, lambda path: None)
-        if not found and (found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS)):
+        if not found and (found := origin.find(*layouts.PARQUET, folders=layouts.PARQUET_FOLDERS["cifar-100"])):
             read = layouts.parquet_cifar100
         if not found:
             wanted = (" and ".join(CIFAR100_RECORDS), CIFAR100_ARCHIVE, CIFAR100_PICKLES, *layouts.PARQUET)
@@ -230,7 +230,7 @@ def imagenet(folder: Path, origin: Origin, seed: int) -> None:
     elif official := origin.find(OFFICIAL):
         origin.checksums.check(official[0], OFFICIAL)
         build_classes(official[0], folder, seed)
-    elif len(archives := [archive for place in origin.places for archive in place.glob("*.zip")]) == 1:
+    elif archives := next((zips for place in origin.places if len(zips := list(place.glob("*.zip"))) == 1), None):
         origin.checksums.check(archives[0], CLASSES_ZIP)
         unpack_classes(archives[0], folder)
         origin.checksums.pin(archives[0], CLASSES_ZIP)

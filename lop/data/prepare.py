@@ -38,8 +38,11 @@ def prepare(
     wanted = images.files(name, classes, data)
     if source == "glyphs" and supplied is not None:
         raise InputError("data.folder: only allowed with data.source original")
+    subfolder = name
     if supplied is not None:
-        for place in (supplied, supplied / name):
+        if (supplied / name).resolve() == folder.resolve():
+            subfolder = ""
+        for place in {supplied, supplied / subfolder}:
             originals.check_supplied(place, wanted, folder)
     if (name, source) == ("imagenet", "glyphs"):
         _draw_classes(folder, wanted, images)
@@ -53,7 +56,7 @@ def prepare(
                 {"mnist": built_in.write_mnist, "cifar-100": built_in.write_cifar100}[name](folder, images.seed)
             else:
                 checksums = Checksums(folder.parent / "checksums.json")
-                _bring(name, folder, originals.Origin(checksums, supplied, subfolder=name), images.seed)
+                _bring(name, folder, originals.Origin(checksums, supplied, subfolder=subfolder), images.seed)
     record(wanted)
     return wanted
 

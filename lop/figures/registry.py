@@ -41,7 +41,7 @@ def _seeds(value: Any, info: ValidationInfo) -> tuple[int, ...] | dict[str, tupl
     if unknown := [str(curve) for curve in value if curve not in {*curves, OTHERS}]:
         raise ValueError(f"seeds of the curves {', '.join(curves)} and of `{OTHERS}`, unlike {', '.join(unknown)}")
     if OTHERS not in value and (missing := [curve for curve in curves if curve not in value]):
-        raise ValueError(f"also seeds of {', '.join(missing)}, or of `{OTHERS}`")
+        raise ValueError(f"a mapping that also has {', '.join(missing)}, or `{OTHERS}`")
     of_named = {name: _list_of_seeds(seeds, f"for `{name}`: ") for name, seeds in value.items()}
     return {curve: of_named.get(curve) or of_named[OTHERS] for curve in curves}
 
@@ -296,7 +296,7 @@ class Registry(Strict):
     @classmethod
     def _are_not_others(cls, methods: dict[str, Method]) -> dict[str, Method]:
         if OTHERS in methods:
-            raise ValueError(f"other names than {OTHERS}, which stands for all other curves in `seeds`")
+            raise ValueError(f"names except `{OTHERS}`, which is reserved for `seeds`")
         return methods
 
 

@@ -34,7 +34,6 @@ from lop.figures.registry import figure_names, load_figure
 from lop.figures.runs import by_path, shown_runs
 from lop.runs.configured import add_options, conditions_of, configured
 from lop.runs.metrics import check_belongs, read_about
-from lop.runs.parameters import checked
 from lop.runs.published import RUNS, published_tables
 from lop.runs.spec import RunSpec
 from lop.runs.tables import read_table
@@ -46,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print one line per repeated run; exit with status 1 if one of them differs."""
     with told_in_one_line():
         options = _parser().parse_args(argv)
-        specs = published_runs(options)
+        specs, every = published_runs(options, options.figures), published_runs(options)
         chosen = random.Random(options.choice).sample(specs, min(options.runs, len(specs)))
         with ThreadPoolExecutor(options.jobs) as pool, tempfile.TemporaryDirectory() as folder:
-            verdicts = list(pool.map(lambda spec: verify(spec, specs, options.seconds, Path(folder)), chosen))
+            verdicts = list(pool.map(lambda spec: verify(spec, every, options.seconds, Path(folder)), chosen))
         for spec, (_, text) in zip(chosen, verdicts, strict=True):
             print(f"{spec.name}: {text}")
         good = sum(fine for fine, _ in verdicts)
@@ -57,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(good < len(chosen))
 
 
-def published_runs(options: argparse.Namespace) -> list[RunSpec]:
-    """Return the published runs of a scale that the current code would reproduce.
+def published_runs(options: argparse.Namespace, figures: Sequence[str] = ()) -> list[RunSpec]:
+    """Return the published runs of a scale, or of some figures, that the current code would reproduce.
 
     Raises:
         InputError: there are none.
@@ -66,14 +65,14 @@ def published_runs(options: argparse.Namespace) -> list[RunSpec]:
     conditions = conditions_of(options)
     tables, defined = published_tables(options.scale), figure_names()
     published = sorted(name for name, table in tables.items() if table.runs and name in defined)
-    if unknown := [name for name in options.figures if name not in published]:
+    if unknown := [name for name in figures if name not in published]:
         raise InputError(
             f"figure: found {unknown[0]!r}, allowed: those with published runs at {options.scale} scale: "
             f"{', '.join(published) or 'none'}{hint(unknown[0], published)}"
         )
     specs = {
         path: spec
-        for name in options.figures or published
+        for name in figures or published
         for path, spec in by_path(shown_runs(load_figure(name, options.scale), conditions)).items()
     }
     found = [specs[path] for path in sorted(specs) if (RUNS / path).is_file()]
@@ -124,14 +123,9 @@ def verify(spec: RunSpec, others: Sequence[RunSpec], seconds: float, folder: Pat
 
 def shortened(spec: RunSpec, fraction: float) -> RunSpec:
     """Return the same run with about a fraction of its length, or with the next possible length above it."""
-    horizon = spec.parameters.horizon
     for parts in range(int(1 / min(fraction, 1.0)), 1, -1):
-        if spec.horizon % parts == 0:
-            try:
-                values = spec.parameters.model_dump(exclude_unset=True) | {horizon: spec.horizon // parts}
-                return replace(spec, parameters=checked(type(spec.parameters), values, spec.name))
-            except InputError:  # such as a length that is no multiple of a task's
-                continue
+        if spec.horizon % parts == 0 and (short := spec.parameters.with_length(spec.horizon // parts)):
+            return replace(spec, parameters=short)
     return spec
 
 

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -92,6 +92,13 @@ class Parameters(Strict):
     def classes(self, seed: int) -> Iterable[int]:
         """Return the ImageNet classes that the run with a seed learns from, if the problem uses ImageNet."""
         return range(IMAGENET_CLASSES)
+
+    def with_length(self, length: int) -> Self | None:
+        """Return the same parameters with another length; None if it is impossible, such as a fraction of a task."""
+        try:
+            return checked(type(self), self.model_dump(exclude_unset=True) | {self.horizon: length}, self.horizon)
+        except InputError:
+            return None
 
     def inputs(self, seed: int) -> dict[str, list[float]]:
         """Return the inputs of the run with a seed besides its parameters, by name."""

@@ -90,14 +90,16 @@ def table_to_draw(figure: str, scale: str, own: Path, choice: str, hours: float)
             if unknown.
 
     Raises:
-        InputError: the missing runs are expensive, and `choice` is `ask`; or nothing is published, and it is `draw`.
+        InputError: runs are missing, and `choice` is `ask` although they are expensive, or `draw` although the figure
+            is not published.
     """
     table = published_tables(scale).get(figure)
     if own.is_file():
         return own
     if table is None:
-        if choice == "draw":
-            raise InputError(f"published: found draw, allowed: ask, train: {figure} is not published at {scale} scale")
+        if choice == "draw" and hours:
+            index = shown(PUBLISHED / scale / "index.json")
+            raise InputError(f"published: found draw, allowed: ask, train: {figure} is not in {index}")
         return own
     if choice == "draw" or (table.runs and table.key == own.stem):
         return table.path

@@ -27,7 +27,7 @@ class Comparison(Strict):
     """Methods that are tuned with the same budget, and the criterion for choosing their settings."""
 
     metric: str = Field(description="metric of the runs that is averaged")
-    to: Whole = Field(ge=1, description="last step that counts, after which the runs end")
+    to: Whole = Field(ge=1, description="last step of the score, where longer runs end")
     bin: Whole | None = Field(None, ge=1, description="width of a bin in steps; the whole run by default")
     window: tuple[float, float] = Field(
         (0.0, 1.0), description="part of the run whose bins are averaged, as fractions of `to`"

@@ -160,7 +160,7 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
 
     Each of these configs contributes its file, then the overrides of the scale, then the chosen values. A pattern of
     the scale that matches one of them is not applied again to those that extend it. If values have been chosen for the
-    config itself, those chosen for the configs that it extends are ignored. Tuning runs end at the comparison's `to`.
+    config itself, those chosen for the configs that it extends are ignored.
 
     Args:
         problem: problem of the config.
@@ -184,9 +184,6 @@ def layers(problem: Problem, config: str, scale: str, cfg: Path | None = None) -
         ]
         found += [Layer(path, located(problem.model, keys, path.parent)) for path, keys in values if keys]
         below.append(file.config)
-    length = merged(found).get(horizon := problem.model.horizon)
-    if changes.to and isinstance(length, int) and changes.to < length:
-        found.append(Layer(scale_path(scale), {horizon: changes.to}))
     return found
 
 
@@ -277,6 +274,8 @@ def resolve(
 ) -> RunSpec:
     """Return the specification of a run.
 
+    Tuning runs end at the last step of their comparison, if they can have that length.
+
     Args:
         problem: problem of the run.
         config: name of the config.
@@ -304,6 +303,9 @@ def resolve(
         raise InputError(f"{where}: setting: found {setting!r}, allowed: {', '.join(points)}")
     point = points[setting]
     parameters = checked(problem.model, at(values, point), source, replaced)
+    to, horizon = load_scale(scale).to, problem.model.horizon
+    if to and to < getattr(parameters, horizon) and not {horizon} & {*point, *overrides}:
+        parameters = parameters.with_length(to) or parameters
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: parameters.value(key) for key in named})
     return RunSpec(problem, config, name, seed, scale, parameters, conditions, parameters.inputs(seed))

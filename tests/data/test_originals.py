@@ -14,7 +14,7 @@ from server import serving  # noqa: F401
 from test_unpack import tar_gz, zipped
 
 import lop.data.prepare
-from lop.data import formats, imagenet32, originals
+from lop.data import formats, imagenet32, layouts, originals
 from lop.data.__main__ import main
 from lop.data.checksums import Checksums, sha256
 from lop.data.download import Patience
@@ -94,8 +94,23 @@ def test_one_folder_can_contain_a_folder_per_set(tmp_path, supplied, monkeypatch
     with refusal(supplied / originals.CIFAR100_ARCHIVE):
         bring("cifar-100")
     (supplied / originals.CIFAR100_ARCHIVE).unlink()
+    for name in layouts.PARQUET:
+        (supplied / "mnist" / name).write_bytes(b"of MNIST")
     with refusal("data.folder", supplied, "train.bin"):
         bring("cifar-100")
+    (tmp_path / "data/original/t10k-labels-idx1-ubyte").write_bytes(b"beside the folders of the sets")
+    with refusal("data.folder", tmp_path / "data/original", FIXED_FILES["mnist"][0]):
+        bring("mnist", supplied=tmp_path / "data/original")
+
+
+def test_the_only_zip_in_a_folder_is_that_of_imagenet(tmp_path, supplied, checksums, monkeypatch):
+    monkeypatch.setattr(originals, "unpack_classes", lambda archive, folder: used.append(archive))
+    used = []
+    for name in ("one.zip", "two.zip", "imagenet/classes.zip"):
+        (supplied / name).parent.mkdir(exist_ok=True)
+        zipped(supplied / name, ("a", b"b"))
+    originals.imagenet(tmp_path / "imagenet", Origin(checksums, supplied, subfolder="imagenet"), 0)
+    assert used == [supplied / "imagenet/classes.zip"]
 
 
 def test_incomplete_or_damaged_supplied_mnist_is_rejected(tmp_path, supplied, checksums):

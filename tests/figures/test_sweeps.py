@@ -78,6 +78,21 @@ def test_tuning_runs_end_where_their_scores_do_and_never_later_than_those_of_the
     assert lengths == {20: {"bp_5000": 20, "ant/l2": 20}, 80: {"bp_5000": 80, "ant/l2": 40}}
 
 
+@pytest.mark.parametrize(
+    ("problem", "config", "grid", "to", "length"),
+    [
+        ("rl", "hopper/std", {"lr": [1e-4]}, 20, 20),
+        ("incremental_cifar", "base_deep_learning_system", {"stepsize": [0.1]}, 10, 10),  # the default length
+        ("incremental_cifar", "base_deep_learning_system", {"stepsize": [0.1]}, 12, 100),  # no multiple of 5 classes
+        ("permuted_mnist", "best/bp", {"num_examples": [120_000]}, 60_000, 120_000),
+    ],
+)
+def test_tuning_runs_end_early_only_if_their_length_is_possible_and_not_tuned(scale, problem, config, grid, to, length):
+    scale(to=to, bin=to, window=[0, 1], budget=1, grids={f"{problem}/{config}": grid})
+    runs = shown_runs(load_sweep("tune_ours", "small"), Conditions())
+    assert {run.spec.horizon for run in runs} == {length}
+
+
 def test_scores_are_means_of_the_window_and_the_best_finite_mean_is_chosen(scale):
     comparison, sweep = load_scale("small").file.tuning["ours"], load_sweep("tune_ours", "small")
     scored = scores(collected(VALUES), sweep, comparison)

@@ -63,11 +63,10 @@ def test_own_or_published_table_is_drawn(key, runs, choice, hours, drawn, tmp_pa
             table_to_draw("fig4a", "smoke", own, choice, hours)
         return
     assert table_to_draw("fig4a", "smoke", own, choice, hours) == {"own": own, "published": table.path}[drawn]
+    assert table_to_draw("fig4b", "smoke", own, choice, 0.0) == own
     if choice == "draw":
         with refusal("published", "draw", "ask, train", "fig4b", "smoke"):
-            table_to_draw("fig4b", "smoke", own, choice, hours)
-    else:
-        assert table_to_draw("fig4b", "smoke", own, choice, hours) == own
+            table_to_draw("fig4b", "smoke", own, choice, math.nan)
     own.parent.mkdir()
     own.touch()
     assert table_to_draw("fig4a", "smoke", own, choice, hours) == own

@@ -69,7 +69,7 @@ with told_in_one_line():
 WANTED = {}
 for spec in (spec for runs in RUNS.values() for spec in runs.values()):
     WANTED.setdefault((str(spec.group), spec.folder.name, str(spec.horizon)), spec)
-TO_TRAIN = {}  # {path: run}: missing runs of the tables to collect
+TO_TRAIN = {}  # {path: run}: missing runs of the tables and archives to create
 IN_STORAGE = keeps_files_in_storage(workflow)
 # Command-line options that select the runs, for modules of lop that rules execute as commands: those of training
 # scripts, and those of all others.
@@ -209,6 +209,14 @@ def collected_files(wildcards):
         raise WorkflowError(
             f"{table}: not the table of {wildcards.figure} at {SCALE} scale, {TABLES[wildcards.figure]}"
         )
+    if not Path(RESULTS, table).is_file():
+        TO_TRAIN.update(missing_runs(wildcards.figure))
+    return source_files(wildcards.figure)
+
+
+def crate_files(wildcards):
+    """Return the metrics files and files of results that the archive of a figure contains."""
+    TO_TRAIN.update(missing_runs(wildcards.figure))
     return source_files(wildcards.figure)
 
 
@@ -216,8 +224,6 @@ def source_files(figure):
     """Return the metrics files of a figure, from the results folder or published ones, and its files of results."""
     with told_in_one_line():
         own = checked_files(COLLECTED[figure])
-    if not Path(RESULTS, TABLES[figure]).is_file():
-        TO_TRAIN.update(missing_runs(figure))
     runs = [stored_locally(stored(path, Path(RESULTS))) for path in RUNS[figure]]
     return runs + [ancient(local(file)) for file in own]
 

@@ -20,7 +20,7 @@ rule report:
 
 rule crate:
     input:
-        lambda wildcards: source_files(wildcards.figure),
+        crate_files,
         collected=lambda wildcards: table_of_current_runs(wildcards.figure),
         pdf="figures/{figure}.pdf",
         png="figures/{figure}.png",
