@@ -303,9 +303,10 @@ def resolve(
         raise InputError(f"{where}: setting: found {setting!r}, allowed: {', '.join(points)}")
     point = points[setting]
     parameters = checked(problem.model, at(values, point), source, replaced)
-    to, horizon = load_scale(scale).to, problem.model.horizon
-    if to and to < getattr(parameters, horizon) and not {horizon} & {*point, *overrides}:
-        parameters = parameters.with_length(to) or parameters
+    changes, horizon = load_scale(scale), problem.model.horizon
+    given = {*point, *overrides, *changes.grids.get(f"{problem.name}/{config}", {})}
+    if changes.to and changes.to < getattr(parameters, horizon) and horizon not in given:
+        parameters = parameters.with_length(changes.to) or parameters
     named = [*point, *(key for key in overrides if key not in point and key not in parameters.cosmetic)]
     name = setting_name({key: parameters.value(key) for key in named})
     return RunSpec(problem, config, name, seed, scale, parameters, conditions, parameters.inputs(seed))

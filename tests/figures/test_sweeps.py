@@ -85,6 +85,7 @@ def test_tuning_runs_end_where_their_scores_do_and_never_later_than_those_of_the
         ("incremental_cifar", "base_deep_learning_system", {"stepsize": [0.1]}, 10, 10),  # the default length
         ("incremental_cifar", "base_deep_learning_system", {"stepsize": [0.1]}, 12, 100),  # no multiple of 5 classes
         ("permuted_mnist", "best/bp", {"num_examples": [120_000]}, 60_000, 120_000),
+        ("permuted_mnist", "best/bp", {"num_examples": 120_000, "step_size": [0.1]}, 60_000, 120_000),
     ],
 )
 def test_tuning_runs_end_early_only_if_their_length_is_possible_and_not_tuned(scale, problem, config, grid, to, length):

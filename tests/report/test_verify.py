@@ -139,7 +139,7 @@ def test_number_of_runs_must_be_positive(number, capsys):
 
 @pytest.mark.parametrize("figure", ["ed9", "ed2b"])
 def test_figures_without_published_runs_are_refused(figure, tmp_path, monkeypatch, capsys):
-    """Of ed2b, only the table is published."""
+    """The index lists ed2b with its table only."""
     tables = {
         name: Table(path=tmp_path, key="", collected="", runs=runs, version="", made_by="")
         for name, runs in {"fig4a": ["a"], "ed2b": []}.items()
